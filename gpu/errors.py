@@ -1,0 +1,23 @@
+"""The errors of the media path, by how far they reach.
+
+RelensError
+├── FrameError      one frame is lost: counted, dropped, a keyframe is asked for (caught in Pipeline)
+├── ModelError      an instruction or a model's input is unusable: answered to the one who sent it
+└── DeviceError     an engine, codec or device is unusable: start-up ends with the remedy
+"""
+
+
+class RelensError(Exception):
+    """Base of everything relens raises on purpose. The message says what was wrong and the remedy."""
+
+
+class FrameError(RelensError):
+    """A frame is corrupt or late; the stream goes on without it."""
+
+
+class ModelError(RelensError):
+    """An instruction, or a model's input or weights, cannot be used."""
+
+
+class DeviceError(RelensError):
+    """A device, engine or codec cannot be used on this machine."""

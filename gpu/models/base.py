@@ -1,0 +1,55 @@
+"""The interface of every edit model. Knows frames and edits, not codecs, threads or streams."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from gpu.types import Edit, Frame, ModelSpec, Reading
+
+
+class EditState(Protocol):
+    """The rolling cache of one stream: named tensors of fixed shape plus the conditioning in force.
+
+    Only the model that made it looks inside. A change of the source's size makes the model start it anew.
+    """
+
+    @property
+    def edit(self) -> Edit:
+        """The edit in force (the target while a transition runs)."""
+        ...
+
+
+class EditModel(Protocol):
+    """A causal editor. Stateless between calls but for the `EditState` it is handed."""
+
+    @property
+    def spec(self) -> ModelSpec: ...
+
+    @property
+    def device(self) -> str:
+        """Where it runs, for people: "CPU, OpenVINO, 2 threads"."""
+        ...
+
+    def open_state(self, width: int, height: int) -> EditState:
+        """A fresh cache for a stream of that size with the empty edit in force.
+
+        Raises ModelError when the size is beyond `spec.max_size` or odd."""
+        ...
+
+    def read(self, prompt: str) -> Reading:
+        """What the model takes a prompt for. Cheap (< 5 ms), any thread, never raises on any text."""
+        ...
+
+    def set_edit(self, state: EditState, edit: Edit) -> Reading:
+        """Change the edit in force without clearing the cache; `transition_ms` blends over stream time (pts)."""
+        ...
+
+    def step(self, state: EditState, chunk: Sequence[Frame]) -> list[Frame]:
+        """Edit `spec.frames_per_chunk` frames; returns as many, same size, same pts and arrived_ns.
+
+        Deterministic: same frames, same edits at the same frames, same seed: same bytes out.
+        Raises FrameError for a frame of another size than the state's."""
+        ...
+
+    def close(self) -> None: ...

@@ -1,0 +1,98 @@
+"""The few types that cross borders in the media path. Data only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+CLOCK_HZ = 90_000  # RTP clock of every video codec we speak (RFC 6184 §8.2.1, RFC 7741 §6.1)
+
+Codec = Literal["h264", "vp8"]
+U8 = NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedFrame:
+    """One access unit. `data` is Annex-B for H.264, a raw frame for VP8; `pts` in 90 kHz ticks, unwrapped.
+
+    `arrived_ns` (time.monotonic_ns, when its last packet came in) travels with the frame so that what the
+    server adds is measured per frame; 0 where unknown (files).
+    """
+
+    data: bytes
+    pts: int
+    is_keyframe: bool
+    codec: Codec = "h264"
+    arrived_ns: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One picture in planar YUV 4:2:0, BT.601 limited range unless `full_range`.
+
+    y: [H, W] uint8; u, v: [H/2, W/2] uint8 (H, W even). Arrays are read-only by convention: a step returns new ones.
+    """
+
+    y: U8
+    u: U8
+    v: U8
+    pts: int
+    arrived_ns: int = 0
+    full_range: bool = False
+
+    @property
+    def width(self) -> int:
+        return int(self.y.shape[1])
+
+    @property
+    def height(self) -> int:
+        return int(self.y.shape[0])
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """A user's instruction with its parameters. `prompt` is only its text; "" means: no edit, the source exactly."""
+
+    revision: int = 0
+    prompt: str = ""
+    strength: float = 1.0  # 0..1, 0 returns the source exactly
+    transition_ms: int = 400
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a model understood of a prompt."""
+
+    parts: tuple[tuple[str, float], ...]  # (name of the edit, amount 0..1), strongest first; empty: the source
+    confidence: float  # 0..1
+    nearest: tuple[str, ...] = ()  # labels of the nearest things the model can do, best first
+    understood: bool = True  # False: outside the model's reach; the picture stays as it is
+    label: str = ""  # in words: "night + rain"
+
+
+@dataclass(frozen=True, slots=True)
+class Preset:
+    """An instruction worth offering."""
+
+    name: str
+    label: str
+    prompt: str
+    group: str  # "looks" | "weather" | "drawing" | "art" | "room"
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSpec:
+    """What a server must know of a model before it loads it."""
+
+    name: str
+    title: str
+    frames_per_chunk: int
+    max_size: tuple[int, int]  # (width, height) of the largest picture it takes
+    licence: str
+    weights: str  # where they come from
+    memory_bytes_per_stream: int
+    presets: tuple[Preset, ...] = field(default=())

@@ -1,0 +1,1 @@
+"""Signalling, sessions and their wire protocol. Knows `gpu.pipeline`, never CUDA."""

@@ -1,0 +1,131 @@
+"""Every message of the data channel `edits`, as one tagged union each way. Data and codec only.
+
+Text messages carry JSON, binary ones MessagePack; the same structs. Names on the wire are camelCase.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta, Struct
+
+MAX_PROMPT_CHARS = 2_000
+Revision = Annotated[int, Meta(ge=0, le=2**53 - 1)]  # 2^53-1: what a browser's number holds exactly
+Label = Annotated[str, Meta(max_length=MAX_PROMPT_CHARS)]
+
+
+class _Message(Struct, rename="camel", forbid_unknown_fields=True, frozen=True, kw_only=True):
+    pass
+
+
+# client -> server
+
+
+class EditMessage(_Message, tag="edit"):
+    revision: Revision
+    prompt: Label
+    strength: Annotated[float, Meta(ge=0, le=1)] = 1.0
+    transition_ms: Annotated[int, Meta(ge=0, le=10_000)] = 400
+    seed: Annotated[int, Meta(ge=0, le=2**32 - 1)] = 0
+
+
+class Pause(_Message, tag="pause"):
+    """The edited stream stops until `resume`; the source is not processed meanwhile."""
+
+
+class Resume(_Message, tag="resume"):
+    pass
+
+
+class Ping(_Message, tag="ping"):
+    t: float
+
+
+ClientMessage = EditMessage | Pause | Resume | Ping
+
+
+# server -> client
+
+
+class Part(_Message):
+    name: str
+    amount: float
+
+
+class Received(_Message, tag="received"):
+    """At once: the edit was taken, and what the model took it for."""
+
+    revision: Revision
+    label: str = ""
+    parts: list[Part] = []
+    confidence: float = 1.0
+    understood: bool = True
+    nearest: list[str] = []
+
+
+class Applied(_Message, tag="applied"):
+    """When the first frame under the edit leaves; `pts` is that frame's RTP timestamp (90 kHz, 32 bit)."""
+
+    revision: Revision
+    pts: int
+
+
+class Latency(_Message):
+    p50_ms: float
+    p95_ms: float
+
+
+class Stats(_Message, tag="stats"):
+    """Each second, measured on this stream over the last second. Latency is what the server adds."""
+
+    fps_in: float
+    fps_out: float
+    width: int
+    height: int
+    bitrate_bps: int
+    latency: Latency
+    decode: Latency
+    edit: Latency
+    encode: Latency
+    dropped: int
+    model: str
+    device: str
+    codec: str
+    revision: Revision
+    uptime_s: float
+
+
+class Degraded(_Message, tag="degraded"):
+    """The stream stepped down or up its ladder. `level` 0 is full quality; `message` is for people."""
+
+    level: int
+    message: str
+
+
+class Error(_Message, tag="error"):
+    code: str
+    message: str
+    revision: Revision | None = None
+
+
+class Pong(_Message, tag="pong"):
+    t: float
+
+
+ServerMessage = Received | Applied | Stats | Degraded | Error | Pong
+
+_json_in = msgspec.json.Decoder(ClientMessage)
+_pack_in = msgspec.msgpack.Decoder(ClientMessage)
+_json_out = msgspec.json.Encoder()
+_pack_out = msgspec.msgpack.Encoder()
+
+
+def decode_client(data: str | bytes) -> ClientMessage:
+    """Text is JSON, bytes are MessagePack. Raises msgspec.DecodeError (ValidationError among them)."""
+    return _json_in.decode(data) if isinstance(data, str) else _pack_in.decode(data)
+
+
+def encode_server(message: ServerMessage, binary: bool = False) -> str | bytes:
+    """`binary` where the client last spoke MessagePack."""
+    return _pack_out.encode(message) if binary else _json_out.encode(message).decode()
