@@ -1,0 +1,118 @@
+"""An engine on OpenVINO's CPU plugin. Owns the compiled graphs; knows nothing of what they compute."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+import weakref
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gpu.engine.base import Shapes, Tensor, check_inputs, source_of
+from gpu.errors import DeviceError, ModelError
+
+# One compiled graph serves every stream of the same size: weights are held once. Entries live as long as an
+# engine uses them.
+_compiled: weakref.WeakValueDictionary[tuple[object, ...], _Compiled] = weakref.WeakValueDictionary()
+_compile_lock = threading.Lock()
+
+
+class _Compiled:
+    """A compiled graph with the names and types of its ports."""
+
+    def __init__(self, model: str | bytes, threads: int, shapes: Shapes | None) -> None:
+        try:
+            import openvino as ov
+        except (ImportError, OSError) as exc:
+            raise DeviceError(f"OpenVINO cannot be loaded ({exc}): pip install openvino") from exc
+        core = ov.Core()
+        try:
+            graph = core.read_model(model)
+            if shapes:
+                _fix_shapes(graph, shapes)
+            dynamic = [port.any_name for port in graph.inputs if port.partial_shape.is_dynamic]
+            if dynamic:
+                raise ModelError(f"inputs {dynamic} have free dimensions: name them in shapes=")
+            config: dict[str, Any] = {
+                "PERFORMANCE_HINT": "LATENCY",
+                "INFERENCE_PRECISION_HINT": "f32",  # the same numbers on every machine, bf16 ones too
+                "NUM_STREAMS": "1",
+                "ENABLE_CPU_PINNING": False,  # codecs share the cores
+            }
+            if threads:
+                config["INFERENCE_NUM_THREADS"] = threads
+            self.compiled = core.compile_model(graph, "CPU", config)
+        except RuntimeError as exc:
+            raise DeviceError(
+                f"OpenVINO cannot compile this model ({_last_line(exc)}): "
+                "check the file, or use the onnxruntime engine"
+            ) from exc
+        self.inputs = {port.any_name: tuple(int(d) for d in port.shape) for port in self.compiled.inputs}
+        self.dtypes = {port.any_name: np.dtype(port.element_type.to_dtype()) for port in self.compiled.inputs}
+        self.outputs = tuple(port.any_name for port in self.compiled.outputs)
+
+
+def _fix_shapes(graph: Any, shapes: Shapes) -> None:
+    try:
+        graph.reshape({name: list(dims) for name, dims in shapes.items()})
+    except RuntimeError as exc:
+        names = [port.any_name for port in graph.inputs]
+        raise ModelError(
+            f"shapes={dict(shapes)} does not fit the graph with inputs {names}: {_last_line(exc)}"
+        ) from exc
+
+
+def _last_line(exc: RuntimeError) -> str:
+    return str(exc).strip().splitlines()[-1]
+
+
+class OpenVinoEngine:
+    """One graph on OpenVINO (CPU, f32, latency first). Deterministic: same tensors in, same bytes out."""
+
+    def __init__(self, model: str | Path | bytes, threads: int = 0, shapes: Shapes | None = None) -> None:
+        """`threads` 0: as many as OpenVINO finds. Raises DeviceError, or ModelError for a free dimension."""
+        source = source_of(model)
+        digest = hashlib.sha256(
+            source if isinstance(source, bytes) else Path(source).read_bytes()
+        ).hexdigest()
+        fixed = tuple(sorted((name, tuple(dims)) for name, dims in (shapes or {}).items()))
+        key = (digest, threads, fixed)
+        with _compile_lock:
+            shared = _compiled.get(key)
+            if shared is None:
+                shared = _Compiled(source, threads, shapes)
+                _compiled[key] = shared
+        self._shared: _Compiled | None = shared
+        self._request: Any = shared.compiled.create_infer_request()
+        self._inputs, self._dtypes, self._outputs = shared.inputs, shared.dtypes, shared.outputs
+        self._name = f"OpenVINO, {threads or 'all'} threads"
+
+    @property
+    def name(self) -> str:
+        return self._name
+
+    @property
+    def inputs(self) -> Mapping[str, tuple[int, ...]]:
+        return self._inputs
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        return self._outputs
+
+    def run(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        if self._request is None:
+            raise ModelError("this engine is closed: open another")
+        check_inputs(inputs, self._inputs, self._dtypes)
+        contiguous = {name: np.ascontiguousarray(tensor) for name, tensor in inputs.items()}
+        self._request.infer(contiguous, share_inputs=True, share_outputs=True)
+        # The request's own buffers are written again by the next run: what leaves is a copy.
+        return {
+            name: np.array(self._request.get_output_tensor(i).data) for i, name in enumerate(self._outputs)
+        }
+
+    def close(self) -> None:
+        self._request = None
+        self._shared = None
