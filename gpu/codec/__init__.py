@@ -1,0 +1,22 @@
+"""Decoders and encoders of one stream, chosen by codec."""
+
+from __future__ import annotations
+
+from gpu.codec.base import Decoder, Encoder, EncoderConfig, Profile
+from gpu.types import Codec
+
+__all__ = ["Decoder", "Encoder", "EncoderConfig", "Profile", "open_decoder", "open_encoder"]
+
+
+def open_decoder(codec: Codec, max_size: tuple[int, int] | None = None) -> Decoder:
+    """A low-delay decoder; pictures beyond `max_size` (width, height) are scaled to fit. Raises DeviceError."""
+    from gpu.codec.decoder import LibavDecoder
+
+    return LibavDecoder(codec, max_size)
+
+
+def open_encoder(config: EncoderConfig) -> Encoder:
+    """A zero-latency encoder for frames of any size. Raises DeviceError at the first frame when it cannot be had."""
+    from gpu.codec.encoder import LibavEncoder
+
+    return LibavEncoder(config)

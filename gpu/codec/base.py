@@ -1,0 +1,50 @@
+"""What a decoder and an encoder are. Knows frames, not libraries, devices or threads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from gpu.types import Codec, EncodedFrame, Frame
+
+Profile = Literal["baseline", "main", "high"]
+
+
+@dataclass(frozen=True, slots=True)
+class EncoderConfig:
+    """How to encode one stream. Size and range come with the frames."""
+
+    codec: Codec = "h264"
+    bitrate_bps: int = 1_500_000
+    min_bps: int = 150_000
+    max_bps: int = 4_000_000
+    profile: Profile = "baseline"  # H.264 only: the highest the peer accepts
+    threads: int = 1
+
+
+class Decoder(Protocol):
+    """Encoded frames to pictures, one stream, one thread at a time."""
+
+    def decode(self, encoded: EncodedFrame) -> list[Frame]:
+        """Usually one picture; none while the decoder waits for a keyframe.
+
+        Raises FrameError when the access unit is corrupt; the next keyframe is decoded again."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class Encoder(Protocol):
+    """Pictures to encoded frames, one stream, one thread at a time. Takes any size at any frame."""
+
+    def encode(self, frame: Frame, keyframe: bool = False) -> list[EncodedFrame]:
+        """One encoded frame with the picture's pts and arrived_ns. `keyframe` forces one (IDR).
+
+        Raises FrameError when the library refuses the picture."""
+        ...
+
+    def set_bitrate(self, bps: int) -> None:
+        """Aim at `bps` (clamped to the configured floor and ceiling) from the next picture, without a keyframe."""
+        ...
+
+    def close(self) -> None: ...
