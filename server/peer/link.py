@@ -1,0 +1,189 @@
+"""One connection with a browser behind a Peer: its aiortc objects, its streams, its data channel, its end."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from typing import Any
+
+import aioice
+from aiortc import RTCDataChannel, RTCPeerConnection, RTCSessionDescription
+
+from gpu.types import EncodedFrame
+from server.errors import ProtocolError
+
+from .payload import payload_format
+from .privates import IcePath, dtls_of, open_connection
+from .rate import RateControl
+from .receive import AudioReceiver, VideoReceiver
+from .sdp import Offer, answer_sdp, parse_candidate
+from .send import AudioSender, VideoSender
+from .types import EncodedAudio, PeerConfig
+
+logger = logging.getLogger(__name__)
+CHANNEL = "edits"
+
+
+class LinkListener:
+    """What a Link tells its Peer; on the event loop."""
+
+    on_video: Callable[[EncodedFrame], None]
+    on_audio: Callable[[EncodedAudio], None]
+    on_message: Callable[[str | bytes], None]
+    on_keyframe_needed: Callable[[], None]
+    on_transport: Callable[[str], None]  # the DTLS state
+
+
+class Link:
+    """Made by `open`; ended by `close`. Belongs to one Peer."""
+
+    def __init__(self, offer: Offer, config: PeerConfig, listener: LinkListener, rate: RateControl) -> None:
+        self.offer = offer
+        self._config = config
+        self._listener = listener
+        self._rate = rate
+        self._pc: RTCPeerConnection = open_connection(config.ice_servers)
+        self._path: IcePath | None = None
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._channel: RTCDataChannel | None = None
+        self.video_in: VideoReceiver | None = None
+        self.video_out: VideoSender | None = None
+        self.audio_in: AudioReceiver | None = None
+        self.audio_out: AudioSender | None = None
+
+    @property
+    def idle_s(self) -> float:
+        return time.monotonic() - self._path.last_heard if self._path else 0.0
+
+    @property
+    def refused(self) -> int:
+        return self._path.refused if self._path else 0
+
+    @property
+    def connected(self) -> bool:
+        return self._path is not None and self._path.connected and dtls_of(self._pc).state == "connected"
+
+    async def open(self) -> str:
+        """-> the answer. Raises ProtocolError."""
+        self._pc.on("datachannel", self._on_channel)
+        await self._set_remote(self.offer)
+        for transceiver, media in zip(self._pc.getTransceivers(), self._lines(), strict=True):
+            if media.direction in ("sendrecv", "recvonly"):
+                transceiver.direction = "sendrecv" if media.direction == "sendrecv" else "sendonly"
+            if media.kind == "video":
+                assert self.offer.codec is not None
+                payloads = payload_format(self.offer.codec)
+                if media.direction != "recvonly":
+                    ssrc = media.ssrcs[0] if media.ssrcs else None
+                    self.video_in = VideoReceiver(
+                        transceiver.receiver, payloads, self._config, self._listener.on_video, ssrc
+                    )
+                    self._spawn(self.video_in.run())
+                if media.direction != "sendonly":
+                    self.video_out = VideoSender(
+                        transceiver.sender, payloads, self._config, self._listener.on_keyframe_needed, self._rate
+                    )
+            else:
+                if media.direction != "recvonly":
+                    self.audio_in = AudioReceiver(transceiver.receiver, self._listener.on_audio)
+                if media.direction != "sendonly":
+                    self.audio_out = AudioSender(transceiver.sender)
+        dtls = dtls_of(self._pc)
+        self._path = IcePath(dtls, self._config.ice_servers, self._config.max_ssrcs)
+        dtls.on("statechange", lambda: self._listener.on_transport(dtls.state))
+        answer = await self._answer(self.offer)
+        self._path.guard_sockets()
+        await self.add_candidates(self.offer.candidates)
+        return answer
+
+    def _lines(self) -> list[Any]:
+        return [m for m in self.offer.media if m.used and m.kind != "application"]
+
+    async def _set_remote(self, offer: Offer) -> None:
+        try:
+            await self._pc.setRemoteDescription(RTCSessionDescription(offer.to_sdp(), "offer"))
+        except Exception as exc:  # whatever aiortc finds wrong, and however it says so, is the offer's fault
+            raise ProtocolError(f"The offer cannot be used ({exc}); offer what a current browser offers.") from exc
+
+    async def _answer(self, offer: Offer) -> str:
+        await self._pc.setLocalDescription(await self._pc.createAnswer())
+        return answer_sdp(offer, self._pc.localDescription.sdp)
+
+    async def reoffer(self, offer: Offer) -> tuple[str, Callable[[], Any] | None]:
+        """The same browser connection offers again -> (answer, what connects a restarted ICE)."""
+        assert self._path is not None
+        lead, connect = offer.transport, None
+        if lead.ufrag != self._path.remote_ufrag:
+            found = [c for c in map(_candidate, offer.candidates) if c is not None]
+            connect = await self._path.restart(lead.ufrag, lead.pwd, found, self._config.connect_timeout_s)
+        await self._set_remote(offer)
+        answer = await self._answer(offer)
+        self.offer = offer
+        return answer, connect
+
+    def continues(self, offer: Offer) -> bool:
+        """The offer comes from the same connection: same DTLS identity and the same lines."""
+
+        def shape(o: Offer) -> Any:
+            chosen = [(m.mid, m.kind, m.direction, o.chosen.get(m.mid)) for m in o.media if m.used]
+            return o.transport.fingerprints, chosen
+
+        return shape(offer) == shape(self.offer)
+
+    async def add_candidates(self, lines: list[str]) -> None:
+        """End-of-candidates is never passed on: aioice would fail at once where the peer is found by its checks."""
+        assert self._path is not None
+        for candidate in map(_candidate, lines):
+            if candidate is not None:
+                await self._path.add_candidate(candidate)
+
+    @property
+    def remote_ufrag(self) -> str | None:
+        return self._path.remote_ufrag if self._path else None
+
+    def _on_channel(self, channel: RTCDataChannel) -> None:
+        if channel.label != CHANNEL:
+            logger.info("data channel %.40r refused; only %r is taken", channel.label, CHANNEL)
+            channel.close()
+            return
+        self._channel = channel
+        channel.on("message", self._on_message)
+
+    def _on_message(self, data: str | bytes) -> None:
+        if len(data) <= self._config.max_message_bytes:
+            self._listener.on_message(data)
+
+    def send_message(self, data: str | bytes) -> bool:
+        channel = self._channel
+        if channel is None or channel.readyState != "open":
+            return False
+        if channel.bufferedAmount + len(data) > self._config.max_message_backlog_bytes:
+            return False
+        channel.send(data)
+        return True
+
+    def _spawn(self, coroutine: Any) -> None:
+        task = asyncio.ensure_future(coroutine)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def close(self) -> None:
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        try:
+            await asyncio.wait_for(self._pc.close(), self._config.close_timeout_s)
+        except TimeoutError:
+            logger.warning("a connection did not close in %.0f s", self._config.close_timeout_s)
+        if self._path is not None:
+            await self._path.close()
+
+
+def _candidate(line: str) -> aioice.Candidate | None:
+    parsed = parse_candidate(line)
+    if parsed is None:
+        return None
+    foundation, component, transport, priority, host, port, kind = parsed
+    return aioice.Candidate(foundation, component, transport, priority, host, port, kind)

@@ -1,0 +1,97 @@
+"""What a Peer is told, tells and counts. Data only; knows nothing of aiortc."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Protocol
+
+from gpu.types import Codec, EncodedFrame
+
+
+class PeerState(Enum):
+    """CONNECTING until media can flow; FAILED when it cannot (any more); CLOSED by either side."""
+
+    CONNECTING = "connecting"
+    CONNECTED = "connected"
+    FAILED = "failed"
+    CLOSED = "closed"
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedAudio:
+    """One Opus packet; `pts` in 48 kHz ticks, unwrapped, its low 32 bits the RTP timestamp on the wire."""
+
+    data: bytes
+    pts: int
+    arrived_ns: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class IceServer:
+    """One STUN or TURN server. At most one of each kind is used."""
+
+    urls: tuple[str, ...]
+    username: str | None = None
+    credential: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PeerConfig:
+    """Every bound of a Peer. Times in seconds unless the name says otherwise."""
+
+    ice_servers: tuple[IceServer, ...] = ()
+    codecs: tuple[Codec, ...] = ("h264", "vp8")  # in order of preference; one left out is refused
+    prefer_codecs: bool = True  # False: the offer's order decides
+    connect_timeout_s: float = 15.0
+    idle_timeout_s: float = 15.0  # no authenticated datagram for this long: the peer is gone
+    close_timeout_s: float = 3.0
+    hole_timeout_s: float = 0.15  # a missing packet is given up after this
+    keyframe_interval_s: float = 0.25  # requests closer together than this are one
+    min_bitrate_bps: int = 150_000
+    max_bitrate_bps: int = 6_000_000
+    history_s: float = 1.5  # how long a sent packet can be sent again
+    max_sdp_bytes: int = 128 * 1024
+    max_media_lines: int = 8
+    max_ssrcs: int = 16
+    max_send_bytes: int = 1 << 20  # encoded video waiting to be sent
+    max_message_bytes: int = 64 * 1024
+    max_message_backlog_bytes: int = 256 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class PeerStats:
+    """A snapshot. Rates over the last second or so; counters since the Peer was made."""
+
+    state: PeerState
+    video_codec: Codec | None
+    rtt_s: float | None
+    bitrate_in_bps: int
+    bitrate_out_bps: int
+    target_bitrate_bps: int
+    packets_received: int
+    packets_missing: int  # noticed as missing, whether or not they came later
+    packets_abandoned: int  # given up
+    nacks_sent: int
+    frames_received: int
+    frames_dropped: int
+    plis_sent: int
+    jitter_s: float
+    packets_sent: int
+    retransmitted: int
+    loss_out: float  # fraction the browser last reported
+    frames_sent: int
+    frames_unsent: int  # dropped for want of room
+    send_queue_bytes: int
+    datagrams_refused: int
+
+
+class PeerListener(Protocol):
+    """Called on the event loop's thread; must not block."""
+
+    def on_video(self, frame: EncodedFrame) -> None: ...
+    def on_audio(self, packet: EncodedAudio) -> None: ...
+    def on_message(self, data: str | bytes) -> None: ...
+    def on_keyframe_needed(self) -> None: ...
+    def on_bitrate(self, bps: int) -> None: ...
+    def on_state(self, state: PeerState) -> None: ...
