@@ -9,14 +9,14 @@ __all__ = ["Decoder", "Encoder", "EncoderConfig", "Profile", "open_decoder", "op
 
 
 def open_decoder(codec: Codec, max_size: tuple[int, int] | None = None) -> Decoder:
-    """A low-delay decoder; pictures beyond `max_size` (width, height) are scaled to fit. Raises DeviceError."""
+    """A low-delay decoder; pictures beyond `max_size` (width, height) are scaled down."""
     from gpu.codec.decoder import LibavDecoder
 
     return LibavDecoder(codec, max_size)
 
 
 def open_encoder(config: EncoderConfig) -> Encoder:
-    """A zero-latency encoder for frames of any size. Raises DeviceError at the first frame when it cannot be had."""
+    """A zero-latency encoder for frames of any size. Its first frame raises DeviceError when it cannot be had."""
     from gpu.codec.encoder import LibavEncoder
 
     return LibavEncoder(config)

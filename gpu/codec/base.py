@@ -25,6 +25,11 @@ class EncoderConfig:
 class Decoder(Protocol):
     """Encoded frames to pictures, one stream, one thread at a time."""
 
+    @property
+    def waiting_for_keyframe(self) -> bool:
+        """True when nothing can be shown until a keyframe comes."""
+        ...
+
     def decode(self, encoded: EncodedFrame) -> list[Frame]:
         """Usually one picture; none while the decoder waits for a keyframe.
 
@@ -37,6 +42,11 @@ class Decoder(Protocol):
 class Encoder(Protocol):
     """Pictures to encoded frames, one stream, one thread at a time. Takes any size at any frame."""
 
+    @property
+    def target_bps(self) -> int:
+        """What it aims at."""
+        ...
+
     def encode(self, frame: Frame, keyframe: bool = False) -> list[EncodedFrame]:
         """One encoded frame with the picture's pts and arrived_ns. `keyframe` forces one (IDR).
 
@@ -44,7 +54,7 @@ class Encoder(Protocol):
         ...
 
     def set_bitrate(self, bps: int) -> None:
-        """Aim at `bps` (clamped to the configured floor and ceiling) from the next picture, without a keyframe."""
+        """Aim at `bps`, within the configured floor and ceiling, from the next picture on; no keyframe."""
         ...
 
     def close(self) -> None: ...

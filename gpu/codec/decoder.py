@@ -1,4 +1,4 @@
-"""Decode H.264 and VP8 by libav to tight I420 pictures. Knows one stream; not who sent it or where it goes."""
+"""Decode H.264 and VP8 by libav to tight I420 pictures. Knows one stream and nothing around it."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ _MAX_PIXELS = 4096 * 2304  # a hostile sequence header must not make us allocate
 _MAX_PENDING = 32  # arrival times kept for pictures still inside the decoder
 _FULL = 2  # AVCOL_RANGE_JPEG
 _BT709 = 1  # AVCOL_SPC_BT709
-# After a corrupt access unit pictures are built on damage: wait for a keyframe, but not for ever, because some
-# senders send none on request.
+# After a corrupt access unit pictures are built on damage: wait for a keyframe, but not for ever, because
+# some senders send none on request.
 RECOVERY_TICKS = CLOCK_HZ
 
 
 class LibavDecoder:
-    """Low delay: one access unit in, its picture out. `max_size` (width, height): larger pictures are scaled to fit."""
+    """Low delay: one access unit in, its picture out. Pictures beyond `max_size` (width, height) are scaled."""
 
     def __init__(self, codec: Codec, max_size: tuple[int, int] | None = None) -> None:
         """Raises DeviceError when this libav was built without the decoder."""
@@ -73,8 +73,8 @@ class LibavDecoder:
             if isinstance(exc, FrameError):
                 raise
             raise FrameError(
-                f"{self._codec} access unit of {len(encoded.data)} bytes at pts {encoded.pts} cannot be decoded "
-                f"({exc}): a keyframe repairs it"
+                f"{self._codec} access unit of {len(encoded.data)} bytes at pts {encoded.pts} cannot be "
+                f"decoded ({exc}): a keyframe repairs it"
             ) from exc
 
     def _admits(self, encoded: EncodedFrame) -> bool:

@@ -2,14 +2,14 @@
 
 How the bitrate moves without a keyframe, by codec, as measured with PyAV 18.1:
 
-- libx264 reads `bit_rate` before each picture and reconfigures itself. Opened with an average below its maximum it
-  rates loosely; opened at constant bitrate, the maximum caps every later wish. So the context is opened at constant
-  bitrate at the ceiling and told the real target before the first picture: from then on rate and VBV follow both
-  up and down, with no keyframe.
-- libx264 spends bits per picture for the frame rate it was opened with, whatever the pts say, so the target is
-  scaled by the frame rate measured from pts.
-- libvpx through libav reads `bit_rate` only once. `gpu.codec.libvpx` speaks to the same library directly; here
-  the context is opened anew (a keyframe) when the target has moved by a third.
+- libx264 reads `bit_rate` before each picture and reconfigures itself. Opened with an average below its
+  maximum it rates loosely; opened at constant bitrate, the maximum caps every later wish. So the context is
+  opened at constant bitrate at the ceiling and told the real target before the first picture: from then on
+  rate and VBV follow both up and down, with no keyframe.
+- libx264 spends bits per picture for the frame rate it was opened with, whatever the pts say, so the target
+  is scaled by the frame rate measured from pts.
+- libvpx through libav reads `bit_rate` only once: the context is opened anew (a keyframe) when the target has
+  moved by a third.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _LIMITED, _FULL = 1, 2  # AVCOL_RANGE
 
 
 class LibavEncoder:
-    """Zero latency: one picture in, one access unit out. Opens anew (keyframe) when size, range or clock jump."""
+    """Zero latency: one picture in, one access unit out. Opens anew (keyframe) at a new size, range or clock."""
 
     def __init__(self, config: EncoderConfig) -> None:
         self._config = config
@@ -185,8 +185,9 @@ def _clamp(bps: int, config: EncoderConfig) -> int:
 
 def _to_picture(frame: Frame) -> Any:
     picture = av.VideoFrame(frame.width, frame.height, "yuv420p")
-    for plane, samples in zip(picture.planes, (frame.y, frame.u, frame.v), strict=True):
-        rows = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)
+    planes: Any = picture.planes
+    for plane, samples in zip(planes, (frame.y, frame.u, frame.v), strict=True):
+        rows: U8 = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)
         rows[: samples.shape[0], : samples.shape[1]] = samples
     picture.pts = frame.pts
     picture.time_base = _TICK

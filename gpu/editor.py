@@ -1,0 +1,84 @@
+"""One stream's edit: its state, the edit wanted and the edit in force. Streaming and offline both go through here.
+
+Knows a model and pictures; not codecs, threads' owners or sinks.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from gpu.errors import FrameError, ModelError
+from gpu.models.base import EditModel, EditState
+from gpu.types import Edit, Frame, Reading
+
+
+@dataclass(frozen=True, slots=True)
+class Edited:
+    """An edited picture; `applied` is the revision it is the first picture of."""
+
+    frame: Frame
+    applied: int | None = None
+
+
+class Editor:
+    """`want` from any thread, everything else from the one thread that steps the stream."""
+
+    def __init__(self, model: EditModel) -> None:
+        self._model = model
+        self._state: EditState | None = None
+        self._size = (0, 0)
+        self._lock = threading.Lock()
+        self._wanted: Edit | None = None
+        self._in_force = Edit()
+        self._unsaid: int | None = None  # a revision in force whose first picture has not left yet
+
+    @property
+    def in_force(self) -> Edit:
+        return self._in_force
+
+    def want(self, edit: Edit) -> Reading:
+        """Ask for an edit from the next step on; only the newest wish counts. Returns what the model reads."""
+        reading = self._model.read(edit.prompt)
+        with self._lock:
+            self._wanted = edit
+        return reading
+
+    def edit(self, chunk: Sequence[Frame]) -> list[Edited]:
+        """Edit one chunk of equal-sized frames. Raises FrameError, ModelError, or whatever a broken model throws."""
+        first = chunk[0]
+        size = (first.width, first.height)
+        if self._state is None or size != self._size:
+            self._open(size)
+        state = self._state
+        if state is None:
+            raise ModelError(f"model {self._model.spec.name} gave no state: it is broken")
+        self._take_wish(state)
+        frames = self._model.step(state, chunk)
+        if len(frames) != len(chunk):
+            raise ModelError(f"model {self._model.spec.name} gave {len(frames)} frames for {len(chunk)}")
+        for source, frame in zip(chunk, frames, strict=True):
+            if frame.y.shape != source.y.shape or frame.pts != source.pts:
+                raise FrameError(f"model {self._model.spec.name} changed the size or time of a frame")
+        applied, self._unsaid = self._unsaid, None
+        return [Edited(frame, applied if i == 0 else None) for i, frame in enumerate(frames)]
+
+    def reopen(self) -> None:
+        """Forget the state (the edit stays): the next step starts a fresh one."""
+        self._state = None
+
+    def _open(self, size: tuple[int, int]) -> None:
+        self._state = None
+        state = self._model.open_state(*size)
+        self._state, self._size = state, size
+        if self._in_force != Edit():
+            # The picture was edited a moment ago: it must not fade in from the source again.
+            self._model.set_edit(state, replace(self._in_force, transition_ms=0))
+
+    def _take_wish(self, state: EditState) -> None:
+        with self._lock:
+            wanted, self._wanted = self._wanted, None
+        if wanted is not None:
+            self._in_force, self._unsaid = wanted, wanted.revision
+            self._model.set_edit(state, wanted)

@@ -1,0 +1,168 @@
+"""The two bounded queues of a stream: encoded frames before decode, pictures after it. Know nothing of codecs."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from typing import Generic, TypeVar
+
+from gpu.types import EncodedFrame
+
+T = TypeVar("T")
+
+
+class Mailbox(Generic[T]):
+    """Holds at most `capacity` items, handed out `capacity` at a time, in order.
+
+    Live (`newest_wins`): `put` never waits and pushes the oldest out. In order: `put` waits for room.
+    """
+
+    def __init__(self, capacity: int = 1, newest_wins: bool = True) -> None:
+        self._items: deque[T] = deque()
+        self._capacity = capacity
+        self._newest_wins = newest_wins
+        self._closed = False
+        self._changed = threading.Condition()
+
+    def put(self, item: T, timeout_s: float = 0.0) -> int:
+        """Add an item. Returns how many were lost: pushed out, or 1 when `item` found no room."""
+        with self._changed:
+            if not self._newest_wins:
+                self._changed.wait_for(lambda: self._closed or len(self._items) < self._capacity, timeout_s)
+                if len(self._items) >= self._capacity:
+                    return 1
+            if self._closed:
+                return 1
+            self._items.append(item)
+            lost = max(0, len(self._items) - self._capacity)
+            for _ in range(lost):
+                self._items.popleft()
+            return lost
+
+    @property
+    def full(self) -> bool:
+        """True when `take` would hand out a chunk."""
+        with self._changed:
+            return len(self._items) >= self._capacity
+
+    def peek(self) -> T | None:
+        """The oldest item, left where it is."""
+        with self._changed:
+            return self._items[0] if self._items else None
+
+    def take(self) -> list[T]:
+        """The whole chunk, oldest first; [] while it is not complete. Never waits."""
+        with self._changed:
+            if len(self._items) < self._capacity:
+                return []
+            items = list(self._items)
+            self._items.clear()
+            self._changed.notify_all()
+            return items
+
+    def clear(self) -> int:
+        """Throw everything away; returns how many that were."""
+        with self._changed:
+            lost = len(self._items)
+            self._items.clear()
+            self._changed.notify_all()
+            return lost
+
+    def close(self) -> None:
+        with self._changed:
+            self._closed = True
+            self._items.clear()
+            self._changed.notify_all()
+
+
+class EncodedQueue:
+    """Encoded frames in order. Inter-coded ones cannot be dropped singly: on overflow all go, to a keyframe."""
+
+    def __init__(self, capacity: int = 30) -> None:
+        self._items: deque[EncodedFrame] = deque()
+        self._capacity = capacity
+        self._needs_keyframe = False
+        self._closed = False
+        self._changed = threading.Condition()
+
+    def put(self, frame: EncodedFrame) -> int:
+        """Add a frame without waiting. Returns how many were lost: > 0 means the sender owes a keyframe."""
+        with self._changed:
+            if self._closed:
+                return 0
+            lost = 0
+            if len(self._items) >= self._capacity:
+                lost = len(self._items)
+                self._items.clear()
+                self._needs_keyframe = True
+            if self._needs_keyframe and not frame.is_keyframe:
+                return lost + 1
+            self._needs_keyframe = False
+            self._items.append(frame)
+            self._changed.notify()
+            return lost
+
+    def wait_for_room(self, timeout_s: float) -> bool:
+        """True once `put` would lose nothing (files: back-pressure)."""
+        with self._changed:
+            return (
+                self._changed.wait_for(lambda: self._closed or len(self._items) < self._capacity, timeout_s)
+                and not self._closed
+            )
+
+    def get(self, timeout_s: float) -> EncodedFrame | None:
+        """The oldest frame, or None after `timeout_s` or once closed."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._closed or bool(self._items), timeout_s)
+            if not self._items:
+                return None
+            frame = self._items.popleft()
+            self._changed.notify_all()
+            return frame
+
+    def flush(self) -> int:
+        """Throw everything away and let only a keyframe start again; returns how many frames were lost."""
+        with self._changed:
+            lost = len(self._items)
+            self._items.clear()
+            self._needs_keyframe = True
+            self._changed.notify_all()
+            return lost
+
+    def close(self) -> None:
+        with self._changed:
+            self._closed = True
+            self._items.clear()
+            self._changed.notify_all()
+
+
+class Outbox(Generic[T]):
+    """Edited pictures on their way to the encoder. The worker asks for room first: it never waits or loses."""
+
+    def __init__(self, capacity: int) -> None:
+        self._items: deque[T] = deque()
+        self._capacity = capacity
+        self._closed = False
+        self._changed = threading.Condition()
+
+    def has_room(self, count: int) -> bool:
+        with self._changed:
+            return len(self._items) + count <= self._capacity
+
+    def put(self, items: list[T]) -> None:
+        with self._changed:
+            if not self._closed:
+                self._items.extend(items)
+                self._changed.notify()
+
+    def get(self, timeout_s: float) -> T | None:
+        """The oldest item, or None after `timeout_s` or once closed."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._closed or bool(self._items), timeout_s)
+            return self._items.popleft() if self._items else None
+
+    def close(self) -> None:
+        with self._changed:
+            self._closed = True
+            self._items.clear()
+            self._changed.notify_all()
