@@ -29,6 +29,7 @@ class StreamFigures:
     fps_shown: float = 0.0
     fps_worst_second: float = 0.0
     freeze_ms: float = 0.0  # longest time without a new frame
+    out_freeze_ms: float = 0.0  # the same where frames leave the server
     freezes_over_400: int = 0
     unread: int = 0  # shown, but the number did not survive: told by timestamp
     bitrate_bps: float = 0.0
@@ -90,9 +91,13 @@ async def measure(
     path: Path | None = None,
     during: Callable[[LiveStream, float], Awaitable[None]] | None = None,
     seed: int = 1,
+    prompt: str = "",
 ) -> StreamFigures:
-    """Stream for `warm_s`, then `seconds` measured under `path`; `during(stream, until_s)` may act meanwhile."""
+    """Stream for `warm_s` (under `prompt`), then `seconds` measured under `path`; `during(stream, until_s)` may act meanwhile."""
     async with streaming(url, config, seed) as stream:
+        if prompt:
+            await stream.client.send({"type": "edit", "revision": 1, "prompt": prompt, "transitionMs": 0})
+            await stream.client.expect("message", CONNECT_S)
         await asyncio.sleep(warm_s)
         if path is not None:
             stream.relay.impair(path)
@@ -157,6 +162,7 @@ def _packet_times(
         outof = down.get((ts + out.timestamp_offset) & 0xFFFFFFFF)
         if outof is not None and start_ns <= into.last_ns < end_ns:
             out.server_ms.append((outof.last_ns - into.last_ns) / 1e6)
+    out.out_freeze_ms = longest_gap_ms([f.last_ns for f in down.values()], start_ns, end_ns)
     sent = [f.size_bytes for f in down.values() if start_ns <= f.first_ns < end_ns]
     out.bitrate_bps = sum(sent) * 8 / ((end_ns - start_ns) / 1e9)
 

@@ -1,0 +1,42 @@
+"""`python -m bench NAME`: runs one measurement, prints its table, then one JSON line; progress on stderr."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import importlib
+import sys
+
+from bench.processes import BenchError
+
+NAMES = {
+    "latency": "glass to glass, what the server adds, against a plain aiortc echo",
+    "loss": "the longest freeze at 5 % loss and 40 ms jitter",
+    "edit": "how long after an instruction is sent its first frame leaves",
+    "stages": "decode, edit and encode alone, per model and size",
+    "sessions": "how many streams before the p95 doubles",
+    "loop": "the event loop's delay under load",
+    "soak": "an hour's frames and 200 sessions: what grows",
+}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    kinds = parser.add_subparsers(dest="name", required=True)
+    for name, what in NAMES.items():
+        sub = kinds.add_parser(name, help=what, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+        importlib.import_module(f"bench.{name}").arguments(sub)
+    args = parser.parse_args()
+    measurement = importlib.import_module(f"bench.{args.name}")
+    try:
+        asyncio.run(measurement.run(args))
+    except BenchError as error:
+        print(f"bench {args.name}: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+def arguments(p): pass
