@@ -105,9 +105,9 @@ class ClientProcess:
         self._reader = asyncio.ensure_future(self._read())
 
     @classmethod
-    async def start(cls, config: ClientConfig) -> ClientProcess:
+    async def start(cls, config: ClientConfig, module: str = "bench.client") -> ClientProcess:
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "bench.client", msgspec.json.encode(config).decode(),
+            sys.executable, "-m", module, msgspec.json.encode(config).decode(),
             cwd=ROOT, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
             start_new_session=True, limit=1 << 26,
         )
