@@ -1,8 +1,8 @@
-"""Orders video packets into frames, says what to ask for again and when to give up. Pure: time is an argument.
+"""Orders video packets into frames, says what to ask for again and when to give up. Time is an argument.
 
-A frame leaves as soon as it is complete and everything before it has left. A missing packet holds the ones behind
-it for at most `hole_timeout`; then everything up to the next keyframe is dropped and a keyframe asked for, because
-what refers to a lost picture is worse than a short stop.
+A frame leaves as soon as it is complete and everything before it has left. A missing packet holds the ones
+behind it for at most `hole_timeout`; then everything up to the next keyframe is dropped and a keyframe asked
+for, because what refers to a lost picture is worse than a short stop.
 """
 
 from __future__ import annotations
@@ -19,7 +19,9 @@ MAX_MISSING = 512
 MAX_JUMP = 3000  # a step in sequence numbers longer than this is a new stream
 NACKS_AT_ONCE = 128
 NACK_LEAST_S, NACK_MOST_S = 0.02, 0.04
-REORDER_MOST_S = 0.02  # how long a packet may be late before it is asked for, where packets are seen to overtake
+REORDER_MOST_S = (
+    0.02  # how long a packet may be late before it is asked for, where packets are seen to overtake
+)
 
 
 @dataclass(slots=True)
@@ -63,7 +65,9 @@ class TimestampUnwrapper:
 class JitterBuffer:
     """One video stream. Call `add` for each packet and `poll` after it and at `next_deadline`."""
 
-    def __init__(self, payloads: PayloadFormat, hole_timeout: float = 0.15, keyframe_interval: float = 0.25) -> None:
+    def __init__(
+        self, payloads: PayloadFormat, hole_timeout: float = 0.15, keyframe_interval: float = 0.25
+    ) -> None:
         self._format = payloads
         self._hole_timeout = hole_timeout
         self._keyframe_interval = keyframe_interval
@@ -88,7 +92,9 @@ class JitterBuffer:
     def set_rtt(self, rtt: float) -> None:
         self._rtt = rtt
 
-    def add(self, sequence: int, timestamp: int, marker: bool, payload: bytes, now: float, again: bool = False) -> None:
+    def add(
+        self, sequence: int, timestamp: int, marker: bool, payload: bytes, now: float, again: bool = False
+    ) -> None:
         """One packet of 16-bit `sequence`; `again` where it came as a retransmission."""
         if self._next is None:
             self._next = self._highest = sequence + 65536
@@ -143,7 +149,7 @@ class JitterBuffer:
             if asked.next_ask <= now and len(out.nacks) < NACKS_AT_ONCE:
                 out.nacks.append(number & 0xFFFF)
                 asked.asked += 1
-                # Half a round trip apart: the answer to one request may be lost too, and there is time for few.
+                # half a round trip apart: an answer may be lost too, and there is time for few
                 asked.next_ask = now + min(max(self._rtt / 2, NACK_LEAST_S), NACK_MOST_S)
         if self._waiting and self._next is not None:
             due = self._asked_pli is None or now - self._asked_pli >= self._keyframe_interval

@@ -14,11 +14,12 @@ from aiortc import RTCDataChannel, RTCPeerConnection, RTCSessionDescription
 from gpu.types import EncodedFrame
 from server.errors import ProtocolError
 
+from .candidates import parse_candidate
 from .payload import payload_format
 from .privates import IcePath, dtls_of, open_connection
 from .rate import RateControl
 from .receive import AudioReceiver, VideoReceiver
-from .sdp import Offer, answer_sdp, parse_candidate
+from .sdp import Offer, answer_sdp
 from .send import AudioSender, VideoSender
 from .types import EncodedAudio, PeerConfig
 
@@ -83,7 +84,11 @@ class Link:
                     self._spawn(self.video_in.run())
                 if media.direction != "sendonly":
                     self.video_out = VideoSender(
-                        transceiver.sender, payloads, self._config, self._listener.on_keyframe_needed, self._rate
+                        transceiver.sender,
+                        payloads,
+                        self._config,
+                        self._listener.on_keyframe_needed,
+                        self._rate,
                     )
             else:
                 if media.direction != "recvonly":
@@ -105,7 +110,9 @@ class Link:
         try:
             await self._pc.setRemoteDescription(RTCSessionDescription(offer.to_sdp(), "offer"))
         except Exception as exc:  # whatever aiortc finds wrong, and however it says so, is the offer's fault
-            raise ProtocolError(f"The offer cannot be used ({exc}); offer what a current browser offers.") from exc
+            raise ProtocolError(
+                f"The offer cannot be used ({exc}); offer what a current browser offers."
+            ) from exc
 
     async def _answer(self, offer: Offer) -> str:
         await self._pc.setLocalDescription(await self._pc.createAnswer())
@@ -130,10 +137,11 @@ class Link:
             chosen = [(m.mid, m.kind, m.direction, o.chosen.get(m.mid)) for m in o.media if m.used]
             return o.transport.fingerprints, chosen
 
-        return shape(offer) == shape(self.offer)
+        same: bool = shape(offer) == shape(self.offer)
+        return same
 
     async def add_candidates(self, lines: list[str]) -> None:
-        """End-of-candidates is never passed on: aioice would fail at once where the peer is found by its checks."""
+        """End-of-candidates is never passed on: aioice would fail before the peer's own checks reveal it."""
         assert self._path is not None
         for candidate in map(_candidate, lines):
             if candidate is not None:
@@ -173,6 +181,8 @@ class Link:
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._path is not None:
+            await self._path.retire()
         try:
             await asyncio.wait_for(self._pc.close(), self._config.close_timeout_s)
         except TimeoutError:

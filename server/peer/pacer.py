@@ -19,7 +19,7 @@ class _Unit:
 
 
 class Pacer:
-    """A bounded queue of whole frames behind a token bucket. Call `pop` until it gives None, then wait `delay`."""
+    """A bounded queue of frames behind a token bucket. Call `pop` until it gives None, then wait `delay`."""
 
     def __init__(self, max_bytes: int) -> None:
         self._max = max_bytes
@@ -32,7 +32,7 @@ class Pacer:
         self.queued_bytes = 0
 
     def push(self, payloads: list[bytes], pts: int) -> bool:
-        """False where there is no room: whole frames not yet begun are dropped, the next must be a keyframe."""
+        """False where there is no room: frames not yet begun are dropped, the next must be a keyframe."""
         size = sum(map(len, payloads))
         if self.queued_bytes + size > self._max:
             self.flush()
@@ -47,7 +47,7 @@ class Pacer:
         return True
 
     def flush(self) -> None:
-        """Drops what has not begun to leave; a frame that has is finished, or its receiver waits for the rest."""
+        """Drops what has not begun to leave; a frame that has is finished"""
         while self._units and not self._units[-1].begun:
             self.queued_bytes -= self._units.pop().size
 

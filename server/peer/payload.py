@@ -1,4 +1,4 @@
-"""RTP payload formats: access units to payloads and back. H.264 (RFC 6184, mode 1) and VP8 (RFC 7741). Pure."""
+"""RTP payload formats: access units to payloads and back. H.264 (RFC 6184, mode 1) and VP8 (RFC 7741)."""
 
 from __future__ import annotations
 
@@ -161,7 +161,8 @@ class Vp8Format:
         count = -(-len(unit) // (PAYLOAD_MAX - 4))
         cuts = [i * len(unit) // count for i in range(count + 1)]
         return [
-            (b"\x90\x80" if i == 0 else b"\x80\x80") + picture + unit[cuts[i] : cuts[i + 1]] for i in range(count)
+            (b"\x90\x80" if i == 0 else b"\x80\x80") + picture + unit[cuts[i] : cuts[i + 1]]
+            for i in range(count)
         ]
 
     def unpack(self, payloads: Sequence[bytes]) -> tuple[bytes, bool]:

@@ -10,9 +10,10 @@ from typing import Any
 from gpu.types import Codec, EncodedFrame
 from server.errors import ProtocolError
 
+from .candidates import parse_fragment
 from .link import Link, LinkListener
 from .rate import RateControl
-from .sdp import parse_fragment, parse_offer
+from .sdp import parse_offer
 from .types import EncodedAudio, PeerConfig, PeerListener, PeerState, PeerStats
 
 logger = logging.getLogger(__name__)
@@ -33,6 +34,7 @@ class Peer:
         self._watching: asyncio.Task[None] | None = None
         self._signalling = asyncio.Lock()
         self._closing: asyncio.Task[None] | None = None
+        self._current_events: LinkListener | None = None
         self._last_keyframe = -1e9
         self._keyframe_timer: asyncio.TimerHandle | None = None
 
@@ -46,9 +48,11 @@ class Peer:
         return self._link.offer.codec if self._link else None
 
     async def accept(self, offer_sdp: str) -> str:
-        """-> the answer, all candidates in it. A second offer renews the connection: with a new ICE ufrag it
-        restarts ICE, from another browser connection it replaces this one. Raises ProtocolError with a remedy;
-        what was connected before stays."""
+        """-> the answer, all candidates in it. Raises ProtocolError with a remedy; what was connected stays.
+
+        A second offer renews the connection: with a new ICE ufrag it restarts ICE, from another browser
+        connection it replaces this one.
+        """
         c = self._config
         offer = parse_offer(offer_sdp, c.codecs, c.prefer_codecs, c.max_sdp_bytes, c.max_media_lines)
         async with self._signalling:
@@ -61,21 +65,27 @@ class Peer:
                     self._start_restart(connect)
                 return answer
             if old is not None and offer.codec != old.offer.codec:
-                raise ProtocolError(f"The session speaks {old.offer.codec}; offer that, or open a new session.")
-            link = Link(offer, c, self._events(), self._rate)
+                raise ProtocolError(
+                    f"The session speaks {old.offer.codec}; offer that, or open a new session."
+                )
+            events = self._events()
+            link = Link(offer, c, events, self._rate)
             try:
                 answer = await link.open()
             except BaseException:
                 await link.close()
                 raise
             self._connecting_since = time.monotonic()
-            self._link = link
+            self._link, self._current_events = link, events
             self._set_state(PeerState.CONNECTING)
             if old is not None:
                 await old.close()
-            if self._watching is None:
-                self._watching = asyncio.ensure_future(self._watch())
+            self._ensure_watched()
             return answer
+
+    def _ensure_watched(self) -> None:
+        if self._watching is None or self._watching.done():
+            self._watching = asyncio.ensure_future(self._watch())
 
     def _events(self) -> LinkListener:
         events = LinkListener()
@@ -84,7 +94,6 @@ class Peer:
         events.on_message = self._listener.on_message
         events.on_keyframe_needed = self._on_keyframe_needed
         events.on_transport = lambda state: self._on_transport(events, state)
-        self._current_events = events
         return events
 
     async def add_candidates(self, sdp_fragment: str) -> None:
@@ -155,6 +164,10 @@ class Peer:
 
     def _start_restart(self, connect: Any) -> None:
         before = self._restarting
+        if self._state is PeerState.FAILED:
+            self._connecting_since = time.monotonic()
+            self._set_state(PeerState.CONNECTING)
+            self._ensure_watched()
 
         async def restart() -> None:
             if before is not None:

@@ -14,7 +14,11 @@ class RateControl:
     """Calls `on_bitrate` with a value between floor and ceiling whenever it changes by more than STEP."""
 
     def __init__(
-        self, floor: int, ceiling: int, on_bitrate: Callable[[int], None], clock: Callable[[], float] = time.monotonic
+        self,
+        floor: int,
+        ceiling: int,
+        on_bitrate: Callable[[int], None],
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._floor, self._ceiling = floor, ceiling
         self._on_bitrate = on_bitrate

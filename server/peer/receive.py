@@ -1,4 +1,4 @@
-"""The receiving side of one video and one audio stream: packets to frames, and the feedback that goes back."""
+"""The receiving side of one video and one audio stream: packets to frames, and feedback back."""
 
 from __future__ import annotations
 

@@ -1,25 +1,27 @@
-"""Reads an offer strictly and writes the small part we need of it anew.
+"""Reads an offer strictly and writes the small part we need of it anew; and completes the answer.
 
-Whatever the peer wrote, only the text made by `Offer.to_sdp` reaches aiortc's parser. Pure text; knows no sockets.
+Whatever the peer wrote, only the text made by `Offer.to_sdp` reaches aiortc's parser. Knows no sockets.
 """
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from dataclasses import dataclass, field
 
 from gpu.types import Codec
 from server.errors import ProtocolError
 
+from .candidates import MAX_CANDIDATES
+
 ACCEPTED = "H.264 (baseline, main or high, packetization-mode 1) or VP8"
 KNOWN_EXTENSIONS = (
     "urn:ietf:params:rtp-hdrext:sdes:mid",
     "http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time",
 )
-MAX_CANDIDATES = 64
 _TOKEN = re.compile(r"[\w.\-+/=:~]{1,256}", re.ASCII)
-_MLINE = re.compile(r"m=(audio|video|application|text|message|image) (\d{1,5}) ([A-Z/]{3,24}) (\S+(?: \S+){0,99})")
+_MLINE = re.compile(
+    r"m=(audio|video|application|text|message|image) (\d{1,5}) ([A-Z/]{3,24}) (\S+(?: \S+){0,99})"
+)
 _FINGERPRINT = re.compile(r"(sha-(?:256|384|512)) ((?:[0-9A-Fa-f]{2}:){31,63}[0-9A-Fa-f]{2})", re.I)
 _PROFILE = re.compile(r"[0-9a-f]{6}", re.I)
 _DIRECTIONS = ("sendrecv", "sendonly", "recvonly", "inactive")
@@ -79,7 +81,7 @@ class Offer:
         return [c for m in self.media if m.used for c in m.candidates][:MAX_CANDIDATES]
 
     def to_sdp(self) -> str:
-        """The offer as aiortc sees it: used lines only, one codec each, no candidates (they are added apart)."""
+        """The offer as aiortc sees it: used lines only, one codec each, no candidates (added apart)."""
         lead, used = self.transport, [m for m in self.media if m.used]
         lines = ["v=0", "o=- 1 1 IN IP4 0.0.0.0", "s=-", "t=0 0"]
         lines += ["a=ice-lite"] if self.ice_lite else []
@@ -116,11 +118,17 @@ def _codec_lines(codec: OfferedCodec) -> list[str]:
 
 
 def parse_offer(
-    text: str, codecs: tuple[Codec, ...], prefer_codecs: bool = True, max_bytes: int = 131072, max_media: int = 8
+    text: str,
+    codecs: tuple[Codec, ...],
+    prefer_codecs: bool = True,
+    max_bytes: int = 131072,
+    max_media: int = 8,
 ) -> Offer:
     """Raises ProtocolError, saying what to offer instead, for anything we cannot answer."""
     if len(text) > max_bytes or len(text.encode("utf-8", "surrogatepass")) > max_bytes:
-        raise ProtocolError(f"The offer is longer than {max_bytes} bytes; offer one video, one audio, one data line.")
+        raise ProtocolError(
+            f"The offer is longer than {max_bytes} bytes; offer one video, one audio, one data line."
+        )
     if "\0" in text or not text.startswith("v=0"):
         raise ProtocolError("This is no SDP offer; send the text of RTCPeerConnection.createOffer().")
     session, *groups = re.split(r"(?m)^(?=m=)", text.replace("\r\n", "\n"))
@@ -168,7 +176,9 @@ def _attributes(m: Media, lines: list[str]) -> None:
             m.fingerprints = (*m.fingerprints, (found[1].lower(), found[2]))[:4]
         elif name == "candidate" and len(m.candidates) < MAX_CANDIDATES:
             m.candidates = (*m.candidates, value)
-        elif name == "rtpmap" and (found := re.fullmatch(r"(\d{1,3}) ([\w.-]{1,32})/(\d{1,6})(?:/\d)?", value)):
+        elif name == "rtpmap" and (
+            found := re.fullmatch(r"(\d{1,3}) ([\w.-]{1,32})/(\d{1,6})(?:/\d)?", value)
+        ):
             maps[int(found[1])] = (found[2].lower(), int(found[3]))
         elif name == "fmtp" and (found := re.fullmatch(r"(\d{1,3}) ([ -~]{1,512})", value)):
             formats[int(found[1])] = found[2]
@@ -200,7 +210,9 @@ def _codecs(order: str, maps: dict[int, tuple[str, int]], fmtp: dict[int, str]) 
             continue
         if name == "opus" and rate == 48000:
             found.append(OfferedCodec(pt, name, fmtp.get(pt, "")))
-        elif (name == "vp8" and rate == 90000) or (name == "h264" and rate == 90000 and _h264(fmtp.get(pt, ""))):
+        elif (name == "vp8" and rate == 90000) or (
+            name == "h264" and rate == 90000 and _h264(fmtp.get(pt, ""))
+        ):
             found.append(OfferedCodec(pt, name, fmtp.get(pt, ""), rtx.get(f"apt={pt}")))
     return tuple(found)
 
@@ -217,7 +229,7 @@ def _h264(fmtp: str) -> bool:
 
 
 def _choose(offer: Offer, codecs: tuple[Codec, ...], prefer_codecs: bool) -> None:
-    """One codec a line; lines we have no use for are marked unused. Raises ProtocolError without usable video."""
+    """One codec a line; lines of no use are marked so. Raises ProtocolError without usable video."""
     seen: set[str] = set()
     for m in offer.media:
         role = m.kind if m.kind != "video" else m.kind + m.direction
@@ -256,33 +268,15 @@ def _check_bundle(offer: Offer, session: str) -> None:
     if len(used) > 1:
         found = re.search(r"(?m)^a=group:BUNDLE (.+?)\s*$", session)
         if found is None or not set(mids) <= set(found[1].split()):
-            raise ProtocolError("The offer's media lines are not bundled; offer with bundlePolicy 'max-bundle'.")
-    if not (4 <= len(lead.ufrag) and 22 <= len(lead.pwd)):
-        raise ProtocolError("The offer has no usable a=ice-ufrag and a=ice-pwd; they are 4 and 22 characters or more.")
+            raise ProtocolError(
+                "The offer's media lines are not bundled; offer with bundlePolicy 'max-bundle'."
+            )
+    if not (len(lead.ufrag) >= 4 and len(lead.pwd) >= 22):
+        raise ProtocolError(
+            "The offer has no usable a=ice-ufrag and a=ice-pwd; they are 4 and 22 characters or more."
+        )
     if not lead.fingerprints or not lead.setup:
         raise ProtocolError("The offer has no usable a=fingerprint (sha-256) and a=setup; offer DTLS-SRTP.")
-
-
-def parse_candidate(text: str) -> tuple[str, int, str, int, str, int, str] | None:
-    """-> (foundation, component, transport, priority, host, port, type); None where we have no use for it."""
-    bits = text.removeprefix("a=").removeprefix("candidate:").split()
-    if len(bits) < 8 or bits[6] != "typ" or bits[7] not in ("host", "srflx", "prflx", "relay"):
-        return None
-    numbers = (bits[1], bits[3], bits[5])
-    if not all(n.isascii() and n.isdigit() and len(n) <= 10 for n in numbers) or bits[2].lower() != "udp":
-        return None
-    component, priority, port = map(int, numbers)
-    if component != 1 or not 0 < port <= 65535 or priority >= 2**32 or not _TOKEN.fullmatch(bits[0]):
-        return None
-    host = bits[4]
-    if not re.fullmatch(r"[\w-]{1,64}\.local", host, re.ASCII):
-        try:
-            address = ipaddress.ip_address(host)
-        except ValueError:
-            return None
-        if address.is_multicast or address.is_unspecified:
-            return None
-    return bits[0], component, "udp", priority, host, port, bits[7]
 
 
 def answer_sdp(offer: Offer, local: str) -> str:
@@ -298,18 +292,10 @@ def answer_sdp(offer: Offer, local: str) -> str:
         group, codec = next(answered), offer.chosen.get(m.mid)
         if codec is not None and codec.name == "h264":
             profile = re.search(r"profile-level-id=([0-9a-f]{6})", codec.fmtp, re.I)
-            group = re.sub(r"profile-level-id=[0-9a-fA-F]{6}", f"profile-level-id={profile[1] if profile else '42e01f'}", group)
+            group = re.sub(
+                r"profile-level-id=[0-9a-fA-F]{6}",
+                f"profile-level-id={profile[1] if profile else '42e01f'}",
+                group,
+            )
         out.append(group)
     return "".join(out)
-
-
-def parse_fragment(text: str, max_bytes: int = 16384) -> tuple[str | None, list[str]]:
-    """A trickle-ice-sdpfrag -> (its ufrag if named, candidate lines). Raises ProtocolError."""
-    if len(text) > max_bytes or "\0" in text:
-        raise ProtocolError(f"The candidates are longer than {max_bytes} bytes or no text; send a trickle-ice-sdpfrag.")
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    if any(not re.match(r"[a-z]=|candidate:", line) for line in lines):
-        raise ProtocolError("These are no candidates; send lines of a=candidate as application/trickle-ice-sdpfrag.")
-    ufrag = next((line[12:] for line in lines if line.startswith("a=ice-ufrag:")), None)
-    found = [line for line in lines if line.startswith(("a=candidate:", "candidate:"))]
-    return ufrag, found[:MAX_CANDIDATES]

@@ -1,4 +1,4 @@
-"""The sending side of one video and one audio stream: paced, remembered for retransmission, steered by feedback."""
+"""The sending side of one video and one audio stream: paced, kept to be sent again, steered by feedback."""
 
 from __future__ import annotations
 
@@ -52,7 +52,9 @@ class _Sender:
         return self._port.rtt
 
     def _packet(self, payload: bytes, timestamp: int, marker: bool) -> RtpPacket:
-        packet = RtpPacket(self._port.payload_type, int(marker), self._sequence, timestamp, self._port.ssrc, payload)
+        packet = RtpPacket(
+            self._port.payload_type, int(marker), self._sequence, timestamp, self._port.ssrc, payload
+        )
         self._sequence = (self._sequence + 1) & 0xFFFF
         self.packets_sent += 1
         return packet

@@ -1,0 +1,131 @@
+"""aiortc's senders and receivers with their media handling taken over; their RTCP reports stay."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any, cast
+
+from aiortc import RTCRtpReceiver, RTCRtpSender, clock
+from aiortc.rtcrtpparameters import RTCRtpCodecParameters, RTCRtpReceiveParameters
+from aiortc.rtcrtpreceiver import StreamStatistics
+from aiortc.rtp import HeaderExtensionsMap, RtpPacket
+
+
+class ReceiverPort:
+    """A receiver of aiortc whose packets come to us; it keeps its RTCP reports, and starts no decoder."""
+
+    def __init__(self, receiver: RTCRtpReceiver, on_packet: Callable[[RtpPacket, int], None]) -> None:
+        self._receiver = cast(Any, receiver)
+        self._on_packet = on_packet
+        self.codecs: dict[int, RTCRtpCodecParameters] = {}
+        self._receiver._handle_rtp_packet = self._handle
+        self._receiver.receive = self._receive
+
+    async def _receive(self, parameters: RTCRtpReceiveParameters) -> None:
+        receiver = self._receiver
+        if receiver._RTCRtpReceiver__started:
+            return
+        receiver._RTCRtpReceiver__started = True
+        self.codecs = {
+            codec.payloadType: codec for codec in parameters.codecs if codec.payloadType is not None
+        }
+        receiver.transport._register_rtp_receiver(receiver, parameters)
+        receiver._RTCRtpReceiver__rtcp_task = asyncio.ensure_future(receiver._run_rtcp())
+
+    async def _handle(self, packet: RtpPacket, arrival_time_ms: int) -> None:
+        codec = self.codecs.get(packet.payload_type)
+        if codec is None:
+            return
+        streams = self._receiver._RTCRtpReceiver__remote_streams
+        if packet.ssrc not in streams:
+            streams[packet.ssrc] = StreamStatistics(codec.clockRate)
+        streams[packet.ssrc].add(packet)
+        self._on_packet(packet, arrival_time_ms)
+
+    @property
+    def rtcp_ssrc(self) -> int:
+        ssrc: int = self._receiver._RTCRtpReceiver__rtcp_ssrc
+        return ssrc
+
+    def jitter(self, ssrc: int) -> int:
+        """In ticks of the codec's clock."""
+        stream = self._receiver._RTCRtpReceiver__remote_streams.get(ssrc)
+        return int(stream.jitter) if stream else 0
+
+    async def send_nack(self, ssrc: int, lost: list[int]) -> None:
+        await self._receiver._send_rtcp_nack(ssrc, lost)
+
+    async def send_pli(self, ssrc: int) -> None:
+        await self._receiver._send_rtcp_pli(ssrc)
+
+    async def send_rtcp(self, packet: Any) -> None:
+        await self._receiver._send_rtcp(packet)
+
+
+class SenderPort:
+    """A sender of aiortc whose loop, history and feedback are ours; it keeps its RTCP reports."""
+
+    def __init__(
+        self,
+        sender: RTCRtpSender,
+        run: Callable[[], Awaitable[None]],
+        on_rtcp: Callable[[Any], Awaitable[None]],
+    ) -> None:
+        self._sender = cast(Any, sender)
+        self._run = run
+        self._on_rtcp = on_rtcp
+        self._inner_rtcp: Callable[[Any], Awaitable[None]] = sender._handle_rtcp_packet
+        self.payload_type = 0
+        self._sender._run_rtp = self._run_rtp
+        self._sender._handle_rtcp_packet = self._handle_rtcp
+
+    async def _run_rtp(self, codec: RTCRtpCodecParameters) -> None:
+        sender = self._sender
+        self.payload_type = codec.payloadType or 0
+        sender._RTCRtpSender__rtp_started.set()
+        try:
+            await self._run()
+        except asyncio.CancelledError:
+            pass  # how aiortc stops it; it waits for the event below
+        finally:
+            sender._RTCRtpSender__rtp_exited.set()
+
+    async def _handle_rtcp(self, packet: Any) -> None:
+        await self._on_rtcp(packet)
+        if not hasattr(packet, "fmt"):  # reports: statistics and the round trip
+            await self._inner_rtcp(packet)
+
+    @property
+    def ssrc(self) -> int:
+        ssrc: int = self._sender._ssrc
+        return ssrc
+
+    @property
+    def rtx_ssrc(self) -> int:
+        ssrc: int = self._sender._rtx_ssrc
+        return ssrc
+
+    @property
+    def rtx_payload_type(self) -> int | None:
+        payload_type: int | None = self._sender._RTCRtpSender__rtx_payload_type
+        return payload_type
+
+    @property
+    def rtt(self) -> float | None:
+        rtt: float | None = self._sender._RTCRtpSender__rtt
+        return rtt
+
+    async def send(self, packet: RtpPacket, count: bool = True) -> None:
+        """Stamped and sent; sender reports tell this packet's clock. Raises ConnectionError when closed."""
+        sender = self._sender
+        ntp = clock.current_ntp_time()
+        packet.extensions.abs_send_time = (ntp >> 14) & 0xFFFFFF
+        packet.extensions.mid = sender._RTCRtpSender__mid
+        extensions: HeaderExtensionsMap = sender._RTCRtpSender__rtp_header_extensions_map
+        await sender.transport._send_rtp(packet.serialize(extensions))
+        if count:
+            sender._RTCRtpSender__ntp_timestamp = ntp
+            sender._RTCRtpSender__rtp_timestamp = packet.timestamp
+            sender._RTCRtpSender__octet_count += len(packet.payload)
+            sender._RTCRtpSender__packet_count += 1
