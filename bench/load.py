@@ -55,13 +55,16 @@ class EncodedTrack(MediaStreamTrack):
 
     kind = "video"
 
-    def __init__(self, units: list[bytes], fps: float) -> None:
+    def __init__(self, units: list[bytes], fps: float, silent: bool = False) -> None:
         super().__init__()
+        self._silent = silent
         self._units, self._fps = units, fps
         self._started_s: float | None = None
         self._next = 0
 
     async def recv(self) -> av.Packet:
+        if self._silent:
+            await asyncio.Event().wait()  # until the sender is stopped
         if self._started_s is None:
             self._started_s = time.monotonic()
         await asyncio.sleep(max(0.0, self._started_s + self._next / self._fps - time.monotonic()))
@@ -79,12 +82,12 @@ class Load:
         self._peers: dict[int, RTCPeerConnection] = {}
         self._channels: dict[int, Any] = {}
 
-    async def offer(self, key: int) -> str:
+    async def offer(self, key: int, silent: bool = False) -> str:
         pc = self._peers[key] = RTCPeerConnection(RTCConfiguration(iceServers=[]))
         channel = self._channels[key] = pc.createDataChannel("edits")
         channel.on("open", lambda: say({"event": "open", "id": key}))
         pc.on("connectionstatechange", lambda: say({"event": "state", "id": key, "state": pc.connectionState}))
-        track = EncodedTrack(self._units, self._config.fps)
+        track = EncodedTrack(self._units, self._config.fps, silent)
         transceiver = pc.addTransceiver(track, direction="sendrecv")
         codecs = RTCRtpSender.getCapabilities("video").codecs
         transceiver.setCodecPreferences([c for c in codecs if c.mimeType in ("video/H264", "video/rtx")])
@@ -119,7 +122,7 @@ async def main(config: ClientConfig) -> None:
             command = json.loads(line)
             key = command.get("id", 0)
             if command["do"] == "offer":
-                say({"event": "offer", "id": key, "sdp": await load.offer(key)})
+                say({"event": "offer", "id": key, "sdp": await load.offer(key, command.get("silent", False))})
             elif command["do"] == "answer":
                 await load.answer(key, command["sdp"])
             elif command["do"] == "send":

@@ -13,7 +13,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -60,12 +60,14 @@ class Server:
 
 
 @contextlib.asynccontextmanager
-async def serving(name: str, *flags: str) -> AsyncIterator[Server]:
-    """Start "echo" or `relens serve --model name`; yields when /readyz says so. Raises BenchError."""
+async def serving(name: str, *flags: str, launcher: Sequence[str] = ()) -> AsyncIterator[Server]:
+    """Start "echo" or `relens serve --model name`; yields when /readyz says so. Raises BenchError.
+
+    `launcher` stands in for `python -m server` where the server is to be started by something else."""
     port = free_port()
     OUT.mkdir(parents=True, exist_ok=True)
     log = OUT / f"{name}.log"
-    relens = [sys.executable, "-m", "server", "serve", "--host", "127.0.0.1"]
+    relens = [*(launcher or (sys.executable, "-m", "server")), "serve", "--host", "127.0.0.1"]
     command = [*relens, "--port", str(port), "--model", name, *flags]
     if name == "echo":
         command = [sys.executable, "-m", "bench.echo", str(port)]

@@ -42,5 +42,16 @@ def video_payload_type(answer: str) -> int:
     raise ValueError("the answer has no video section")
 
 
+def ice_credentials(sdp: str) -> tuple[str, str]:
+    """(username fragment, password) of the first section. Raises ValueError when they are missing."""
+    username, password = (
+        next((line.partition(":")[2] for line in _lines(sdp) if line.startswith(key)), "")
+        for key in ("a=ice-ufrag:", "a=ice-pwd:")
+    )
+    if not username or not password:
+        raise ValueError("the SDP names no ICE credentials")
+    return username, password
+
+
 def _lines(sdp: str) -> list[str]:
     return [line for line in sdp.replace("\r\n", "\n").split("\n") if line]
