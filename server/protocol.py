@@ -22,7 +22,7 @@ class _Message(Struct, rename="camel", forbid_unknown_fields=True, frozen=True, 
 # client -> server
 
 
-class EditMessage(_Message, tag="edit"):
+class EditMessage(_Message, tag="edit", frozen=True):
     revision: Revision
     prompt: Label
     strength: Annotated[float, Meta(ge=0, le=1)] = 1.0
@@ -30,15 +30,15 @@ class EditMessage(_Message, tag="edit"):
     seed: Annotated[int, Meta(ge=0, le=2**32 - 1)] = 0
 
 
-class Pause(_Message, tag="pause"):
+class Pause(_Message, tag="pause", frozen=True):
     """The edited stream stops until `resume`; the source is not processed meanwhile."""
 
 
-class Resume(_Message, tag="resume"):
+class Resume(_Message, tag="resume", frozen=True):
     pass
 
 
-class Ping(_Message, tag="ping"):
+class Ping(_Message, tag="ping", frozen=True):
     t: float
 
 
@@ -48,12 +48,12 @@ ClientMessage = EditMessage | Pause | Resume | Ping
 # server -> client
 
 
-class Part(_Message):
+class Part(_Message, frozen=True):
     name: str
     amount: float
 
 
-class Received(_Message, tag="received"):
+class Received(_Message, tag="received", frozen=True):
     """At once: the edit was taken, and what the model took it for."""
 
     revision: Revision
@@ -64,19 +64,19 @@ class Received(_Message, tag="received"):
     nearest: list[str] = []
 
 
-class Applied(_Message, tag="applied"):
+class Applied(_Message, tag="applied", frozen=True):
     """When the first frame under the edit leaves; `pts` is that frame's RTP timestamp (90 kHz, 32 bit)."""
 
     revision: Revision
     pts: int
 
 
-class Latency(_Message):
+class Latency(_Message, frozen=True):
     p50_ms: float
     p95_ms: float
 
 
-class Stats(_Message, tag="stats"):
+class Stats(_Message, tag="stats", frozen=True):
     """Each second, measured on this stream over the last second. Latency is what the server adds."""
 
     fps_in: float
@@ -96,27 +96,27 @@ class Stats(_Message, tag="stats"):
     uptime_s: float
 
 
-class Degraded(_Message, tag="degraded"):
+class Degraded(_Message, tag="degraded", frozen=True):
     """The stream stepped down or up its ladder. `level` 0 is full quality; `message` is for people."""
 
     level: int
     message: str
 
 
-class Error(_Message, tag="error"):
+class Error(_Message, tag="error", frozen=True):
     code: str
     message: str
     revision: Revision | None = None
 
 
-class Pong(_Message, tag="pong"):
+class Pong(_Message, tag="pong", frozen=True):
     t: float
 
 
 ServerMessage = Received | Applied | Stats | Degraded | Error | Pong
 
-_json_in = msgspec.json.Decoder(ClientMessage)
-_pack_in = msgspec.msgpack.Decoder(ClientMessage)
+_json_in: msgspec.json.Decoder[ClientMessage] = msgspec.json.Decoder(ClientMessage)
+_pack_in: msgspec.msgpack.Decoder[ClientMessage] = msgspec.msgpack.Decoder(ClientMessage)
 _json_out = msgspec.json.Encoder()
 _pack_out = msgspec.msgpack.Encoder()
 

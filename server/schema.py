@@ -42,7 +42,7 @@ def main(argv: list[str]) -> int:
         return 0
     if SCHEMA_PATH.exists() and SCHEMA_PATH.read_text(encoding="utf-8") == rendered():
         return 0
-    print(f"{SCHEMA_PATH.name} is not what server/protocol.py says: run python -m server.schema", file=sys.stderr)
+    print(f"{SCHEMA_PATH.name} is stale: run python -m server.schema and commit it", file=sys.stderr)
     return 1
 
 

@@ -1,0 +1,105 @@
+"""The command `relens`. Parses arguments; errors of settings and devices become a message and an exit code."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from gpu.errors import DeviceError, ModelError
+from server.config import KEYS, Config, load_config
+from server.errors import ConfigError
+
+BAD_USE = 2
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command: 0 when it did its work, 1 when it found a fault, 2 for unusable settings or devices."""
+    parser = _parser()
+    arguments = vars(parser.parse_args(argv))
+    command = arguments.pop("command")
+    try:
+        return {"serve": _serve, "doctor": _doctor, "models": _models}[command](arguments)
+    except (ConfigError, DeviceError, ModelError) as error:
+        print(f"relens: {error}", file=sys.stderr)
+        return BAD_USE
+    except KeyboardInterrupt:
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="relens", description="Edits live video by instruction.")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="command")
+    serve = commands.add_parser("serve", help="run the server and its page")
+    _add_config(serve)
+    doctor = commands.add_parser(
+        "doctor", help="say what works on this machine, and what to do about the rest"
+    )
+    doctor.add_argument("--json", action="store_true", help="as one JSON document")
+    _add_config(doctor)
+    models = commands.add_parser("models", help="list the edit models")
+    models.add_argument("--json", action="store_true", help="as one JSON document")
+    return parser
+
+
+def _add_config(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--config", metavar="FILE", help="TOML file with settings (or RELENS_CONFIG)")
+    group = parser.add_argument_group("settings", "each also as RELENS_<NAME>; see server/CONFIG.md")
+    for name, key in KEYS.items():
+        meaning = key.metadata["doc"].replace("%", "%%")
+        group.add_argument(f"--{name.replace('_', '-')}", dest=name, metavar="VALUE", help=meaning)
+
+
+def _config(arguments: dict[str, Any]) -> Config:
+    toml_path = arguments.pop("config") or os.environ.get("RELENS_CONFIG") or None
+    return load_config(toml_path, os.environ, {name: arguments[name] for name in KEYS})
+
+
+def _serve(arguments: dict[str, Any]) -> int:
+    config = _config(arguments)
+    from server.log import setup_logging
+    from server.serve import serve
+
+    setup_logging(config.log_level)
+    work = serve(config, lambda line: print(line, flush=True))
+    if sys.platform == "win32":
+        asyncio.run(work)
+    else:
+        import uvloop
+
+        uvloop.run(work)
+    return 0
+
+
+def _doctor(arguments: dict[str, Any]) -> int:
+    from server.doctor import examine, report
+
+    as_json = arguments.pop("json")
+    findings = examine(_config(arguments))
+    print(report(findings, as_json))
+    return 1 if any(finding.needed and not finding.ok for finding in findings) else 0
+
+
+def _models(arguments: dict[str, Any]) -> int:
+    import msgspec
+
+    from gpu.models.registry import list_models
+    from server.api import ModelList, model_info
+
+    listed = ModelList(models=[model_info(spec, spec.name == Config().model, "") for spec in list_models()])
+    if arguments["json"]:
+        print(msgspec.json.format(msgspec.json.encode(listed)).decode())
+        return 0
+    for model in listed.models:
+        width, height = model.max_size
+        print(f"{model.name:<12} {model.title}; up to {width}x{height}; {model.licence}; {model.weights}")
+        if model.presets:
+            print(f"{'':<12} {', '.join(preset.label for preset in model.presets)}")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

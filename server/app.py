@@ -1,0 +1,141 @@
+"""The aiohttp application: parts made at start and ended at stop, routes, who may call.
+
+Knows no handler's work.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from urllib.parse import urlsplit
+
+from aiohttp import web
+
+from gpu.errors import RelensError
+from server.config import Config
+from server.loop_delay import LoopDelay
+from server.metrics import Metrics
+from server.problem import problem, problem_of
+from server.routes.table import ROUTES
+from server.sessions import Sessions
+from server.state import STATE, ServerState
+from server.workers import Workers
+
+log = logging.getLogger(__name__)
+
+THREADS = 4  # opening and closing streams, loading models, reading instructions
+EXPOSED = "Location, ETag, Retry-After"
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+def version() -> str:
+    return importlib.metadata.version("relens")
+
+
+def make_app(config: Config) -> web.Application:
+    """The application; its parts live from start-up to clean-up. Start-up raises ModelError or DeviceError
+    when the default model cannot run."""
+    app = web.Application(middlewares=[_guard], client_max_size=config.max_body_bytes)
+    for route in ROUTES:
+        path = "/{file:.+}" if route.path == "/{file}" else route.path
+        app.router.add_route(route.method, path, route.handler)
+    app.cleanup_ctx.append(_parts(config))
+    return app
+
+
+def _parts(config: Config) -> Callable[[web.Application], AsyncIterator[None]]:
+    async def run(app: web.Application) -> AsyncIterator[None]:
+        executor = ThreadPoolExecutor(THREADS, thread_name_prefix="relens-open")
+        metrics = Metrics()
+        loop_delay = LoopDelay()
+        workers = Workers(config.model, config.threads, executor)
+        sessions = Sessions(config, workers, metrics, executor)
+        metrics.on_scrape(lambda: _set_loop_delay(metrics, loop_delay))
+        app[STATE] = ServerState(config, version(), metrics, workers, sessions, loop_delay)
+        try:
+            await workers.get()
+            loop_delay.start()
+            yield
+        finally:
+            await sessions.close()
+            await loop_delay.close()
+            await workers.close()
+            executor.shutdown(wait=False, cancel_futures=True)
+
+    return run
+
+
+def _set_loop_delay(metrics: Metrics, loop_delay: LoopDelay) -> None:
+    for quantile in (0.5, 0.99):
+        metrics.loop_delay.labels(str(quantile)).set(loop_delay.quantile_s(quantile))
+
+
+@web.middleware
+async def _guard(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Other origins' pages only where allowed; every refusal as problem+json; nothing sniffed."""
+    config = request.app[STATE].config
+    origin = request.headers.get("Origin")
+    foreign = origin is not None and urlsplit(origin).netloc != request.host
+    allowed = not foreign or "*" in config.allowed_origins or origin in config.allowed_origins
+    if request.method == "OPTIONS" and foreign:
+        response: web.StreamResponse = web.Response(status=204 if allowed else 403)
+    elif not allowed and request.method not in ("GET", "HEAD"):
+        response = problem(
+            403,
+            "origin",
+            "Another site's page",
+            f"pages of {str(origin)[:100]} may not use this server",
+            "Add the origin to allowed_origins.",
+        )
+    else:
+        response = await _answer(request, handler)
+    response.headers.setdefault("X-Content-Type-Options", "nosniff")
+    if foreign:
+        response.headers.add("Vary", "Origin")
+        if allowed and origin is not None:
+            _let_in(response, origin)
+    return response
+
+
+async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
+    try:
+        return await handler(request)
+    except web.HTTPException as refusal:
+        if refusal.status < 400:
+            raise
+        return _http_problem(refusal)
+    except RelensError as error:
+        return problem_of(error)
+    except Exception:  # a defect of ours must not show its insides, nor end the server
+        log.exception("%s %s failed", request.method, request.path)
+        request.app[STATE].metrics.error("internal")
+        return problem(
+            500, "internal", "The server failed", "this is a defect of relens", "Look into its log."
+        )
+
+
+def _http_problem(refusal: web.HTTPException) -> web.Response:
+    keep = {name: refusal.headers[name] for name in ("Allow",) if name in refusal.headers}
+    remedies = {
+        405: "Allow lists the methods.",
+        413: "Send a smaller body.",
+        415: "Send the named Content-Type.",
+    }
+    return problem(
+        refusal.status,
+        "http",
+        refusal.reason,
+        refusal.text or refusal.reason,
+        remedies.get(refusal.status, ""),
+        keep,
+    )
+
+
+def _let_in(response: web.StreamResponse, origin: str) -> None:
+    response.headers["Access-Control-Allow-Origin"] = origin
+    response.headers["Access-Control-Expose-Headers"] = EXPOSED
+    response.headers["Access-Control-Allow-Methods"] = "GET, POST, PATCH, DELETE"
+    response.headers["Access-Control-Allow-Headers"] = "Content-Type, If-Match"
+    response.headers["Access-Control-Max-Age"] = "600"

@@ -1,0 +1,236 @@
+"""Owns the server's settings: one frozen object from TOML, then environment, then flags, validated once.
+
+Each key is documented where it is declared; server/CONFIG.md is generated from here
+(`python -m server.config`, `--check`). Nothing else in the server reads the environment.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import sys
+import tomllib
+from collections.abc import Mapping
+from dataclasses import Field, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from gpu.types import Codec
+from server.errors import ConfigError
+from server.peer.types import IceServer
+
+ENV_PREFIX = "RELENS_"
+DOC_PATH = Path(__file__).with_name("CONFIG.md")
+REPOSITORY = Path(__file__).parent.parent
+
+
+def _key(default: Any, doc: str, low: float | None = None, high: float | None = None) -> Any:
+    return field(default=default, metadata={"doc": doc, "low": low, "high": high})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """Every setting. Times in seconds, rates in bits or messages a second."""
+
+    host: str = _key("127.0.0.1", "Address to listen on; `0.0.0.0` opens it to the network.")
+    port: int = _key(8080, "TCP port of the page and the API; 0 takes a free one.", 0, 65_535)
+    tls_cert: str = _key("", "PEM certificate chain; with `tls_key` the page is served by HTTPS.")
+    tls_key: str = _key("", "PEM private key of `tls_cert`.")
+    model: str = _key("nano", "Edit model loaded at start; see `relens models`.")
+    threads: int = _key(0, "CPU threads of the model; 0: as many as fit the machine.", 0, 256)
+    max_sessions: int = _key(4, "Sessions at once; one more is answered 503.", 1, 10_000)
+    idle_s: float = _key(30.0, "A session without media for this long ends.", 0.1, 86_400)
+    max_session_s: float = _key(0.0, "A session ends after this long; 0: never.", 0, 31_536_000)
+    connect_timeout_s: float = _key(15.0, "Time a new session has to connect.", 0.1, 300)
+    open_timeout_s: float = _key(30.0, "Time a model has to open a stream.", 0.1, 600)
+    drain_s: float = _key(10.0, "After SIGTERM sessions may go on for this long.", 0, 3_600)
+    ice_servers: tuple[IceServer, ...] = _key(
+        (),
+        "STUN and TURN servers, also handed to the page. TOML: `[[ice_servers]]` tables with `urls`, "
+        "`username`, `credential`; environment and flag: URLs separated by commas, or the same as JSON.",
+    )
+    min_bitrate_bps: int = _key(150_000, "Floor of the edited video's bitrate.", 30_000, 100_000_000)
+    start_bitrate_bps: int = _key(1_500_000, "Bitrate before the network was measured.", 30_000, 100_000_000)
+    max_bitrate_bps: int = _key(6_000_000, "Ceiling of the edited video's bitrate.", 30_000, 100_000_000)
+    max_fps: float = _key(
+        30.0, "Pictures a second given to the model; faster cameras are thinned out.", 1, 120
+    )
+    codecs: tuple[str, ...] = _key(("h264", "vp8"), "Video codecs, the preferred one first.")
+    messages_per_s: float = _key(50.0, "Data-channel messages a session may send.", 1, 10_000)
+    message_burst: int = _key(100, "Messages it may send at once.", 1, 10_000)
+    allowed_origins: tuple[str, ...] = _key((), "Other origins whose pages may use the API, or `*`.")
+    max_body_bytes: int = _key(262_144, "Largest HTTP request body.", 1_024, 16_777_216)
+    web_dir: str = _key("", "Folder of the built page; empty: web/dist of this checkout.")
+    log_level: str = _key("info", "One of debug, info, warning, error.")
+
+    def __post_init__(self) -> None:
+        """Raises ConfigError when values contradict each other."""
+        for key in fields(self):
+            _check_range(key, getattr(self, key.name))
+        if not self.min_bitrate_bps <= self.start_bitrate_bps <= self.max_bitrate_bps:
+            raise ConfigError(
+                f"min_bitrate_bps ({self.min_bitrate_bps}) <= start_bitrate_bps ({self.start_bitrate_bps}) <= "
+                f"max_bitrate_bps ({self.max_bitrate_bps}) must hold: change one of the three"
+            )
+        if bool(self.tls_cert) != bool(self.tls_key):
+            raise ConfigError("tls_cert and tls_key go together: give both or neither")
+        for name in ("tls_cert", "tls_key"):
+            path = getattr(self, name)
+            if path and not Path(path).is_file():
+                raise ConfigError(f"{name}: there is no file {path}; give the path of a PEM file")
+        if (
+            not self.codecs
+            or not set(self.codecs) <= {"h264", "vp8"}
+            or len(set(self.codecs)) < len(self.codecs)
+        ):
+            raise ConfigError(f"codecs is {list(self.codecs)}: name h264, vp8 or both, each once")
+        levels = ("debug", "info", "warning", "error")
+        if self.log_level not in levels:
+            raise ConfigError(f"log_level is {self.log_level!r}: one of {', '.join(levels)}")
+
+    @property
+    def video_codecs(self) -> tuple[Codec, ...]:
+        return tuple("h264" if name == "h264" else "vp8" for name in self.codecs)
+
+    @property
+    def web_path(self) -> Path:
+        return Path(self.web_dir) if self.web_dir else REPOSITORY / "web" / "dist"
+
+
+KEYS: Mapping[str, Field[Any]] = {key.name: key for key in fields(Config)}
+
+
+def load_config(
+    toml_path: str | None = None,
+    environ: Mapping[str, str] | None = None,
+    flags: Mapping[str, Any] | None = None,
+) -> Config:
+    """TOML, then RELENS_* of `environ`, then `flags` (None values are left out); the last one wins.
+
+    Raises ConfigError that names the key, its value and the remedy."""
+    values: dict[str, Any] = {}
+    if toml_path is not None:
+        values.update({name: _parse(name, value, toml_path) for name, value in _read_toml(toml_path).items()})
+    for variable, text in (environ or {}).items():
+        name = variable.removeprefix(ENV_PREFIX).lower()
+        if variable.startswith(ENV_PREFIX) and name != "config":
+            values[name] = _parse(name, text, f"environment variable {variable}")
+    for name, value in (flags or {}).items():
+        if value is not None:
+            values[name] = _parse(name, value, f"--{name.replace('_', '-')}")
+    return Config(**values)
+
+
+def _read_toml(path: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"cannot read {path}: {error.strerror}; give the path of a TOML file") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not TOML: {error}") from error
+
+
+def _parse(name: str, value: Any, origin: str) -> Any:
+    """`value` as the key's type; text is parsed (environment, flags), TOML values must have the type."""
+    if name not in KEYS:
+        near = difflib.get_close_matches(name, KEYS, n=1, cutoff=0.4)
+        hint = f"the nearest key is {near[0]}" if near else f"keys are {', '.join(KEYS)}"
+        raise ConfigError(f"{origin}: there is no key {name!r}; {hint}")
+    default = KEYS[name].default
+    try:
+        if name == "ice_servers":
+            return _ice_servers(value)
+        if isinstance(default, tuple):
+            return _strings(value)
+        if isinstance(default, str):
+            return _exactly(value, str)
+        if isinstance(default, int):
+            return int(value) if isinstance(value, str) else _exactly(value, int)
+        return float(value) if isinstance(value, str) else float(_exactly(value, (int, float)))
+    except (ValueError, TypeError, OverflowError) as error:
+        raise ConfigError(f"{origin}: {name} is unusable: {error}; {KEYS[name].metadata['doc']}") from error
+
+
+def _exactly(value: Any, kind: type | tuple[type, ...]) -> Any:
+    if isinstance(value, bool) or not isinstance(value, kind):
+        raise TypeError(f"it has the type {type(value).__name__}")
+    return value
+
+
+def _strings(value: Any) -> tuple[str, ...]:
+    if isinstance(value, str):
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+    if not isinstance(value, list | tuple):
+        raise TypeError("a list of texts is needed")
+    return tuple(_exactly(part, str) for part in value)
+
+
+def _ice_servers(value: Any) -> tuple[IceServer, ...]:
+    if isinstance(value, str):
+        value = (
+            json.loads(value) if value.lstrip().startswith("[") else [{"urls": u} for u in _strings(value)]
+        )
+    if not isinstance(value, list):
+        raise TypeError("a list of servers is needed")
+    return tuple(_ice_server(entry) for entry in value)
+
+
+def _ice_server(entry: Any) -> IceServer:
+    if not isinstance(entry, dict) or not set(entry) <= {"urls", "username", "credential"}:
+        raise ValueError("each server has urls and maybe username and credential, and nothing else")
+    urls = _strings(entry.get("urls", ()))
+    for url in urls:
+        if url.partition(":")[0] not in ("stun", "stuns", "turn", "turns"):
+            raise ValueError(f"{url!r} does not start with stun:, stuns:, turn: or turns:")
+        if url.startswith("turn") and not (entry.get("username") and entry.get("credential")):
+            raise ValueError(f"{url!r} needs username and credential")
+    if not urls:
+        raise ValueError("a server without urls")
+    username, credential = (entry.get(k) for k in ("username", "credential"))
+    for text in (username, credential):
+        if text is not None:
+            _exactly(text, str)
+    return IceServer(urls=urls, username=username, credential=credential)
+
+
+def _check_range(key: Field[Any], value: Any) -> None:
+    low, high = key.metadata["low"], key.metadata["high"]
+    if low is not None and high is not None and not low <= value <= high:  # NaN fails too
+        raise ConfigError(f"{key.name} is {value}: from {low:g} to {high:g} is allowed")
+
+
+def reference() -> str:
+    """server/CONFIG.md: every key with its default, variable, flag and meaning."""
+    lines = [
+        "# Settings",
+        "",
+        "Generated from server/config.py by `python -m server.config`. The last one wins: TOML file",
+        "(`--config FILE` or `RELENS_CONFIG`), environment, flag.",
+        "",
+        "| key | default | environment | flag | meaning |",
+        "|---|---|---|---|---|",
+    ]
+    for name, key in KEYS.items():
+        default = ",".join(key.default) if isinstance(key.default, tuple) else key.default
+        low, high = key.metadata["low"], key.metadata["high"]
+        span = f" From {low:g} to {high:g}." if low is not None else ""
+        flag = f"--{name.replace('_', '-')}"
+        lines.append(
+            f"| `{name}` | `{default}` | `{ENV_PREFIX}{name.upper()}` | `{flag}` | {key.metadata['doc']}{span} |"
+        )
+    return "\n".join(lines).replace("| `` |", "| |") + "\n"
+
+
+def main(argv: list[str]) -> int:
+    """Write CONFIG.md, or with `--check` return 1 when it is stale."""
+    if "--check" not in argv:
+        DOC_PATH.write_text(reference(), encoding="utf-8")
+        return 0
+    if DOC_PATH.exists() and DOC_PATH.read_text(encoding="utf-8") == reference():
+        return 0
+    print(f"{DOC_PATH.name} is stale: run python -m server.config and commit it", file=sys.stderr)
+    return 1
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))

@@ -1,0 +1,81 @@
+"""Writes the OpenAPI 3.1 document from the route table and the msgspec structs. Knows no handler."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from http import HTTPStatus
+from typing import Any
+
+import msgspec
+
+from server import protocol
+from server.problem import CONTENT_TYPE as PROBLEM_JSON
+from server.problem import Problem
+from server.routes.route import Answer, Parameter, Route
+
+DATA_CHANNEL = {"ClientMessage": protocol.ClientMessage, "ServerMessage": protocol.ServerMessage}
+
+
+def document(routes: Iterable[Route], version: str) -> dict[str, Any]:
+    """The whole document; the data channel's messages are among its schemas."""
+    routes = list(routes)
+    bodies = list(dict.fromkeys(a.body for route in routes for a in route.answers if a.body is not None))
+    types = [*bodies, Problem, *DATA_CHANNEL.values()]
+    schemas, components = msgspec.json.schema_components(types, ref_template="#/components/schemas/{name}")
+    components.update(zip(DATA_CHANNEL, schemas[-len(DATA_CHANNEL) :], strict=True))
+    references = dict(zip((*bodies, Problem), schemas, strict=False))
+    paths: dict[str, dict[str, Any]] = {}
+    for route in routes:
+        paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, references)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "relens",
+            "version": version,
+            "description": "Edits live video by instruction. The data channel `edits` of a session carries "
+            "ClientMessage and ServerMessage: JSON as text, MessagePack as binary.",
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        },
+        "paths": paths,
+        "components": {"schemas": dict(sorted(components.items()))},
+    }
+
+
+def _operation(route: Route, references: dict[Any, Any]) -> dict[str, Any]:
+    operation: dict[str, Any] = {
+        "operationId": re.sub(r"\W+", "_", route.handler.__name__),
+        "summary": route.summary,
+        "responses": {str(a.status): _response(a, references) for a in route.answers},
+    }
+    if route.parameters:
+        operation["parameters"] = [_parameter(p) for p in route.parameters]
+    if route.takes:
+        content = {route.takes: {"schema": {"type": "string"}}}
+        operation["requestBody"] = {"required": True, "content": content}
+    for status in route.problems:
+        operation["responses"][str(status)] = {
+            "description": HTTPStatus(status).phrase,
+            "content": {PROBLEM_JSON: {"schema": references[Problem]}},
+        }
+    return operation
+
+
+def _response(answer: Answer, references: dict[Any, Any]) -> dict[str, Any]:
+    response: dict[str, Any] = {"description": answer.meaning}
+    if answer.content_type:
+        schema = references[answer.body] if answer.body is not None else {"type": "string"}
+        response["content"] = {answer.content_type: {"schema": schema}}
+    if answer.headers:
+        response["headers"] = {name: {"schema": {"type": "string"}} for name in answer.headers}
+    return response
+
+
+def _parameter(parameter: Parameter) -> dict[str, Any]:
+    return {
+        "name": parameter.name,
+        "in": parameter.where,
+        "required": parameter.required,
+        "description": parameter.meaning,
+        "schema": {"type": parameter.kind},
+    }

@@ -1,0 +1,53 @@
+"""Refusals as application/problem+json (RFC 9457) with the remedy. Knows errors, not routes."""
+
+from __future__ import annotations
+
+import msgspec
+from aiohttp import web
+
+from gpu.errors import DeviceError, ModelError, RelensError
+from server.errors import CapacityError, ProtocolError
+
+CONTENT_TYPE = "application/problem+json"
+
+
+class Problem(msgspec.Struct, frozen=True, kw_only=True):
+    """What was refused, why, and what to do next."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    remedy: str = ""
+
+
+def problem(
+    status: int, kind: str, title: str, detail: str, remedy: str = "", headers: dict[str, str] | None = None
+) -> web.Response:
+    """`kind` is a short name, stable for clients: "capacity"; it becomes `type` "urn:relens:capacity"."""
+    body = Problem(type=f"urn:relens:{kind}", title=title, status=status, detail=detail, remedy=remedy)
+    return web.Response(
+        status=status, body=msgspec.json.encode(body), content_type=CONTENT_TYPE, headers=headers
+    )
+
+
+def problem_of(error: RelensError) -> web.Response:
+    """The answer to a request that raised `error`."""
+    detail = str(error)
+    match error:
+        case CapacityError():
+            kind = "going-away" if error.code == "going-away" else "capacity"
+            retry = {"Retry-After": str(error.retry_after_s)}
+            return problem(503, kind, "No room", detail, "Try again after Retry-After seconds.", retry)
+        case ProtocolError():
+            return problem(400, "protocol", "Not an offer or candidate we take", detail)
+        case ModelError():
+            return problem(
+                400, "model", "The model cannot do this", detail, "GET /models lists what there is."
+            )
+        case DeviceError():
+            return problem(
+                500, "device", "The device cannot be used", detail, "Run relens doctor on the server."
+            )
+        case _:
+            return problem(500, "internal", "Refused", detail)

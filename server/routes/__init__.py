@@ -1,0 +1,1 @@
+"""The HTTP routes by who asks for them. `routes.table` lists them all."""

@@ -1,0 +1,96 @@
+"""The built page and its files, with how long each may be kept. Knows no session."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from aiohttp import web
+
+from server.problem import problem
+from server.routes.route import Answer, Parameter, Route
+from server.state import STATE
+
+# Content-hashed names never change what they hold; esbuild writes name.HASH.ext.
+HASHED = re.compile(r"[.-][A-Z0-9]{8}\.(js|css|map|woff2)(\.map)?$")
+FOREVER = "public, max-age=31536000, immutable"
+ASK_AGAIN = "no-cache"  # kept, but asked about: a new build shows at once
+CSP = "; ".join(
+    (
+        "default-src 'self'",
+        "script-src 'self'",
+        "style-src 'self' 'unsafe-inline'",  # style attributes of the divider
+        "img-src 'self' blob: data:",
+        "media-src 'self' blob: mediastream:",
+        "worker-src 'self' blob:",
+        "connect-src 'self'",
+        "object-src 'none'",
+        "base-uri 'none'",
+        "form-action 'none'",
+        "frame-ancestors 'self'",
+    )
+)
+PAGE_HEADERS = {
+    "Content-Security-Policy": CSP,
+    "Permissions-Policy": "camera=(self), microphone=(self), display-capture=(self), fullscreen=(self)",
+    "Referrer-Policy": "no-referrer",
+}
+NOT_BUILT = """<!doctype html><html lang="en"><meta charset="utf-8"><title>relens</title>
+<style>body{background:#111;color:#eee;font:18px/1.5 system-ui;max-width:34em;margin:15vh auto;padding:0 1em}
+code{background:#333;padding:.1em .4em;border-radius:4px}</style>
+<h1>The page is not built yet</h1>
+<p>The server runs, but its page is missing. In the folder of relens, run <code>make setup</code>,
+then load this page again. The API answers meanwhile: <a style="color:#9cf" href="/openapi.json">openapi.json</a>.</p>
+"""
+
+
+async def page(request: web.Request) -> web.StreamResponse:
+    root = request.app[STATE].config.web_path
+    index = root / "index.html"
+    if not index.is_file():
+        headers = {**PAGE_HEADERS, "Cache-Control": "no-store"}
+        return web.Response(status=503, text=NOT_BUILT, content_type="text/html", headers=headers)
+    return web.FileResponse(index, headers={**PAGE_HEADERS, "Cache-Control": ASK_AGAIN})
+
+
+async def page_file(request: web.Request) -> web.StreamResponse:
+    root = request.app[STATE].config.web_path
+    found = _inside(root, request.match_info["file"])
+    if found is None:
+        return problem(
+            404, "not-found", "Not found", "there is no such page or file", "GET /openapi.json lists the API."
+        )
+    keep = FOREVER if HASHED.search(found.name) else ASK_AGAIN
+    return web.FileResponse(found, headers={"Cache-Control": keep})
+
+
+def _inside(root: Path, name: str) -> Path | None:
+    """The file `name` of `root`, or None where there is none or it lies elsewhere."""
+    try:
+        found = (root / name).resolve()
+        return found if found.is_relative_to(root.resolve()) and found.is_file() else None
+    except (OSError, ValueError):  # a name too long, or with a NUL
+        return None
+
+
+ROUTES = (
+    Route(
+        "GET",
+        "/",
+        page,
+        "The page",
+        (Answer(200, "HTML", "text/html"), Answer(503, "Not built", "text/html")),
+    ),
+    Route(
+        "GET",
+        "/{file}",
+        page_file,
+        "A file of the page, the sample clip among them",
+        (
+            Answer(200, "The file", "application/octet-stream"),
+            Answer(206, "A part of it", "application/octet-stream"),
+        ),
+        (Parameter("file", "Its path", where="path", required=True),),
+        problems=(404,),
+    ),
+)

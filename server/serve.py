@@ -1,0 +1,110 @@
+"""Runs the server: listens, says where, drains on SIGTERM, ends. Knows no route."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+import ssl
+from collections.abc import Callable
+
+from aiohttp import web
+
+from server.app import make_app, version
+from server.config import Config
+from server.errors import ConfigError
+from server.state import STATE
+
+log = logging.getLogger(__name__)
+
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+HTTP_SHUTDOWN_S = 2.0  # for requests still running after the sessions ended
+
+
+async def serve(config: Config, say: Callable[[str], None] = print) -> None:
+    """Run until SIGTERM or SIGINT; a second one skips the drain.
+
+    Raises ConfigError (address, certificate), ModelError or DeviceError before anything is served."""
+    tls = _tls(config)
+    app = make_app(config)
+    runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=HTTP_SHUTDOWN_S)
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, config.host, config.port, ssl_context=tls)
+        try:
+            await site.start()
+        except OSError as error:
+            raise ConfigError(
+                f"cannot listen on {config.host} port {config.port} ({error.strerror or error}): "
+                "another program may use it; choose another with --port, or 0 for a free one"
+            ) from error
+        stop, now = asyncio.Event(), asyncio.Event()
+        with _signals(stop, now):
+            _announce(config, app, runner, say)
+            await stop.wait()
+            say("relens is going down: letting sessions finish (again to end at once)")
+            await _drain(app, now)
+    finally:
+        await runner.cleanup()
+
+
+async def _drain(app: web.Application, now: asyncio.Event) -> None:
+    """Drain, but no longer than until `now` is set; clean-up ends what is left."""
+    drain = asyncio.create_task(app[STATE].sessions.drain())
+    cut = asyncio.create_task(now.wait())
+    await asyncio.wait([drain, cut], return_when=asyncio.FIRST_COMPLETED)
+    for task in (drain, cut):
+        task.cancel()
+    await asyncio.gather(drain, cut, return_exceptions=True)
+
+
+@contextlib.contextmanager
+def _signals(stop: asyncio.Event, now: asyncio.Event):  # type: ignore[no-untyped-def]  # a generator of nothing
+    loop = asyncio.get_running_loop()
+
+    def heard() -> None:
+        (now if stop.is_set() else stop).set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, heard)
+    try:
+        yield
+    finally:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)
+
+
+def _announce(
+    config: Config, app: web.Application, runner: web.AppRunner, say: Callable[[str], None]
+) -> None:
+    scheme = "https" if config.tls_cert else "http"
+    host = f"[{config.host}]" if ":" in config.host else config.host
+    shown = "localhost" if config.host in ("0.0.0.0", "::") else host
+    port = runner.addresses[0][1]
+    worker = app[STATE].workers.loaded(config.model)
+    device = worker.model.device if worker is not None else "?"
+    say(f"relens {version()} is ready: {scheme}://{shown}:{port}/  model {config.model} on {device}")
+    if config.host in LOOPBACK:
+        say(
+            "Only this machine can open it. For the network: --host 0.0.0.0 --tls-cert CERT.pem --tls-key KEY.pem "
+            "(browsers give a camera only to HTTPS or localhost)"
+        )
+    elif not config.tls_cert:
+        say(
+            "No TLS: from other machines browsers play the sample but refuse the camera; add --tls-cert, --tls-key"
+        )
+
+
+def _tls(config: Config) -> ssl.SSLContext | None:
+    if not config.tls_cert:
+        return None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    try:
+        context.load_cert_chain(config.tls_cert, config.tls_key)
+    except (ssl.SSLError, OSError) as error:
+        raise ConfigError(
+            f"tls_cert {config.tls_cert} and tls_key {config.tls_key} do not work together ({error}): "
+            "give a PEM certificate and the key that belongs to it"
+        ) from error
+    return context

@@ -1,0 +1,330 @@
+"""One visitor's session: joins a Peer and a Pipeline for as long as both live. Knows no HTTP and no codec.
+
+Everything here runs on the event loop; what the pipeline says comes through the LoopBridge.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from concurrent.futures import Executor
+from enum import Enum
+
+from gpu.errors import DeviceError, FrameError, RelensError
+from gpu.models.base import EditModel
+from gpu.pipeline import Pipeline, PipelineConfig
+from gpu.types import Edit, EncodedFrame, Reading
+from gpu.worker import Worker
+from server import protocol
+from server.audio_delay import AudioDelay
+from server.bridge import LoopBridge
+from server.config import Config
+from server.edit_channel import EditChannel
+from server.errors import PeerLost, ProtocolError
+from server.metrics import Metrics
+from server.peer import EncodedAudio, Peer, PeerConfig, PeerState
+from server.session_stats import SessionFacts, SessionMeter
+
+log = logging.getLogger(__name__)
+
+TICK_S = 0.25  # limits are checked, unsent messages tried again
+UNSENT_TICK_S = 0.05
+STATS_EVERY_S = 1.0
+LAST_WORDS_S = 0.05  # for the reason of an end to leave before the channel closes
+CLOSE_TIMEOUT_S = 5.0
+
+
+class SessionState(Enum):
+    """CONNECTING until the peer is connected, OPEN while media flows, CLOSING while parts end."""
+
+    CONNECTING = "connecting"
+    OPEN = "open"
+    CLOSING = "closing"
+    CLOSED = "closed"
+
+
+class Session:
+    """Made for one offer; ends once, for one reason, and tells `on_closed` when nothing of it is left."""
+
+    def __init__(self, session_id: str, config: Config, metrics: Metrics, executor: Executor) -> None:
+        loop = asyncio.get_running_loop()
+        self.id = session_id
+        self.state = SessionState.CONNECTING
+        self.started_s = time.monotonic()
+        self.end_reason = ""
+        self.etag = ""  # of the newest answer
+        self.on_closed: Callable[[Session], None] = lambda _: None
+        self._config = config
+        self._metrics = metrics
+        self._executor = executor
+        self._bridge = LoopBridge(loop, self)
+        self._peer = Peer(peer_config(config), self)
+        self._pipeline: Pipeline | None = None
+        self._audio = AudioDelay(self._peer.send_audio)
+        self._channel = EditChannel(
+            self, self._peer.send_message, config.messages_per_s, config.message_burst
+        )
+        self._meter = SessionMeter()
+        self._model: EditModel | None = None
+        self._paused = False
+        self._media_s = self.started_s
+        self._ticker: asyncio.Task[None] | None = None
+        self._closer: asyncio.Task[None] | None = None
+
+    # -- opening and ending
+
+    async def open(self, offer: str, worker: Worker, first: Edit | None) -> str:
+        """Answer `offer`; `first` is in force from the first frame.
+
+        Raises ProtocolError, DeviceError or ModelError; the caller then closes the session."""
+        answer = await self._peer.accept(offer)
+        codec = self._peer.video_codec
+        if codec is None:
+            raise ProtocolError("the offer has no video: add one sendrecv video with H.264 or VP8")
+        config = PipelineConfig(
+            codec_in=codec,
+            codec_out=codec,
+            bitrate_bps=self._config.start_bitrate_bps,
+            min_bitrate_bps=self._config.min_bitrate_bps,
+            max_bitrate_bps=self._config.max_bitrate_bps,
+            max_fps=self._config.max_fps,
+        )
+        self._pipeline = await self._open_pipeline(worker, config)
+        self._model = worker.model
+        if self.state in (SessionState.CLOSING, SessionState.CLOSED):
+            raise PeerLost("the peer left while the session was opened: offer again")
+        if first is not None:
+            self._channel.begin(first)
+        self._ticker = asyncio.get_running_loop().create_task(self._tick(), name=f"session-{self.id[:6]}")
+        return answer
+
+    async def reoffer(self, offer: str) -> str:
+        """A new offer of the same peer (ICE restart). Raises ProtocolError."""
+        return await self._peer.accept(offer)
+
+    async def add_candidates(self, fragment: str) -> None:
+        """Trickled candidates. Raises ProtocolError."""
+        await self._peer.add_candidates(fragment)
+
+    def end(self, code: str, message: str) -> asyncio.Task[None]:
+        """Begin to end, once; later reasons are not heard. The task is done when nothing is left."""
+        if self._closer is None:
+            self.state = SessionState.CLOSING
+            self.end_reason = code
+            self._closer = asyncio.get_running_loop().create_task(
+                self._close(code, message), name=f"close-{self.id[:6]}"
+            )
+        return self._closer
+
+    def warn_going_away(self) -> None:
+        """The server will stop: the client may connect anew at once."""
+        self._channel.say(
+            protocol.Error(
+                code="going-away", message="the server restarts: reconnect, your edit can be sent again"
+            )
+        )
+
+    async def _open_pipeline(self, worker: Worker, config: PipelineConfig) -> Pipeline:
+        opening = asyncio.get_running_loop().run_in_executor(
+            self._executor, worker.open, config, self._bridge
+        )
+        try:
+            return await asyncio.wait_for(asyncio.shield(opening), self._config.open_timeout_s)
+        except BaseException as error:  # whatever ended the wait, a pipeline that comes later has no owner
+            opening.add_done_callback(_close_orphan)
+            if isinstance(error, TimeoutError):
+                raise DeviceError(
+                    f"the model did not open a stream within {self._config.open_timeout_s:g} s: "
+                    "the machine is overloaded; try again or raise open_timeout_s"
+                ) from error
+            raise
+
+    async def _close(self, code: str, message: str) -> None:
+        log.info("session %s ends after %.1f s: %s (%s)", self.id[:6], self.age_s, message, code)
+        self._metrics.session_ended(code)
+        if self._ticker is not None:
+            self._ticker.cancel()
+        if code not in ("deleted", "peer-closed", "peer-lost", "refused"):  # somebody may still listen
+            self._channel.say(protocol.Error(code=code, message=message))
+            await asyncio.sleep(LAST_WORDS_S)
+        self._bridge.close()
+        self._audio.clear()
+        await self._bounded(self._peer.close(), "peer")
+        if self._pipeline is not None:
+            loop = asyncio.get_running_loop()
+            await self._bounded(loop.run_in_executor(self._executor, self._pipeline.close), "pipeline")
+        self.state = SessionState.CLOSED
+        self.on_closed(self)
+
+    async def _bounded(self, closing: Awaitable[None], what: str) -> None:
+        try:
+            await asyncio.wait_for(closing, CLOSE_TIMEOUT_S)
+        except TimeoutError:
+            log.error("session %s: its %s did not close within %.0f s", self.id[:6], what, CLOSE_TIMEOUT_S)
+        except Exception:  # a part that fails to close must not keep the others from it
+            log.exception("session %s: closing its %s failed", self.id[:6], what)
+
+    # -- PeerListener
+
+    def on_video(self, frame: EncodedFrame) -> None:
+        self._media_s = time.monotonic()
+        self._metrics.frames_in.inc()
+        if self._pipeline is not None and self._closer is None:
+            self._pipeline.push(frame)
+
+    def on_audio(self, packet: EncodedAudio) -> None:
+        if not self._paused and self._closer is None:
+            self._audio.push(packet)
+
+    def on_message(self, data: str | bytes) -> None:
+        if self._pipeline is not None and self._closer is None:
+            self._channel.on_message(data)
+
+    def on_keyframe_needed(self) -> None:
+        if self._pipeline is not None:
+            self._pipeline.force_keyframe()
+
+    def on_bitrate(self, bps: int) -> None:
+        if self._pipeline is not None:
+            self._pipeline.set_bitrate(bps)  # its encoder clamps to the configured floor and ceiling
+
+    def on_state(self, state: PeerState) -> None:
+        match state:
+            case PeerState.CONNECTED if self.state is SessionState.CONNECTING:
+                self.state = SessionState.OPEN
+                self._media_s = time.monotonic()
+                self._metrics.session_connected(self.age_s)
+            case PeerState.CONNECTED if self.state is SessionState.OPEN:  # again, after an ICE restart
+                self._media_s = time.monotonic()
+                self._peer.request_keyframe()
+                self.on_keyframe_needed()
+            case PeerState.FAILED:
+                self.end("peer-lost", "the network path to the peer is gone")
+            case PeerState.CLOSED:
+                self.end("peer-closed", "the peer closed the connection")
+
+    # -- EditControl
+
+    def set_edit(self, edit: Edit) -> Reading:
+        if self._pipeline is None or self._model is None:
+            raise DeviceError("the session is not open yet: send the edit again")
+        reading = self._model.read(edit.prompt)
+        # What is not understood must not be applied: the picture keeps the edit in force.
+        return self._pipeline.set_edit(edit) if reading.understood else reading
+
+    def pause(self) -> None:
+        if self._pipeline is not None and not self._paused:
+            self._paused = True
+            self._audio.clear()
+            self._pipeline.pause()
+
+    def resume(self) -> None:
+        if self._pipeline is not None and self._paused:
+            self._paused = False
+            self._pipeline.resume()
+
+    # -- BridgeListener
+
+    def on_edited(self, frame: EncodedFrame) -> None:
+        try:
+            self._peer.send_video(frame)
+        except FrameError as error:
+            self._metrics.error(type(error).__name__)
+            self.on_keyframe_needed()
+            return
+        self._metrics.frames_out.inc()
+        if frame.arrived_ns:
+            latency_s = (time.monotonic_ns() - frame.arrived_ns) / 1e9
+            self._meter.frame_out(latency_s)
+            self._metrics.added_latency.observe(latency_s)
+            self._audio.video_latency(latency_s)
+
+    def on_applied(self, revision: int, pts: int) -> None:
+        self._channel.on_applied(revision, pts)
+
+    def on_source_keyframe_needed(self) -> None:
+        self._peer.request_keyframe()
+
+    def on_degraded(self, level: int, message: str) -> None:
+        self._channel.say(protocol.Degraded(level=level, message=message))
+
+    def on_error(self, exc: RelensError) -> None:
+        self._metrics.error(type(exc).__name__)
+        if not isinstance(exc, FrameError):
+            self.end("stream-failed", str(exc))
+
+    def on_frames_lost(self, count: int) -> None:
+        self._metrics.dropped("loop", count)
+        self.on_keyframe_needed()
+
+    # -- watching over it
+
+    @property
+    def age_s(self) -> float:
+        return time.monotonic() - self.started_s
+
+    async def _tick(self) -> None:
+        stats_at_s = time.monotonic() + STATS_EVERY_S
+        while True:
+            await asyncio.sleep(UNSENT_TICK_S if self._channel.has_unsent else TICK_S)
+            now_s = time.monotonic()
+            self._check_limits(now_s)
+            self._channel.flush()
+            if now_s >= stats_at_s and self._pipeline is not None:
+                stats_at_s = max(stats_at_s + STATS_EVERY_S, now_s + STATS_EVERY_S / 2)
+                if self.state is SessionState.OPEN:
+                    self._channel.say_now(self.measure())
+
+    def _check_limits(self, now_s: float) -> None:
+        config = self._config
+        if self.state is SessionState.CONNECTING and self.age_s > config.connect_timeout_s + 1:
+            self.end("peer-lost", f"not connected within {config.connect_timeout_s:g} s")
+        elif self.state is SessionState.OPEN and now_s - self._media_s > config.idle_s:
+            self.end("idle", f"no video came for {config.idle_s:g} s: connect again to go on")
+        elif config.max_session_s and self.age_s > config.max_session_s:
+            self.end("max-time", f"a session lasts at most {config.max_session_s:g} s here: connect again")
+
+    def measure(self) -> protocol.Stats:
+        """What is true of this stream now, measured over the last second."""
+        if self._pipeline is None or self._model is None:
+            raise PeerLost("the session is not open")
+        stats = self._meter.message(
+            self._model, self._pipeline.stats(), self._peer.stats(), self._channel.applied, self.age_s
+        )
+        self._metrics.observe(stats)
+        return stats
+
+    def facts(self) -> SessionFacts:
+        """For operators; nothing that would let them act in the visitor's name."""
+        pipeline = self._pipeline.stats() if self._pipeline is not None else None
+        peer = self._peer.stats()
+        return SessionFacts(
+            state=self.state.value,
+            model=self._model.spec.name if self._model else "",
+            codec=self._peer.video_codec or "",
+            age_s=round(self.age_s, 1),
+            width=pipeline.width if pipeline else 0,
+            height=pipeline.height if pipeline else 0,
+            fps_out=pipeline.fps_out if pipeline else 0.0,
+            bitrate_in_bps=peer.bitrate_in_bps,
+            bitrate_out_bps=peer.bitrate_out_bps,
+            revision=max(self._channel.applied, 0),
+            paused=self._paused,
+        )
+
+
+def peer_config(config: Config) -> PeerConfig:
+    return PeerConfig(
+        ice_servers=config.ice_servers,
+        codecs=config.video_codecs,
+        connect_timeout_s=config.connect_timeout_s,
+        min_bitrate_bps=config.min_bitrate_bps,
+        max_bitrate_bps=config.max_bitrate_bps,
+    )
+
+
+def _close_orphan(opening: asyncio.Future[Pipeline]) -> None:
+    if not opening.cancelled() and opening.exception() is None:
+        asyncio.get_running_loop().run_in_executor(None, opening.result().close)

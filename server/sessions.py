@@ -1,0 +1,123 @@
+"""All sessions of this server: who may come in, and how all of them end. Knows no HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+from gpu.errors import RelensError
+from gpu.types import Edit
+from server.config import Config
+from server.errors import CapacityError
+from server.metrics import Metrics
+from server.session import Session, SessionState
+from server.workers import Workers
+
+log = logging.getLogger(__name__)
+
+RETRY_AFTER_S = 5
+CLOSING_WAIT_S = 2.0  # a visitor who reloads is not turned away for the session just left
+POLL_S = 0.05
+
+
+class Sessions:
+    """The registry. Loop thread only."""
+
+    def __init__(
+        self, config: Config, workers: Workers, metrics: Metrics, executor: ThreadPoolExecutor
+    ) -> None:
+        self._config = config
+        self._workers = workers
+        self._metrics = metrics
+        self._executor = executor
+        self._sessions: dict[str, Session] = {}
+        self.draining = False
+        metrics.on_scrape(self._refresh)
+
+    def __len__(self) -> int:
+        return len(self._sessions)
+
+    @property
+    def full(self) -> bool:
+        return len(self._sessions) >= self._config.max_sessions
+
+    def all(self) -> list[Session]:
+        return list(self._sessions.values())
+
+    def get(self, session_id: str) -> Session | None:
+        """None when there is none, or it is ending."""
+        session = self._sessions.get(session_id)
+        return session if session is not None and session.state is not SessionState.CLOSING else None
+
+    async def open(self, offer: str, model: str, first: Edit | None) -> tuple[Session, str]:
+        """Admit a visitor: (session, answer SDP).
+
+        Raises CapacityError when full or draining, else what Session.open and Workers.get raise."""
+        self._admit()
+        if self.full:
+            await self._wait_for_closing()
+            self._admit()
+            if self.full:
+                self._metrics.session_refused("capacity")
+                raise CapacityError(
+                    f"all {self._config.max_sessions} places are taken: try again in a moment", RETRY_AFTER_S
+                )
+        # The place is taken before the first await: two offers at once cannot share the last one.
+        session = Session(secrets.token_urlsafe(16), self._config, self._metrics, self._executor)
+        session.on_closed = self._closed
+        self._sessions[session.id] = session
+        try:
+            answer = await session.open(offer, await self._workers.get(model), first)
+        except RelensError as error:
+            self._metrics.session_refused(getattr(error, "code", type(error).__name__))
+            await session.end("refused", str(error))
+            raise
+        except BaseException:  # cancelled or broken: the place must not stay taken
+            session.end("refused", "the request was cut short")
+            raise
+        return session, answer
+
+    def _admit(self) -> None:
+        if self.draining:
+            self._metrics.session_refused("going-away")
+            error = CapacityError("the server is going down: try again in a moment", RETRY_AFTER_S)
+            error.code = "going-away"
+            raise error
+
+    async def _wait_for_closing(self) -> None:
+        deadline_s = time.monotonic() + CLOSING_WAIT_S
+        while self.full and time.monotonic() < deadline_s:
+            if not any(session.state is SessionState.CLOSING for session in self.all()):
+                return
+            await asyncio.sleep(POLL_S)
+
+    def _closed(self, session: Session) -> None:
+        self._sessions.pop(session.id, None)
+
+    async def drain(self) -> None:
+        """Let nobody in, tell everybody, wait up to `drain_s` for them to leave, then end who is left."""
+        self.draining = True
+        for session in self.all():
+            session.warn_going_away()
+        deadline_s = time.monotonic() + self._config.drain_s
+        while self._sessions and time.monotonic() < deadline_s:
+            await asyncio.sleep(POLL_S)
+        await self.close()
+
+    async def close(self) -> None:
+        """End every session; returns when all are closed (each close is bounded in time)."""
+        self.draining = True
+        ends = [session.end("going-away", "the server stops: connect again") for session in self.all()]
+        if ends:
+            await asyncio.wait(ends)
+
+    def _refresh(self) -> None:
+        sessions = self.all()
+        known = [state.value for state in SessionState if state is not SessionState.CLOSED]
+        self._metrics.sessions_now((session.state.value for session in sessions), known)
+        facts = [session.facts() for session in sessions]
+        self._metrics.bitrate.labels("in").set(sum(f.bitrate_in_bps for f in facts))
+        self._metrics.bitrate.labels("out").set(sum(f.bitrate_out_bps for f in facts))

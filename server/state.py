@@ -1,0 +1,26 @@
+"""What every request handler reaches: the parts of one running server. Data only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from server.config import Config
+from server.loop_delay import LoopDelay
+from server.metrics import Metrics
+from server.sessions import Sessions
+from server.workers import Workers
+
+
+@dataclass(frozen=True, slots=True)
+class ServerState:
+    config: Config
+    version: str
+    metrics: Metrics
+    workers: Workers
+    sessions: Sessions
+    loop_delay: LoopDelay
+
+
+STATE = web.AppKey("relens", ServerState)
