@@ -1,0 +1,18 @@
+/** The relens client library: what other pages import. */
+export type { Model, Preset, Reading, ServerConfig } from "./catalogue";
+export {
+  type ClientEvents,
+  type ClientOptions,
+  type ConnectionState,
+  type ConnectOptions,
+  type EditOptions,
+  type GlassToGlass,
+  RelensClient,
+  type StateEvent,
+  type StatsEvent,
+} from "./client";
+export type { Stats } from "./protocol.gen";
+export type { EditReceipt, PendingEdit } from "./receipts";
+export { Refusal, type RefusalKind } from "./refusal";
+export { Signalling } from "./signalling";
+export type { TransportStats } from "./transport";

@@ -1,0 +1,95 @@
+// Generated from server/protocol.schema.json by `npm run gen`. Do not edit.
+
+/** When the first frame under the edit leaves; `pts` is that frame's RTP timestamp (90 kHz, 32 bit). */
+export interface Applied {
+  pts: number;
+  revision: number;
+  type: "applied";
+}
+
+export type ClientMessage = EditMessage | Pause | Resume | Ping;
+
+/** The stream stepped down or up its ladder. `level` 0 is full quality; `message` is for people. */
+export interface Degraded {
+  level: number;
+  message: string;
+  type: "degraded";
+}
+
+export interface EditMessage {
+  prompt: string;
+  revision: number;
+  seed?: number;
+  strength?: number;
+  transitionMs?: number;
+  type: "edit";
+}
+
+export interface Error {
+  code: string;
+  message: string;
+  revision?: number | null;
+  type: "error";
+}
+
+export interface Latency {
+  p50Ms: number;
+  p95Ms: number;
+}
+
+export interface Part {
+  amount: number;
+  name: string;
+}
+
+/** The edited stream stops until `resume`; the source is not processed meanwhile. */
+export interface Pause {
+  type: "pause";
+}
+
+export interface Ping {
+  t: number;
+  type: "ping";
+}
+
+export interface Pong {
+  t: number;
+  type: "pong";
+}
+
+/** At once: the edit was taken, and what the model took it for. */
+export interface Received {
+  confidence?: number;
+  label?: string;
+  nearest?: string[];
+  parts?: Part[];
+  revision: number;
+  type: "received";
+  understood?: boolean;
+}
+
+export interface Resume {
+  type: "resume";
+}
+
+export type ServerMessage = Received | Applied | Stats | Degraded | Error | Pong;
+
+/** Each second, measured on this stream over the last second. Latency is what the server adds. */
+export interface Stats {
+  bitrateBps: number;
+  codec: string;
+  decode: Latency;
+  device: string;
+  dropped: number;
+  edit: Latency;
+  encode: Latency;
+  fpsIn: number;
+  fpsOut: number;
+  height: number;
+  latency: Latency;
+  model: string;
+  revision: number;
+  type: "stats";
+  uptimeS: number;
+  width: number;
+}

@@ -1,0 +1,106 @@
+/** What is measured on this stream, and the one-word verdict. A figure that was not measured is not shown. */
+import type { ComponentChildren } from "preact";
+import { useModel } from "./session";
+import { currentModel, store, verdict } from "./store";
+import { strings } from "./strings";
+
+const words = strings.facts;
+
+interface FactProps {
+  id: string;
+  name: string;
+  title?: string;
+  children: ComponentChildren;
+}
+
+function Fact({ id, name, title, children }: FactProps) {
+  return (
+    <div class={`fact ${id}`} title={title}>
+      <dt>{name}</dt>
+      <dd data-testid={id}>{children}</dd>
+    </div>
+  );
+}
+
+function ModelFact() {
+  const models = store.models.value;
+  const running = store.stats.value?.server?.model;
+  if (models.length < 2) return <>{running ?? currentModel.value?.name ?? words.unknown}</>;
+  return (
+    <select
+      aria-label={words.model}
+      value={running ?? store.modelName.value}
+      onChange={({ currentTarget }) => useModel(currentTarget.value)}
+    >
+      {models.map(({ name }) => (
+        <option key={name} value={name}>
+          {name}
+        </option>
+      ))}
+    </select>
+  );
+}
+
+export function Facts() {
+  const stats = store.stats.value;
+  const server = stats?.server;
+  const glass = stats?.glass;
+  const transport = stats?.transport;
+  return (
+    <dl class="facts" aria-label={words.label}>
+      <Fact id="fps" name={words.fps}>
+        {transport ? `${Math.round(transport.receiveFps)} ${words.fpsUnit}` : words.unknown}
+      </Fact>
+      <Fact
+        id="latency"
+        name={glass && !glass.measured ? `${words.latency}, ${words.estimated}` : words.latency}
+        title={glass && !glass.measured ? words.estimatedTitle : words.latencyTitle}
+      >
+        {glass ? words.latencyValue(glass.p50Ms, glass.p95Ms) : words.unknown}
+      </Fact>
+      <Fact id="server-latency" name={words.server}>
+        {server ? words.serverValue(server.latency.p50Ms) : words.unknown}
+      </Fact>
+      <Fact id="resolution" name={words.resolution}>
+        {transport?.receiveWidth ? `${transport.receiveWidth}×${transport.receiveHeight}` : words.unknown}
+      </Fact>
+      <Fact id="bitrate" name={words.bitrate}>
+        {transport?.receiveBps ? words.bitrateValue(transport.receiveBps) : words.unknown}
+      </Fact>
+      <Fact id="model" name={words.model}>
+        <ModelFact />
+      </Fact>
+      <Fact id="device" name={words.device} title={server?.device ?? ""}>
+        {server?.device ?? words.unknown}
+      </Fact>
+    </dl>
+  );
+}
+
+function limitTitle(): string {
+  const stats = store.stats.value;
+  const titles = strings.verdict.title;
+  if (!stats) return "";
+  switch (verdict.value?.limit) {
+    case "camera":
+      return titles.camera(stats.transport.sendFps);
+    case "network":
+      return titles.network(stats.transport.rttMs, Math.max(stats.transport.lossIn, stats.transport.lossOut));
+    case "model":
+      return titles.model(stats.server?.edit.p50Ms ?? 0);
+    default:
+      return "";
+  }
+}
+
+export function VerdictPill() {
+  const judged = verdict.value;
+  return (
+    <p class={`verdict ${judged?.word ?? "none"}`} data-testid="verdict" title={limitTitle()}>
+      <span class="hidden">{strings.verdict.label}: </span>
+      <span class="dot" aria-hidden="true" />
+      {judged ? strings.verdict[judged.word] : strings.verdict.none}
+      {judged?.limit && <span class="soft">{strings.verdict.limits[judged.limit]}</span>}
+    </p>
+  );
+}

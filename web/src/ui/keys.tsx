@@ -1,0 +1,116 @@
+/** The keyboard as an instrument, and the sheet that explains it. */
+import { useEffect, useRef } from "preact/hooks";
+import {
+  apply,
+  applyPreset,
+  nextView,
+  snapshot,
+  toggleFullscreen,
+  togglePause,
+  toggleRecording,
+} from "./session";
+import { store } from "./store";
+import { strings } from "./strings";
+
+const isDigit = (key: string): boolean => /^[0-9]$/.test(key);
+
+function fire(digit: string): void {
+  if (digit === "0") void apply("", { recent: false });
+  else applyPreset(Number(digit) - 1);
+}
+
+const COMMANDS: Record<string, () => void> = {
+  "/": () => document.getElementById("instruction")?.focus(),
+  " ": togglePause,
+  f: () => toggleFullscreen(document.querySelector<HTMLElement>(".live")),
+  r: toggleRecording,
+  p: () => void snapshot(),
+  v: nextView,
+  s: () => {
+    store.peeking.value = true;
+  },
+  "?": () => {
+    store.keysOpen.value = true;
+  },
+};
+
+function onKeyDown(event: KeyboardEvent): void {
+  if (event.ctrlKey || event.metaKey || event.altKey || event.repeat || store.keysOpen.value) return;
+  const target = event.target as HTMLElement;
+  const instruction = target.id === "instruction";
+  if (event.key === "`") {
+    event.preventDefault();
+    store.peeking.value = true;
+    return;
+  }
+  if (instruction) {
+    if (event.key === "Escape") target.blur();
+    // A digit opens no instruction; it is a preset played while the bar keeps its focus.
+    if (isDigit(event.key) && store.draft.value === "") {
+      event.preventDefault();
+      fire(event.key);
+    }
+    return;
+  }
+  if (target.matches("select, textarea, input:not([type=range]):not([type=checkbox])")) return;
+  if (event.key === " " && target.matches("button, a, input, summary")) return;
+  if (isDigit(event.key)) fire(event.key);
+  else {
+    const command = COMMANDS[event.key.toLowerCase()];
+    if (!command) return;
+    event.preventDefault();
+    command();
+  }
+}
+
+function onKeyUp(event: KeyboardEvent): void {
+  if (event.key === "`" || event.key.toLowerCase() === "s") store.peeking.value = false;
+}
+
+const endPeek = (): void => {
+  store.peeking.value = false;
+};
+
+export function listenToKeys(): void {
+  addEventListener("keydown", onKeyDown);
+  addEventListener("keyup", onKeyUp);
+  addEventListener("blur", endPeek); // the key's release may go to another window
+  document.addEventListener("fullscreenchange", () => {
+    store.fullscreen.value = document.fullscreenElement !== null;
+  });
+}
+
+export function KeySheet() {
+  const dialog = useRef<HTMLDialogElement>(null);
+  const open = store.keysOpen.value;
+  useEffect(() => {
+    if (open) dialog.current?.showModal();
+    else dialog.current?.close();
+  }, [open]);
+  return (
+    <dialog
+      ref={dialog}
+      aria-labelledby="keys-title"
+      onClose={() => {
+        store.keysOpen.value = false;
+      }}
+    >
+      <h2 id="keys-title">{strings.keys.title}</h2>
+      <dl>
+        {strings.keys.rows.map(([key, what]) => (
+          <div key={key}>
+            <dt>
+              <kbd>{key}</kbd>
+            </dt>
+            <dd>{what}</dd>
+          </div>
+        ))}
+      </dl>
+      <form method="dialog">
+        <button type="submit" class="primary">
+          {strings.keys.close}
+        </button>
+      </form>
+    </dialog>
+  );
+}

@@ -1,0 +1,23 @@
+/** Puts the page up, then starts it. */
+import "./style.css";
+import { render } from "preact";
+import { App } from "./app";
+import { listenToKeys } from "./keys";
+import { client, start } from "./session";
+
+declare global {
+  interface Window {
+    /** For end-to-end tests. */
+    relens: { client: typeof client };
+  }
+}
+
+window.relens = { client };
+const root = document.getElementById("app");
+if (root) render(<App />, root);
+listenToKeys();
+addEventListener("pagehide", () => client.close());
+addEventListener("pageshow", ({ persisted }) => {
+  if (persisted) client.retry(); // back from the browser's cache: the session ended when the page was left
+});
+void start();

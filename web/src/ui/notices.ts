@@ -1,0 +1,88 @@
+/** Each refusal as one sentence and a button that does what comes next. Pure but for the actions handed in. */
+import type { Refusal } from "../client";
+import { SourceError } from "./sources";
+import { strings } from "./strings";
+
+export interface Notice {
+  /** What it is about: a later notice, or the trouble's end, replaces or clears it by this. */
+  about: "source" | "connection" | "edit" | "recording";
+  text: string;
+  action: { label: string; run: () => void } | null;
+  /** Set where the text counts down to this moment (performance.now()). */
+  dueMs?: number;
+  tone: "info" | "problem";
+}
+
+export interface NoticeActions {
+  useSample(): void;
+  retrySource(kind: SourceError["kind"]): void;
+  retryConnection(): void;
+  useModel(name: string): void;
+}
+
+const words = strings.messages;
+
+export function sourceNotice(error: unknown, actions: NoticeActions): Notice {
+  const { kind, trouble, message } =
+    error instanceof SourceError ? error : new SourceError("camera", "failed", String(error));
+  const sample = { label: words.useSample, run: () => actions.useSample() };
+  const again = { label: words.tryAgain, run: () => actions.retrySource(kind) };
+  const notice = (text: string, action = sample): Notice => ({
+    about: "source",
+    text,
+    action,
+    tone: "problem",
+  });
+  if (kind === "sample") return notice(words.sampleFailed, again);
+  if (trouble === "insecure") return notice(words.insecure);
+  if (kind === "screen") {
+    return trouble === "unsupported" ? notice(words.screenAbsent) : notice(words.screenDenied, again);
+  }
+  switch (trouble) {
+    case "denied":
+      return notice(words.cameraDenied);
+    case "absent":
+    case "unsupported":
+      return notice(words.cameraAbsent);
+    case "busy":
+      return notice(words.cameraBusy, again);
+    default:
+      return notice(words.cameraOther(message));
+  }
+}
+
+export function refusalNotice(
+  refusal: Refusal | null,
+  retryInMs: number | null,
+  otherModel: string | null,
+  actions: NoticeActions,
+): Notice {
+  const notice = (text: string, label = words.tryAgain): Notice => ({
+    about: "connection",
+    text,
+    action: { label, run: () => actions.retryConnection() },
+    tone: "problem",
+  });
+  switch (refusal?.kind) {
+    case "full": {
+      const waitMs = retryInMs ?? 0;
+      return {
+        ...notice(words.full(Math.ceil(waitMs / 1000)), words.tryNow),
+        dueMs: performance.now() + waitMs,
+      };
+    }
+    case "codec":
+      return notice(words.codec);
+    case "model":
+      return otherModel
+        ? {
+            ...notice(words.model(refusal.message)),
+            action: { label: words.useModel(otherModel), run: () => actions.useModel(otherModel) },
+          }
+        : notice(words.model(refusal.message));
+    case "refused":
+      return notice(words.refused(refusal.message, refusal.remedy));
+    default:
+      return notice(words.gone, words.tryNow);
+  }
+}

@@ -1,0 +1,312 @@
+/** Joins the client library, the sources and the store: everything a person can do is a function here. */
+import { type Reading, RelensClient, type StateEvent } from "../client";
+import { download, fileName } from "./download";
+import { type NoticeActions, refusalNotice, sourceNotice } from "./notices";
+import { Recorder } from "./recorder";
+import { pngOf, thumbnailOf } from "./snapshot";
+import { openCamera, openSample, openScreen, type Source, type SourceKind } from "./sources";
+import { currentModel, presetsInOrder, store, type View } from "./store";
+import { strings } from "./strings";
+import { appendEntry, markShown, timelineJson } from "./timeline";
+
+declare const CLOCK_WORKER: string;
+
+export const client = new RelensClient({ clockWorkerUrl: CLOCK_WORKER });
+
+/** The two pictures on the stage; set by it when it is mounted. */
+export const videos: { edited: HTMLVideoElement | null; source: HTMLVideoElement | null } = {
+  edited: null,
+  source: null,
+};
+
+const MAX_RECENT = 8;
+const MAX_REMEMBERED_EDITS = 256;
+const THUMBNAIL_SETTLE_MS = 350; // after the transition: the model's cache has then filled with the new look
+const NO_FULL_WAIT_MS = 1_200; // a hiccup shorter than this is not worth a sentence
+
+interface SentEdit {
+  prompt: string;
+  strength: number;
+  transitionMs: number;
+  seed: number;
+  atMs: number;
+  label: string;
+}
+
+let source: Source | null = null;
+let opening = 0;
+let recorder: Recorder | null = null;
+let firstEditMs: number | null = null;
+let goneTimer: ReturnType<typeof setTimeout> | undefined;
+const sent = new Map<number, SentEdit>();
+
+const actions: NoticeActions = {
+  useSample: () => void useSource("sample"),
+  retrySource: (kind) => void useSource(kind),
+  retryConnection: () => client.retry(),
+  useModel: (name) => useModel(name),
+};
+
+// -- starting -----------------------------------------------------------------------------------------------------
+
+/** Loads what the server offers, then plays the sample through it, unless the address says autostart=0. */
+export async function start(): Promise<void> {
+  if (typeof RTCPeerConnection === "undefined") {
+    store.notice.value = {
+      about: "connection",
+      text: strings.messages.noWebRtc,
+      action: { label: strings.messages.reload, run: () => location.reload() },
+      tone: "problem",
+    };
+    return;
+  }
+  const query = new URLSearchParams(location.search);
+  const [config, models] = await Promise.all([
+    client.signalling.config().catch(() => null),
+    client.signalling.models().catch(() => []),
+  ]);
+  client.iceServers = config?.iceServers ?? [];
+  store.models.value = models;
+  store.modelName.value = query.get("model") ?? config?.model ?? models[0]?.name ?? "";
+  const prompt = query.get("prompt") ?? presetsInOrder.value[0]?.prompt ?? "";
+  if (prompt) await apply(prompt, { recent: false });
+  if (query.get("autostart") !== "0") await useSource("sample");
+}
+
+/** The model list may have been out of reach at first; asked again when a session opens. */
+async function refreshModels(): Promise<void> {
+  if (store.models.value.length > 0) return;
+  store.models.value = await client.signalling.models().catch(() => []);
+}
+
+// -- sources ------------------------------------------------------------------------------------------------------
+
+export async function useSource(kind: SourceKind): Promise<void> {
+  opening += 1;
+  const mine = opening;
+  let next: Source;
+  try {
+    next = await openSource(kind);
+  } catch (error) {
+    if (mine === opening) store.notice.value = sourceNotice(error, actions);
+    return;
+  }
+  if (mine !== opening) {
+    next.stop();
+    return;
+  }
+  clearNotice("source");
+  const before = source;
+  source = next;
+  store.source.value = kind;
+  store.sourceStream.value = next.stream;
+  const track = next.stream.getVideoTracks()[0];
+  if (track) {
+    track.contentHint = kind === "screen" ? "detail" : "motion";
+    track.onended = () => {
+      if (source !== next) return;
+      const { messages } = strings;
+      store.notice.value = {
+        about: "source",
+        text: messages.sourceEnded,
+        action: { label: messages.useSample, run: actions.useSample },
+        tone: "problem",
+      };
+    };
+  }
+  if (before) await client.replaceStream(next.stream);
+  else client.connect(next.stream, { model: store.modelName.value });
+  before?.stop();
+}
+
+function openSource(kind: SourceKind): Promise<Source> {
+  if (kind === "camera") return openCamera(store.camera.value);
+  return kind === "screen" ? openScreen() : openSample("sample.mp4");
+}
+
+export function useModel(name: string): void {
+  store.modelName.value = name;
+  store.thumbnails.value = {};
+  if (source) client.connect(source.stream, { model: name });
+}
+
+// -- edits --------------------------------------------------------------------------------------------------------
+
+export async function apply(
+  prompt: string,
+  options: { strength?: number; transitionMs?: number; recent?: boolean } = {},
+): Promise<void> {
+  const strength = options.strength ?? store.strength.value;
+  const transitionMs = options.transitionMs ?? store.transitionMs.value;
+  const atMs = performance.now();
+  const { revision, received } = client.edit(prompt, { strength, transitionMs });
+  firstEditMs ??= atMs;
+  sent.set(revision, { prompt, strength, transitionMs, seed: 0, atMs, label: "" });
+  if (sent.size > MAX_REMEMBERED_EDITS) sent.delete(sent.keys().next().value ?? 0);
+  store.pending.value = { revision, prompt };
+  clearNotice("edit");
+  if (prompt && options.recent !== false) {
+    const others = store.recent.value.filter((entry) => entry !== prompt);
+    store.recent.value = [prompt, ...others].slice(0, MAX_RECENT);
+  }
+  received.then(
+    (reading) => noteReading(revision, prompt, reading),
+    () => {}, // told by the client's `error` event
+  );
+}
+
+/** The edit in force again at another strength: while a slider is dragged. */
+export function restrength(strength: number): void {
+  store.strength.value = strength;
+  const prompt = client.wanted?.prompt;
+  if (prompt)
+    void apply(prompt, { strength, transitionMs: Math.min(120, store.transitionMs.value), recent: false });
+}
+
+export function applyPreset(index: number): void {
+  const preset = presetsInOrder.value[index];
+  if (preset) void apply(preset.prompt, { recent: false });
+}
+
+function noteReading(revision: number, prompt: string, reading: Reading): void {
+  const edit = sent.get(revision);
+  if (edit) edit.label = reading.label;
+  const applied = store.applied.value;
+  if (applied?.revision === revision) store.applied.value = { ...applied, label: reading.label };
+  if (reading.understood || !prompt) return;
+  const [nearest] = reading.nearest;
+  store.notice.value = {
+    about: "edit",
+    text: strings.messages.notUnderstood(prompt),
+    action: nearest
+      ? { label: strings.messages.applyNearest(nearest), run: () => void apply(nearest) }
+      : null,
+    tone: "info",
+  };
+}
+
+// -- pictures and files -------------------------------------------------------------------------------------------
+
+export function togglePause(): void {
+  store.paused.value = !store.paused.value;
+  if (store.paused.value) client.pause();
+  else client.resume();
+}
+
+export async function snapshot(): Promise<void> {
+  const blob = videos.edited && (await pngOf(videos.edited));
+  if (blob) download(blob, fileName("png"));
+}
+
+export function toggleRecording(): void {
+  if (recorder) {
+    recorder.stop();
+    return;
+  }
+  if (!videos.edited || !videos.source) return;
+  try {
+    recorder = new Recorder(store.recordWhat.value, videos.edited, videos.source, ({ blob, extension }) => {
+      recorder = null;
+      store.recording.value = false;
+      if (blob.size > 0) download(blob, fileName(extension));
+    });
+    store.recording.value = true;
+  } catch {
+    store.notice.value = {
+      about: "recording",
+      text: strings.messages.recorderAbsent,
+      action: null,
+      tone: "problem",
+    };
+  }
+}
+
+export function downloadTimeline(): void {
+  const json = timelineJson(store.timeline.value, store.modelName.value);
+  download(new Blob([json], { type: "application/json" }), fileName("json"));
+}
+
+export function nextView(): void {
+  const order: View[] = ["split", "side", "edit"];
+  store.view.value = order[(order.indexOf(store.view.value) + 1) % order.length] ?? "split";
+}
+
+export function toggleFullscreen(element: HTMLElement | null): void {
+  if (document.fullscreenElement) void document.exitFullscreen();
+  else if (element?.requestFullscreen) void element.requestFullscreen().catch(() => {});
+  else (videos.edited as unknown as { webkitEnterFullscreen?: () => void } | null)?.webkitEnterFullscreen?.();
+}
+
+// -- what the client says -----------------------------------------------------------------------------------------
+
+export function clearNotice(about: string): void {
+  if (store.notice.value?.about === about) store.notice.value = null;
+}
+
+client.on("state", onState);
+client.on("stats", (stats) => {
+  store.stats.value = stats;
+});
+client.on("degraded", ({ level, message }) => {
+  store.degraded.value = level > 0 ? message : "";
+});
+client.on("applied", ({ revision, pts }) => {
+  const edit = sent.get(revision);
+  if (!edit) return;
+  const { prompt, label, strength, transitionMs, seed, atMs } = edit;
+  store.applied.value = { revision, prompt, label, tookMs: null };
+  const atS = (atMs - (firstEditMs ?? atMs)) / 1000;
+  store.timeline.value = appendEntry(store.timeline.value, {
+    ...{ revision, prompt, label, strength, transitionMs, seed, atS, pts },
+    appliedMs: null,
+  });
+  if ((store.pending.value?.revision ?? 0) <= revision) store.pending.value = null;
+});
+client.on("shown", (receipt) => {
+  store.lastReceipt.value = receipt;
+  const applied = store.applied.value;
+  if (applied?.revision === receipt.revision) store.applied.value = { ...applied, tookMs: receipt.appliedMs };
+  store.timeline.value = markShown(store.timeline.value, receipt.revision, receipt.appliedMs);
+  keepThumbnail(receipt.revision);
+});
+client.on("error", ({ message, revision }) => {
+  if (revision !== null && store.pending.value?.revision === revision) store.pending.value = null;
+  const { editRefused } = strings.messages;
+  store.notice.value = { about: "edit", text: editRefused(message), action: null, tone: "problem" };
+});
+
+function onState(event: StateEvent): void {
+  store.connection.value = event;
+  clearTimeout(goneTimer);
+  if (event.state === "open") {
+    clearNotice("connection");
+    void refreshModels();
+    return;
+  }
+  store.degraded.value = "";
+  if (event.state === "connecting" || event.state === "reconnecting") store.stats.value = null;
+  if (event.retryInMs === null && event.state !== "refused") return;
+  const other = store.models.value.find((model) => model.name !== store.modelName.value)?.name ?? null;
+  const notice = refusalNotice(event.refusal, event.retryInMs, other, actions);
+  if (event.attempt > 1 || event.state !== "reconnecting") {
+    store.notice.value = notice;
+    return;
+  }
+  goneTimer = setTimeout(() => {
+    if (store.connection.value.state !== "open") store.notice.value = notice;
+  }, NO_FULL_WAIT_MS);
+}
+
+/** A preset's tile shows what it made of this very picture, once it was used. */
+function keepThumbnail(revision: number): void {
+  const edit = sent.get(revision);
+  const preset = presetsInOrder.value.find(({ prompt }) => prompt === edit?.prompt);
+  if (!edit || !preset || edit.strength < 0.8) return;
+  setTimeout(() => {
+    if (store.applied.value?.revision !== revision || store.paused.value || !videos.edited) return;
+    const picture = thumbnailOf(videos.edited);
+    if (picture) store.thumbnails.value = { ...store.thumbnails.value, [preset.name]: picture };
+  }, edit.transitionMs + THUMBNAIL_SETTLE_MS);
+}
+
+export const modelTitle = (): string => currentModel.value?.title ?? store.modelName.value;

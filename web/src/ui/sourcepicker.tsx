@@ -1,0 +1,120 @@
+/** Sample, camera or screen; and for the camera which one, how large, and whether with sound. */
+import { useEffect, useState } from "preact/hooks";
+import { useSource } from "./session";
+import { type CameraChoice, listCameras, type SourceKind } from "./sources";
+import { store } from "./store";
+import { strings } from "./strings";
+
+const words = strings.sources;
+const KINDS: [SourceKind, string][] = [
+  ["sample", words.sample],
+  ["camera", words.camera],
+  ["screen", words.screen],
+];
+const HEIGHTS = [360, 480, 720];
+
+function choose(change: Partial<CameraChoice>): void {
+  store.camera.value = { ...store.camera.value, ...change };
+  void useSource("camera");
+}
+
+function useCameras(): MediaDeviceInfo[] {
+  const [cameras, setCameras] = useState<MediaDeviceInfo[]>([]);
+  const stream = store.sourceStream.value;
+  useEffect(() => {
+    const look = (): void => void listCameras().then(setCameras, () => setCameras([]));
+    look();
+    navigator.mediaDevices?.addEventListener("devicechange", look);
+    return () => navigator.mediaDevices?.removeEventListener("devicechange", look);
+  }, [stream]);
+  return cameras;
+}
+
+/** On phones the two sides say more than the devices' names. */
+function DeviceChoice() {
+  const cameras = useCameras();
+  const { facing, deviceId } = store.camera.value;
+  const phone = matchMedia("(pointer: coarse)").matches;
+  if (phone) {
+    return (
+      <select
+        data-testid="camera-device"
+        aria-label={words.device}
+        value={facing ?? "user"}
+        onChange={({ currentTarget }) =>
+          choose({ facing: currentTarget.value === "environment" ? "environment" : "user" })
+        }
+      >
+        <option value="user">{words.front}</option>
+        <option value="environment">{words.back}</option>
+      </select>
+    );
+  }
+  if (cameras.length < 2) return null;
+  return (
+    <select
+      data-testid="camera-device"
+      aria-label={words.device}
+      value={deviceId ?? cameras[0]?.deviceId ?? ""}
+      onChange={({ currentTarget }) => choose({ deviceId: currentTarget.value })}
+    >
+      {cameras.map((camera, index) => (
+        <option key={camera.deviceId} value={camera.deviceId}>
+          {camera.label || words.nameless(index + 1)}
+        </option>
+      ))}
+    </select>
+  );
+}
+
+function CameraChoices() {
+  const { height, microphone } = store.camera.value;
+  return (
+    <span class="choices">
+      <DeviceChoice />
+      <select
+        data-testid="camera-resolution"
+        aria-label={words.resolution}
+        value={height}
+        onChange={({ currentTarget }) => choose({ height: Number(currentTarget.value) })}
+      >
+        {HEIGHTS.map((lines) => (
+          <option key={lines} value={lines}>
+            {lines}p
+          </option>
+        ))}
+      </select>
+      <label class="check">
+        <input
+          type="checkbox"
+          data-testid="microphone"
+          checked={microphone}
+          onChange={({ currentTarget }) => choose({ microphone: currentTarget.checked })}
+        />
+        {words.microphone}
+      </label>
+    </span>
+  );
+}
+
+export function SourcePicker() {
+  return (
+    <>
+      <fieldset class="segmented">
+        <legend class="hidden">{words.legend}</legend>
+        {KINDS.map(([kind, label]) => (
+          <button
+            key={kind}
+            type="button"
+            data-testid={`source-${kind}`}
+            aria-pressed={store.source.value === kind}
+            onClick={() => void useSource(kind)}
+          >
+            {label}
+          </button>
+        ))}
+      </fieldset>
+      {store.source.value === "camera" && <CameraChoices />}
+    </>
+  );
+}

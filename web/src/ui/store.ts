@@ -1,0 +1,85 @@
+/** What the page shows, as signals. Holds state; decides nothing. */
+import { computed, effect, signal } from "@preact/signals";
+import type { EditReceipt, Model, Preset, Reading, StateEvent, StatsEvent } from "../client";
+import { recall, remember } from "./memory";
+import type { Notice } from "./notices";
+import type { CameraChoice, SourceKind } from "./sources";
+import type { TimelineEntry } from "./timeline";
+import { judge, type Verdict } from "./verdict";
+
+export type View = "split" | "side" | "edit";
+
+export interface AppliedEdit {
+  revision: number;
+  prompt: string;
+  label: string;
+  tookMs: number | null;
+}
+
+export interface PendingShown {
+  revision: number;
+  prompt: string;
+}
+
+function remembered<T>(key: string, otherwise: T) {
+  const held = signal<T>(recall(key, otherwise));
+  effect(() => remember(key, held.value));
+  return held;
+}
+
+export const store = {
+  connection: signal<StateEvent>({ state: "idle", attempt: 0, retryInMs: null, refusal: null }),
+  stats: signal<StatsEvent | null>(null),
+  lastReceipt: signal<EditReceipt | null>(null),
+  applied: signal<AppliedEdit | null>(null),
+  pending: signal<PendingShown | null>(null),
+  notice: signal<Notice | null>(null),
+  degraded: signal<string>(""),
+
+  models: signal<Model[]>([]),
+  modelName: signal(""),
+  draft: signal(""),
+  reading: signal<Reading | null>(null),
+
+  source: signal<SourceKind>("sample"),
+  sourceStream: signal<MediaStream | null>(null),
+  picture: signal<{ width: number; height: number }>({ width: 16, height: 9 }),
+  playing: signal(false),
+  paused: signal(false),
+  peeking: signal(false),
+  recording: signal(false),
+  fullscreen: signal(false),
+  keysOpen: signal(false),
+  thumbnails: signal<Record<string, string>>({}),
+  sourceThumbnail: signal<string | null>(null),
+  timeline: signal<TimelineEntry[]>([]),
+
+  view: remembered<View>("view", "split"),
+  divider: remembered("divider", 0.5),
+  strength: remembered("strength", 1),
+  transitionMs: remembered("transitionMs", 400),
+  recordWhat: remembered<"edited" | "both">("recordWhat", "edited"),
+  recent: remembered<string[]>("recent", []),
+  camera: remembered<CameraChoice>("camera", { height: 480, microphone: false }),
+};
+
+export const currentModel = computed<Model | null>(
+  () =>
+    store.models.value.find((model) => model.name === store.modelName.value) ?? store.models.value[0] ?? null,
+);
+
+/** In the order they are shown, which is the order of the number keys. */
+export const presetGroups = computed<[string, Preset[]][]>(() => {
+  const groups = new Map<string, Preset[]>();
+  for (const preset of currentModel.value?.presets ?? []) {
+    groups.set(preset.group, [...(groups.get(preset.group) ?? []), preset]);
+  }
+  return [...groups];
+});
+
+export const presetsInOrder = computed<Preset[]>(() => presetGroups.value.flatMap(([, presets]) => presets));
+
+export const verdict = computed<Verdict | null>(() => {
+  const stats = store.stats.value;
+  return stats && store.connection.value.state === "open" && !store.paused.value ? judge(stats) : null;
+});

@@ -1,0 +1,193 @@
+/** Every sentence of the page, in one place. Functions where a value goes into the sentence. */
+
+const ms = (value: number): string => `${Math.round(value)} ms`;
+
+export const strings = {
+  title: "relens",
+  skip: "Skip to the instruction",
+
+  sources: {
+    legend: "Source",
+    sample: "Sample",
+    camera: "Camera",
+    screen: "Screen",
+    device: "Camera",
+    resolution: "Size",
+    front: "Front camera",
+    back: "Back camera",
+    microphone: "Sound",
+    nameless: (n: number) => `Camera ${n}`,
+  },
+
+  stage: {
+    label: "The picture: source and edit",
+    edited: "Edited picture",
+    source: "Source picture",
+    tagSource: "Source",
+    tagEdit: "Edit",
+    divider: "Divider between source and edit",
+    dividerValue: (percent: number) => `${percent} % source`,
+    view: "View",
+    split: "Divider",
+    side: "Side by side",
+    only: "Edit only",
+    peek: "Hold to see the source",
+    waiting: "Starting",
+    paused: "Paused",
+  },
+
+  bar: {
+    label: "Instruction",
+    placeholder: "Say what to change: make it night",
+    apply: "Apply",
+    applied: "Applied",
+    pending: "Pending",
+    nothing: "Source, as it is",
+    took: (value: number) => ms(value),
+    tookLabel: (value: number) => `On the screen ${ms(value)} after it was asked for`,
+    pendingFor: (prompt: string) => prompt || "back to the source",
+    reading: "Taken for",
+    sure: (share: number) => `${Math.round(share * 100)} % sure`,
+    unknown: "Outside what this model can do.",
+    nearest: "Nearest",
+    clear: "Clear the instruction",
+  },
+
+  dials: {
+    strength: "Strength",
+    strengthValue: (percent: number) => `${percent} %`,
+    transition: "Transition",
+    cut: "cut",
+    seconds: (value: number) => `${value / 1000} s`,
+  },
+
+  tools: {
+    label: "Tools",
+    pause: "Pause",
+    resume: "Resume",
+    snapshot: "Snapshot",
+    record: "Record",
+    stop: "Stop recording",
+    recordWhat: "What is recorded",
+    recordEdited: "Edit",
+    recordBoth: "Both",
+    fullscreen: "Full screen",
+    leaveFullscreen: "Leave full screen",
+    keys: "Keyboard",
+  },
+
+  presets: {
+    title: "Presets",
+    recent: "Recent",
+    original: "Original",
+    groups: { looks: "Looks", weather: "Weather", drawing: "Drawing", art: "Art", room: "Room" } as Record<
+      string,
+      string
+    >,
+    key: (key: string) => `key ${key}`,
+    none: "This model brings no presets. Type what to change.",
+  },
+
+  timeline: {
+    label: "Edits of this session",
+    download: "Download the edit timeline",
+    empty: "Edits appear here as they are applied",
+    entry: (prompt: string, at: string, took: string) =>
+      `${prompt}, at ${at}${took ? `, after ${took}` : ""}. Apply again.`,
+  },
+
+  facts: {
+    label: "Measured on this stream",
+    fps: "Frames",
+    fpsUnit: "fps",
+    latency: "Glass to glass",
+    latencyValue: (p50: number, p95: number) => `${Math.round(p50)} / ${Math.round(p95)} ms`,
+    latencyTitle:
+      "From the camera's frame to its edit on this screen: half of the frames within / 95 % within",
+    estimated: "estimated",
+    estimatedTitle: "This browser does not let frames be followed: a sum of measured parts",
+    server: "Server adds",
+    serverValue: (value: number) => ms(value),
+    resolution: "Picture",
+    bitrate: "Bitrate",
+    bitrateValue: (bps: number) =>
+      bps >= 1e6 ? `${(bps / 1e6).toFixed(1)} Mbit/s` : `${Math.round(bps / 1000)} kbit/s`,
+    model: "Model",
+    device: "Device",
+    unknown: "–",
+  },
+
+  verdict: {
+    label: "Quality",
+    good: "Good",
+    fair: "Fair",
+    poor: "Poor",
+    none: "Measuring",
+    limits: { camera: "camera", network: "network", model: "model" },
+    title: {
+      camera: (fps: number) =>
+        `The camera, or this browser's encoder, gives ${Math.round(fps)} frames a second`,
+      network: (rttMs: number, loss: number) =>
+        `The network: ${Math.round(rttMs)} ms there and back, ${(loss * 100).toFixed(1)} % lost`,
+      model: (editMs: number) => `The model takes ${Math.round(editMs)} ms a frame on this server`,
+    },
+  },
+
+  messages: {
+    dismiss: "Dismiss",
+    tryAgain: "Try again",
+    tryNow: "Try now",
+    useSample: "Play the sample",
+    reload: "Reload",
+    applyNearest: (name: string) => `Apply “${name}”`,
+    useModel: (name: string) => `Use ${name}`,
+    cameraDenied:
+      "The camera is blocked for this page: allow it in the address bar, or go on with the sample clip.",
+    cameraAbsent: "No camera was found: connect one and try again, or go on with the sample clip.",
+    cameraBusy: "The camera is in use by another program: close that one and try again.",
+    cameraOther: (detail: string) =>
+      `The camera did not start (${detail}): try again, or go on with the sample clip.`,
+    insecure:
+      "Browsers give out camera and screen only over HTTPS or on localhost: open this page that way, or go on with the sample clip.",
+    screenDenied: "No screen was chosen: choose one, or go on with the sample clip.",
+    screenAbsent: "This browser cannot share a screen: use the camera or the sample clip.",
+    sourceEnded: "The source ended: start it again, or go on with the sample clip.",
+    sampleFailed: "The sample clip did not load: try again, or use the camera.",
+    full: (seconds: number) =>
+      seconds > 0
+        ? `The server is full: it is asked again in ${seconds} s.`
+        : "The server is full: asking again.",
+    gone: "The server is not answering: the page reconnects by itself and applies the edit again.",
+    reconnecting: "Reconnecting",
+    codec: "The server takes none of this browser's video formats: try again, or use another browser.",
+    model: (detail: string) => `The server cannot run this model: ${detail}`,
+    refused: (detail: string, remedy: string) => `The server refused: ${detail}${remedy ? ` ${remedy}` : ""}`,
+    notUnderstood: (prompt: string) =>
+      `“${prompt}” is outside what this model can do: the picture stays as it is.`,
+    editRefused: (detail: string) => `The edit was refused: ${detail}`,
+    noWebRtc:
+      "This browser has no WebRTC, which carries the live picture: open the page in a current browser.",
+    recorderAbsent: "This browser cannot record: take snapshots, or use another browser.",
+    recorderFailed: "The recording stopped by itself: what there is was saved.",
+  },
+
+  keys: {
+    title: "Keyboard",
+    close: "Close",
+    rows: [
+      ["Enter", "apply what is typed"],
+      ["1 – 9", "presets (while the instruction is empty or not focused)"],
+      ["0", "back to the original"],
+      ["/", "to the instruction"],
+      ["Esc", "leave the instruction"],
+      ["S (hold)", "see the source; ` while typing"],
+      ["← →", "move the divider, when it is focused"],
+      ["↑ ↓", "recent instructions, while typing"],
+      ["Space", "pause and go on"],
+      ["F", "full screen"],
+      ["R", "record"],
+      ["P", "snapshot"],
+      ["V", "divider, side by side, edit only"],
+    ] as [string, string][],
+  },
+};
