@@ -1,4 +1,4 @@
-"""One stream's edit: its state, the edit wanted and the edit in force. Streaming and offline both go through here.
+"""One stream's edit: its state, the edit wanted, the edit in force. Streaming and offline both use it.
 
 Knows a model and pictures; not codecs, threads' owners or sinks.
 """
@@ -39,14 +39,14 @@ class Editor:
         return self._in_force
 
     def want(self, edit: Edit) -> Reading:
-        """Ask for an edit from the next step on; only the newest wish counts. Returns what the model reads."""
+        """Ask for an edit from the next step on; only the newest counts. Returns what the model reads."""
         reading = self._model.read(edit.prompt)
         with self._lock:
             self._wanted = edit
         return reading
 
     def edit(self, chunk: Sequence[Frame]) -> list[Edited]:
-        """Edit one chunk of equal-sized frames. Raises FrameError, ModelError, or whatever a broken model throws."""
+        """Edit a chunk of equal-sized frames. Raises FrameError, ModelError, or what a model throws."""
         first = chunk[0]
         size = (first.width, first.height)
         if self._state is None or size != self._size:

@@ -1,4 +1,4 @@
-"""When to tell a user that the machine is too slow, and when that it is well again. Pure: time comes in as numbers."""
+"""When to tell a user that the machine is too slow, or well again. Pure: time comes in as numbers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ OK, SLOWED, HALVED, STUCK = 0, 1, 2, 3
 
 
 class Ladder:
-    """Levels: 0 keeps up, 1 drops frames, 2 shows less than half of them, 3 stands still (said by the watchdog)."""
+    """Levels: 0 keeps up, 1 drops frames, 2 drops more than half, 3 stands still (the watchdog's word)."""
 
     def __init__(self) -> None:
         self.level = OK

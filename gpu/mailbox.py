@@ -1,4 +1,4 @@
-"""The two bounded queues of a stream: encoded frames before decode, pictures after it. Know nothing of codecs."""
+"""The bounded queues of a stream: before decode, before the edit, before encode. Know nothing of codecs."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ class Mailbox(Generic[T]):
 
 
 class EncodedQueue:
-    """Encoded frames in order. Inter-coded ones cannot be dropped singly: on overflow all go, to a keyframe."""
+    """Encoded frames in order. They need each other: on overflow all go, until a keyframe."""
 
     def __init__(self, capacity: int = 30) -> None:
         self._items: deque[EncodedFrame] = deque()
@@ -137,7 +137,7 @@ class EncodedQueue:
 
 
 class Outbox(Generic[T]):
-    """Edited pictures on their way to the encoder. The worker asks for room first: it never waits or loses."""
+    """Edited pictures for the encoder. The worker asks for room first: it never waits or loses."""
 
     def __init__(self, capacity: int) -> None:
         self._items: deque[T] = deque()

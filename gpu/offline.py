@@ -1,4 +1,4 @@
-"""Edit a sequence of pictures in one go, by the very steps a live stream takes. Knows no codecs and no clock."""
+"""Edit a sequence of pictures in one go, by the steps a live stream takes. Knows no codecs and no clock."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ def edit_frames(
 ) -> Iterator[Frame]:
     """Yield every frame edited, same order, size and pts.
 
-    `edits`: (frame index, edit) by rising index; an edit counts from the chunk on that holds its frame. A last
-    chunk that is not full is filled up with its last frame, and the filling is not given back.
+    `edits`: (frame index, edit) by rising index; an edit counts from the chunk on that holds its frame.
+    A last chunk that is not full is filled up with its last frame, and the filling is not given back.
     Raises FrameError and ModelError as the model does.
     """
     editor = Editor(model)

@@ -1,7 +1,7 @@
 """One stream from encoded frame to encoded frame: decode -> mailbox -> (worker: edit) -> encode.
 
-Owns the stream's two threads, its bounded queues, its codecs and its numbers. Knows nothing of sessions, packets
-or the other streams. The worker calls `ready` and `serve`; everything else is called by the stream's owner.
+Owns the stream's two threads, bounded queues, codecs and numbers. Knows nothing of sessions, packets or other
+streams. The worker calls `ready` and `serve`; everything else is called by the stream's owner.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
-from gpu.codec import EncoderConfig, open_decoder, open_encoder
+from gpu.codec import EncoderConfig, Profile, open_decoder, open_encoder
 from gpu.codec.base import Decoder
 from gpu.editor import Edited, Editor
 from gpu.errors import DeviceError, FrameError, ModelError, RelensError
@@ -38,10 +38,24 @@ class PipelineConfig:
     """How one stream runs. `in_order`: files, nothing lost and back-pressure; otherwise live, newest wins."""
 
     codec_in: Codec = "h264"
-    encoder: EncoderConfig = field(default_factory=EncoderConfig)
+    codec_out: Codec = "h264"
+    bitrate_bps: int = 1_500_000
+    min_bitrate_bps: int = 150_000
+    max_bitrate_bps: int = 4_000_000
+    profile: Profile = "baseline"  # of H.264 out: the highest the peer accepts
     max_fps: float = 30.0  # faster cameras are thinned out before the model
     in_order: bool = False
     queue_frames: int = 30  # encoded frames waiting for the decoder: one second
+
+    @property
+    def encoder(self) -> EncoderConfig:
+        return EncoderConfig(
+            codec=self.codec_out,
+            bitrate_bps=self.bitrate_bps,
+            min_bps=self.min_bitrate_bps,
+            max_bps=self.max_bitrate_bps,
+            profile=self.profile,
+        )
 
 
 class PipelineSink(Protocol):
@@ -91,7 +105,7 @@ class Pipeline:
             for name, loop in (("decode", self._decode_loop), ("encode", self._encode_loop))
         ]
 
-    # -- for the stream's owner --------------------------------------------------------------------------------
+    # -- for the stream's owner
 
     def push(self, frame: EncodedFrame) -> None:
         """Hand in an encoded frame. Never waits; on overflow everything goes and a keyframe is asked for."""
@@ -150,7 +164,7 @@ class Pipeline:
         return self._closed.is_set()
 
     def close(self) -> None:
-        """End the stream and its threads; nothing reaches the sink afterwards. Idempotent, at most a few seconds."""
+        """End the stream and its threads; the sink hears nothing more. Idempotent, a few seconds at most."""
         self._stop()
         for thread in self._threads:
             if thread.is_alive() and thread is not threading.current_thread():
@@ -158,7 +172,7 @@ class Pipeline:
                 if thread.is_alive():
                     logger.error("thread %s did not end within %.0f s", thread.name, _JOIN_S)
 
-    # -- for the worker ----------------------------------------------------------------------------------------
+    # -- for the worker
 
     def start(self) -> None:
         for thread in self._threads:
@@ -202,7 +216,7 @@ class Pipeline:
             logger.error("a model step has been running for %.1f s", step_s)
             self._tell(self._sink.on_degraded, *said)
 
-    # -- the stream's threads ----------------------------------------------------------------------------------
+    # -- the stream's threads
 
     def _run(self, loop: Callable[[], None]) -> None:
         try:
@@ -306,7 +320,7 @@ class Pipeline:
             self._applied = applied
             self._tell(self._sink.on_applied, applied, out.pts)
 
-    # -- what goes wrong, and what is said of it ---------------------------------------------------------------
+    # -- what goes wrong, and what is said of it
 
     def _lose(self, exc: Exception, frames: int) -> None:
         self._meter.count("frame_errors")
@@ -314,7 +328,7 @@ class Pipeline:
         self._log(exc)
 
     def _crash(self, exc: Exception, frames: int) -> None:
-        """An unexpected exception of the model: the first opens the state anew, one soon after ends the stream."""
+        """An unexpected exception of the model: the first opens the state anew, one soon after is the end."""
         self._lose(exc, frames)
         again = self._steps_since_crash is not None and self._steps_since_crash < _HEALTHY_STEPS
         if again:

@@ -15,7 +15,7 @@ STAGES = ("decode", "wait", "edit", "encode", "total")
 
 @dataclass(frozen=True, slots=True)
 class StageTime:
-    """One stage over the last second, in ms. `total` is from the last packet's arrival to the encoded frame."""
+    """One stage over the last second, in ms. `total`: from the last packet's arrival to the encoded frame."""
 
     p50_ms: float = 0.0
     p95_ms: float = 0.0

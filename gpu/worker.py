@@ -49,10 +49,10 @@ class Worker:
 
     def open(self, config: PipelineConfig, sink: PipelineSink) -> Pipeline:
         """Open a stream. Close it with `Pipeline.close`. Raises DeviceError once the worker is closed."""
-        if self._closed.is_set():
-            raise DeviceError("the worker is closed: the server is shutting down")
         pipeline = Pipeline(self._model, config, sink, self._wake)
         with self._changed:
+            if self._closed.is_set():
+                raise DeviceError("the worker is closed: the server is shutting down")
             self._pipelines.append(pipeline)
         pipeline.start()
         return pipeline

@@ -16,7 +16,10 @@ def open_decoder(codec: Codec, max_size: tuple[int, int] | None = None) -> Decod
 
 
 def open_encoder(config: EncoderConfig) -> Encoder:
-    """A zero-latency encoder for frames of any size. Its first frame raises DeviceError when it cannot be had."""
+    """A zero-latency encoder for frames of any size. `encode` raises DeviceError where it cannot be had."""
+    from gpu.codec import libvpx
     from gpu.codec.encoder import LibavEncoder
 
+    if config.codec == "vp8" and libvpx.usable():
+        return libvpx.LibvpxEncoder(config)
     return LibavEncoder(config)

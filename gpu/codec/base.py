@@ -21,6 +21,10 @@ class EncoderConfig:
     profile: Profile = "baseline"  # H.264 only: the highest the peer accepts
     threads: int = 1
 
+    def clamp(self, bps: int) -> int:
+        """`bps` within the floor and the ceiling."""
+        return max(self.min_bps, min(int(bps), self.max_bps))
+
 
 class Decoder(Protocol):
     """Encoded frames to pictures, one stream, one thread at a time."""

@@ -25,7 +25,7 @@ RECOVERY_TICKS = CLOCK_HZ
 
 
 class LibavDecoder:
-    """Low delay: one access unit in, its picture out. Pictures beyond `max_size` (width, height) are scaled."""
+    """One access unit in, its picture out. Pictures beyond `max_size` (width, height) are scaled down."""
 
     def __init__(self, codec: Codec, max_size: tuple[int, int] | None = None) -> None:
         """Raises DeviceError when this libav was built without the decoder."""

@@ -8,8 +8,8 @@ How the bitrate moves without a keyframe, by codec, as measured with PyAV 18.1:
   rate and VBV follow both up and down, with no keyframe.
 - libx264 spends bits per picture for the frame rate it was opened with, whatever the pts say, so the target
   is scaled by the frame rate measured from pts.
-- libvpx through libav reads `bit_rate` only once: the context is opened anew (a keyframe) when the target has
-  moved by a third.
+- libvpx through libav reads `bit_rate` only once. `gpu.codec.libvpx` drives the library itself; where it
+  cannot, the context is opened anew (a keyframe) when the target has moved by a third.
 """
 
 from __future__ import annotations
@@ -22,11 +22,12 @@ import numpy as np
 from av.video.frame import PictureType
 
 from gpu.codec.base import EncoderConfig
+from gpu.codec.pace import NOMINAL_FPS, FramePace
+from gpu.codec.range import to_limited
 from gpu.errors import DeviceError, FrameError
 from gpu.types import CLOCK_HZ, U8, EncodedFrame, Frame
 
 _TICK = Fraction(1, CLOCK_HZ)
-NOMINAL_FPS = 30
 # Keyframes are sent on request (PLI) and at size changes; this bounds how long a lost request can hurt.
 _INTRA_PERIOD_FRAMES = 3000
 _HEADROOM = 2  # ceiling of the context over the configured one, for streams of half the nominal frame rate
@@ -36,11 +37,11 @@ _LIMITED, _FULL = 1, 2  # AVCOL_RANGE
 
 
 class LibavEncoder:
-    """Zero latency: one picture in, one access unit out. Opens anew (keyframe) at a new size, range or clock."""
+    """One picture in, one access unit out. Opens anew (keyframe) at a new size, range or clock."""
 
     def __init__(self, config: EncoderConfig) -> None:
         self._config = config
-        self._target_bps = _clamp(config.bitrate_bps, config)
+        self._target_bps = config.clamp(config.bitrate_bps)
         self._opened_bps = 0
         self._context: Any = None
         self._shape: tuple[int, int, bool] | None = None
@@ -53,7 +54,7 @@ class LibavEncoder:
         return self._target_bps
 
     def set_bitrate(self, bps: int) -> None:
-        self._target_bps = _clamp(bps, self._config)
+        self._target_bps = self._config.clamp(bps)
 
     def encode(self, frame: Frame, keyframe: bool = False) -> list[EncodedFrame]:
         if self._config.codec == "vp8" and frame.full_range:
@@ -121,7 +122,7 @@ class LibavEncoder:
     def _vpx_options(self, bps: int) -> dict[str, str]:
         return {
             "deadline": "realtime",
-            "cpu-used": "8",
+            "cpu-used": "-8",  # negative: fixed; positive speeds follow the clock
             "lag-in-frames": "0",
             "auto-alt-ref": "0",
             "minrate": str(bps),
@@ -145,42 +146,6 @@ class LibavEncoder:
 
     def close(self) -> None:
         self._context = None
-
-
-class FramePace:
-    """The frame rate, from pts alone (so that the same frames give the same bytes)."""
-
-    def __init__(self) -> None:
-        self._mean_ticks = CLOCK_HZ / NOMINAL_FPS
-        self._last_pts: int | None = None
-
-    @property
-    def fps(self) -> float:
-        return CLOCK_HZ / self._mean_ticks
-
-    def saw(self, pts: int) -> None:
-        if self._last_pts is not None:
-            step = min(max(pts - self._last_pts, CLOCK_HZ // 120), CLOCK_HZ)
-            self._mean_ticks += (step - self._mean_ticks) / 16
-        self._last_pts = pts
-
-
-def to_limited(frame: Frame) -> Frame:
-    """The same picture with its full-range samples squeezed to 16..235 (luma) and 16..240 (chroma)."""
-    luma, chroma = _LUMA_TABLE, _CHROMA_TABLE
-    return Frame(luma[frame.y], chroma[frame.u], chroma[frame.v], frame.pts, frame.arrived_ns, False)
-
-
-def _table(low: float, scale: float, centre: float) -> U8:
-    return np.clip(np.rint((np.arange(256) - centre) * scale + low), 0, 255).astype(np.uint8)
-
-
-_LUMA_TABLE = _table(16, 219 / 255, 0)
-_CHROMA_TABLE = _table(128, 224 / 255, 128)
-
-
-def _clamp(bps: int, config: EncoderConfig) -> int:
-    return max(config.min_bps, min(int(bps), config.max_bps))
 
 
 def _to_picture(frame: Frame) -> Any:

@@ -13,7 +13,7 @@ __all__ = ["Engine", "EngineKind", "Shapes", "Tensor", "open_engine"]
 def open_engine(
     model: str | Path | bytes, kind: EngineKind = "auto", threads: int = 0, shapes: Shapes | None = None
 ) -> Engine:
-    """Compile an ONNX graph. `shapes` fixes free dimensions ({input name: dims}); `threads` 0: engine's choice.
+    """Compile an ONNX graph. `shapes` fixes free dimensions ({input name: dims}); `threads` 0: its choice.
 
     "auto" takes OpenVINO, and ONNX Runtime where OpenVINO cannot be had or does not know an operator.
     Raises DeviceError when no engine can take the model, ModelError when `shapes` does not fit it.
