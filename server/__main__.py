@@ -1,4 +1,4 @@
-"""The command `relens`. Parses arguments; errors of settings and devices become a message and an exit code."""
+"""The command `relens`. Parses arguments; errors of settings and devices become exit codes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ BAD_USE = 2
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command: 0 when it did its work, 1 when it found a fault, 2 for unusable settings or devices."""
+    """Run one command: 0 when it did its work, 1 when it found a fault, 2 for unusable settings."""
     parser = _parser()
     arguments = vars(parser.parse_args(argv))
     command = arguments.pop("command")

@@ -69,8 +69,8 @@ class Config:
             _check_range(key, getattr(self, key.name))
         if not self.min_bitrate_bps <= self.start_bitrate_bps <= self.max_bitrate_bps:
             raise ConfigError(
-                f"min_bitrate_bps ({self.min_bitrate_bps}) <= start_bitrate_bps ({self.start_bitrate_bps}) <= "
-                f"max_bitrate_bps ({self.max_bitrate_bps}) must hold: change one of the three"
+                f"min_bitrate_bps ({self.min_bitrate_bps}) <= start_bitrate_bps ({self.start_bitrate_bps}) "
+                f"<= max_bitrate_bps ({self.max_bitrate_bps}) must hold: change one of the three"
             )
         if bool(self.tls_cert) != bool(self.tls_key):
             raise ConfigError("tls_cert and tls_key go together: give both or neither")
@@ -215,9 +215,8 @@ def reference() -> str:
         low, high = key.metadata["low"], key.metadata["high"]
         span = f" From {low:g} to {high:g}." if low is not None else ""
         flag = f"--{name.replace('_', '-')}"
-        lines.append(
-            f"| `{name}` | `{default}` | `{ENV_PREFIX}{name.upper()}` | `{flag}` | {key.metadata['doc']}{span} |"
-        )
+        variable = ENV_PREFIX + name.upper()
+        lines.append(f"| `{name}` | `{default}` | `{variable}` | `{flag}` | {key.metadata['doc']}{span} |")
     return "\n".join(lines).replace("| `` |", "| |") + "\n"
 
 

@@ -87,12 +87,13 @@ def _announce(
     say(f"relens {version()} is ready: {scheme}://{shown}:{port}/  model {config.model} on {device}")
     if config.host in LOOPBACK:
         say(
-            "Only this machine can open it. For the network: --host 0.0.0.0 --tls-cert CERT.pem --tls-key KEY.pem "
-            "(browsers give a camera only to HTTPS or localhost)"
+            "Only this machine can open it. For the network: --host 0.0.0.0 --tls-cert CERT.pem "
+            "--tls-key KEY.pem (browsers give a camera only to HTTPS or localhost)"
         )
     elif not config.tls_cert:
         say(
-            "No TLS: from other machines browsers play the sample but refuse the camera; add --tls-cert, --tls-key"
+            "No TLS: from other machines browsers play the sample but refuse the camera; "
+            "add --tls-cert and --tls-key"
         )
 
 

@@ -103,7 +103,7 @@ class Sessions:
         for session in self.all():
             session.warn_going_away()
         deadline_s = time.monotonic() + self._config.drain_s
-        while self._sessions and time.monotonic() < deadline_s:
+        while len(self) and time.monotonic() < deadline_s:  # noqa: ASYNC110  # sessions end in many ways
             await asyncio.sleep(POLL_S)
         await self.close()
 

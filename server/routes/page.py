@@ -40,7 +40,8 @@ NOT_BUILT = """<!doctype html><html lang="en"><meta charset="utf-8"><title>relen
 code{background:#333;padding:.1em .4em;border-radius:4px}</style>
 <h1>The page is not built yet</h1>
 <p>The server runs, but its page is missing. In the folder of relens, run <code>make setup</code>,
-then load this page again. The API answers meanwhile: <a style="color:#9cf" href="/openapi.json">openapi.json</a>.</p>
+then load this page again. The API answers meanwhile:
+<a style="color:#9cf" href="/openapi.json">openapi.json</a>.</p>
 """
 
 
