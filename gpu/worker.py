@@ -8,7 +8,8 @@ import time
 
 from gpu.errors import DeviceError
 from gpu.models.base import EditModel
-from gpu.pipeline import Pipeline, PipelineConfig, PipelineSink
+from gpu.pipeline import Pipeline, PipelineConfig
+from gpu.sink import PipelineSink
 
 logger = logging.getLogger(__name__)
 

@@ -69,7 +69,7 @@ class LibavDecoder:
                 )
             return [self._to_frame(picture) for picture in decoded]
         except (av.FFmpegError, FrameError, ValueError) as exc:
-            self._recover(encoded.pts)
+            self._recover(encoded)
             if isinstance(exc, FrameError):
                 raise
             raise FrameError(
@@ -90,10 +90,13 @@ class LibavDecoder:
             self._recovering_since = None
         return True
 
-    def _recover(self, pts: int) -> None:
-        self._recovering_since = pts
+    def _recover(self, encoded: EncodedFrame) -> None:
+        self._recovering_since = encoded.pts
         self._arrived.clear()
-        self._context = self._open()  # flushing keeps damaged parameter sets; a new context does not
+        if encoded.is_keyframe:
+            # Not even a keyframe could be decoded: the context may be damaged. After other errors it is kept,
+            # for its parameter sets.
+            self._context = self._open()
 
     def _to_frame(self, picture: Any) -> Frame:
         full_range = picture.format.name == "yuvj420p" or int(picture.color_range) == _FULL

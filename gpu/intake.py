@@ -1,0 +1,164 @@
+"""A stream's way in: encoded frames wait, are decoded on a thread of their own, become pictures.
+
+Knows one stream up to its pictures; nothing of edits or encoders.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from gpu.codec import open_decoder
+from gpu.codec.base import Decoder
+from gpu.errors import FrameError
+from gpu.mailbox import EncodedQueue, Mailbox
+from gpu.sink import Reporter
+from gpu.stats import Meter
+from gpu.types import CLOCK_HZ, Codec, EncodedFrame, Frame
+
+_POLL_S = 0.5  # closing wakes every wait at once; this only bounds it
+_TOO_SOON = 0.75  # of a picture's time at max_fps
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A decoded picture with the moment it was ready."""
+
+    frame: Frame
+    ready_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class IntakeConfig:
+    codec: Codec
+    chunk_frames: int
+    max_size: tuple[int, int]
+    max_fps: float
+    in_order: bool
+    queue_frames: int
+
+
+class Intake:
+    """`run` is the decode thread; everything else from any thread. `wake` says: a picture is ready."""
+
+    def __init__(
+        self, config: IntakeConfig, meter: Meter, reporter: Reporter, wake: Callable[[], None]
+    ) -> None:
+        self._config, self._meter, self._reporter, self._wake = config, meter, reporter, wake
+        self._queue = EncodedQueue(config.queue_frames)
+        self._mailbox: Mailbox[Waiting] = Mailbox(config.chunk_frames, newest_wins=not config.in_order)
+        self._lock = threading.Lock()
+        self._restart = False
+        self._last_pts: int | None = None
+        self._closed = threading.Event()
+        self.paused = False
+
+    @property
+    def ready(self) -> bool:
+        """A whole chunk waits."""
+        return self._mailbox.full
+
+    def take(self) -> list[Waiting]:
+        """The chunk that waits, or []."""
+        return self._mailbox.take()
+
+    def push(self, frame: EncodedFrame) -> None:
+        """Never waits; on overflow everything goes and a keyframe is asked for."""
+        if self.paused or self._closed.is_set():
+            return
+        self._meter.rate("in", time.monotonic_ns(), len(frame.data))
+        self._meter.count("frames_in")
+        lost = self._queue.put(frame)
+        if lost:
+            self._meter.count("dropped", lost)
+            self._reporter.ask_keyframe()
+
+    def wait_for_room(self, timeout_s: float) -> bool:
+        return self._queue.wait_for_room(timeout_s)
+
+    def pause(self) -> None:
+        with self._lock:
+            self.paused = True
+        self._meter.count("dropped", self._queue.flush() + self._mailbox.clear())
+
+    def resume(self) -> None:
+        with self._lock:
+            if not self.paused:
+                return
+            self.paused, self._restart = False, True
+        self._reporter.ask_keyframe(at_once=True)
+
+    def close(self) -> None:
+        self._closed.set()
+        self._queue.close()
+        self._mailbox.close()
+
+    def run(self) -> None:
+        """Decode until closed. Raises DeviceError when there is no decoder."""
+        decoder = self._open()
+        while not self._closed.is_set():
+            encoded = self._queue.get(_POLL_S)
+            if encoded is None:
+                continue
+            if self._take_restart():
+                decoder.close()
+                decoder = self._open()
+            self._decode(decoder, encoded)
+        decoder.close()
+
+    def _open(self) -> Decoder:
+        return open_decoder(self._config.codec, self._config.max_size)
+
+    def _take_restart(self) -> bool:
+        with self._lock:
+            restart, self._restart = self._restart, False
+            return restart
+
+    def _decode(self, decoder: Decoder, encoded: EncodedFrame) -> None:
+        began_ns = time.monotonic_ns()
+        try:
+            frames = decoder.decode(encoded)
+        except FrameError as exc:
+            self._reporter.lost(exc, 1)
+            self._reporter.ask_keyframe()
+            return
+        now_ns = time.monotonic_ns()
+        if not frames and decoder.waiting_for_keyframe:
+            self._meter.count("dropped")
+            self._reporter.ask_keyframe()
+        for frame in frames:
+            self._meter.time("decode", now_ns, now_ns - began_ns)
+            if not self._too_soon(frame.pts):
+                self._post(Waiting(frame, now_ns))
+
+    def _post(self, waiting: Waiting) -> None:
+        self._meter.rate("shown", waiting.ready_ns)
+        self._meter.size(waiting.frame.width, waiting.frame.height)
+        head = self._mailbox.peek()
+        if head is not None and head.frame.y.shape != waiting.frame.y.shape:
+            self._meter.count("dropped", self._mailbox.clear())  # a chunk is of one size
+        lost = 0
+        with self._lock:
+            if self.paused:
+                lost = 1
+            elif not self._config.in_order:
+                lost = self._mailbox.put(waiting)
+        if self._config.in_order and not lost:
+            while self._mailbox.put(waiting, _POLL_S) and not self._closed.is_set():
+                pass
+        if lost:
+            self._meter.count("dropped", lost)
+        self._wake()
+        self._reporter.judge_pace()
+
+    def _too_soon(self, pts: int) -> bool:
+        """Thin out a camera faster than max_fps, evenly."""
+        if self._config.in_order:
+            return False
+        last, step = self._last_pts, CLOCK_HZ / self._config.max_fps
+        if last is not None and 0 < pts - last < _TOO_SOON * step:
+            return True
+        self._last_pts = pts
+        return False
