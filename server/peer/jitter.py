@@ -18,6 +18,7 @@ MAX_PACKETS = 2048  # ~ 2.4 MB: over a second at 16 Mbit/s
 MAX_MISSING = 512
 MAX_JUMP = 3000  # a step in sequence numbers longer than this is a new stream
 NACKS_AT_ONCE = 128
+HOLES_AT_ONCE = 8
 NACK_LEAST_S, NACK_MOST_S = 0.02, 0.04
 REORDER_MOST_S = (
     0.02  # how long a packet may be late before it is asked for, where packets are seen to overtake
@@ -117,7 +118,8 @@ class JitterBuffer:
             self._reorder = max(self._reorder, min(now - late.noticed, REORDER_MOST_S))
         self._packets[number] = _Packet(timestamp, marker, payload, now)
         if len(self._packets) > MAX_PACKETS:
-            self._give_up(now)
+            self._lose()
+            self._drop_before(self._highest + 1)
 
     def restart(self) -> None:
         """Another stream begins: nothing here belongs to it."""
@@ -140,10 +142,17 @@ class JitterBuffer:
 
     def poll(self, now: float) -> Output:
         out = Output()
-        self._release(out, now)
-        while (hole := self._hole_since()) is not None and now - hole >= self._hole_timeout:
-            self._give_up(now)
-            self._release(out, now)
+        self._release(out)
+        for turn in range(HOLES_AT_ONCE):
+            hole = self._hole_since()
+            if hole is None or now < hole + self._hole_timeout:
+                break
+            if turn == HOLES_AT_ONCE - 1:  # more holes than stream
+                self._lose()
+                self._drop_before(self._highest + 1)
+                break
+            self._give_up()
+            self._release(out)
         for number in sorted(self._missing):
             asked = self._missing[number]
             if asked.next_ask <= now and len(out.nacks) < NACKS_AT_ONCE:
@@ -152,7 +161,7 @@ class JitterBuffer:
                 # half a round trip apart: an answer may be lost too, and there is time for few
                 asked.next_ask = now + min(max(self._rtt / 2, NACK_LEAST_S), NACK_MOST_S)
         if self._waiting and self._next is not None:
-            due = self._asked_pli is None or now - self._asked_pli >= self._keyframe_interval
+            due = self._asked_pli is None or now >= self._asked_pli + self._keyframe_interval
             if due and (self._pli_now or self._asked_pli is not None or self._released):
                 self._asked_pli = now
                 self._pli_now = False
@@ -181,7 +190,7 @@ class JitterBuffer:
         hole = self._missing.get(number)
         return hole.noticed if hole else min(p.arrived for n, p in self._packets.items() if n > number)
 
-    def _release(self, out: Output, now: float) -> None:
+    def _release(self, out: Output) -> None:
         while self._next is not None:
             if self._waiting:
                 self._skip_to_keyframe()
@@ -243,7 +252,7 @@ class JitterBuffer:
         self._missing = {n: m for n, m in self._missing.items() if n >= number}
         self._next, self._released = number, True
 
-    def _give_up(self, now: float) -> None:
+    def _give_up(self) -> None:
         """The hole in front will not be filled: go on behind it, from the next keyframe on."""
         assert self._next is not None
         number = self._next

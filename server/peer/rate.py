@@ -8,6 +8,7 @@ from collections.abc import Callable
 STEP = 0.05  # changes smaller than this share are not passed on
 LOSS_HIGH, LOSS_LOW = 0.10, 0.02
 LOSS_EVERY_S = 0.5
+LOSS_WEIGHT = 0.3  # of one report: at few packets a second each is mostly chance
 
 
 class RateControl:
@@ -36,14 +37,14 @@ class RateControl:
 
     def on_loss(self, fraction: float) -> None:
         """The loss of a receiver report. Much of it lowers the rate; none lets it rise again, slowly."""
-        self.loss = fraction
+        self.loss += LOSS_WEIGHT * (fraction - self.loss)
         now = self._clock()
         if now - self._last_loss < LOSS_EVERY_S:
             return
         self._last_loss = now
-        if fraction > LOSS_HIGH:
-            self._by_loss = min(self._by_loss, self.target) * (1 - fraction / 2)
-        elif fraction < LOSS_LOW:
+        if self.loss > LOSS_HIGH:
+            self._by_loss = min(self._by_loss, self.target) * (1 - self.loss / 2)
+        elif self.loss < LOSS_LOW:
             self._by_loss = self._by_loss * 1.08 + 8_000
         self._by_loss = min(max(self._by_loss, self._floor), self._ceiling)
         self._update()
