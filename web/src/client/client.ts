@@ -101,6 +101,7 @@ export class RelensClient extends Emitter<ClientEvents> {
   #stream: MediaStream | null = null;
   #model = "";
   #wanted: Wanted | null = null;
+  #understood: Wanted | null = null;
   #paused = false;
   #revision = 0;
   #state: StateEvent = { state: "idle", attempt: 0, retryInMs: null, refusal: null };
@@ -261,7 +262,7 @@ export class RelensClient extends Emitter<ClientEvents> {
     this.#heardMs = performance.now();
     this.#enter("open");
     if (this.#wanted) {
-      this.#receipts.resent(this.#wanted.revision);
+      this.#receipts.resent(this.#wanted.revision, performance.now());
       this.#send({ type: "edit", ...this.#wanted });
     }
     if (this.#paused) this.#send({ type: "pause" });
@@ -311,6 +312,11 @@ export class RelensClient extends Emitter<ClientEvents> {
       case "received": {
         const reading = parseReading(message);
         this.#receipts.received(message.revision, reading, nowMs);
+        if (message.revision === this.#wanted?.revision) {
+          // What is not understood is not applied: after a reconnect the edit before it is asked for again.
+          if (reading.understood) this.#understood = this.#wanted;
+          else this.#wanted = this.#understood;
+        }
         this.emit("received", { revision: message.revision, reading });
         break;
       }

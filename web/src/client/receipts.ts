@@ -12,8 +12,8 @@ export interface EditReceipt {
   pts: number | null;
   /** "frame": measured at the presented frame; "message": when the server's message came, frames not observable. */
   measured: "frame" | "message";
-  /** A later edit was applied instead. */
-  superseded: boolean;
+  /** "superseded": a later edit was applied instead; "not-understood": the edit before it stays in force. */
+  outcome: "applied" | "superseded" | "not-understood";
 }
 
 export interface PendingEdit {
@@ -39,7 +39,7 @@ const FRAME_WAIT_MS = 1_500; // after `applied`, how long a presented frame may 
 export class Receipts {
   #entries: Entry[] = [];
 
-  /** Called with each receipt of an edit that was applied (not of a superseded one). */
+  /** Called with each receipt of an edit that was applied (of no other). */
   onShown: (receipt: EditReceipt) => void = () => {};
 
   start(revision: number, nowMs: number): PendingEdit {
@@ -71,14 +71,14 @@ export class Receipts {
         failReceipt(error);
       },
     });
-    while (this.#entries.length > MAX_PENDING) this.#supersede(this.#entries.shift());
+    while (this.#entries.length > MAX_PENDING) this.#end(this.#entries.shift(), "superseded");
     return { revision, received, applied };
   }
 
-  /** The edit is sent again on a new connection: its clock goes on, what was received does not count. */
-  resent(revision: number): void {
+  /** The edit is sent, or sent again, on a new connection: how long that took to come about is not its time. */
+  resent(revision: number, nowMs: number): void {
     const entry = this.#entries.find((candidate) => candidate.revision === revision);
-    if (entry) entry.pts = null;
+    if (entry) Object.assign(entry, { sentMs: nowMs, receivedMs: null, appliedMessageMs: null, pts: null });
   }
 
   received(revision: number, reading: Reading, nowMs: number): void {
@@ -86,10 +86,15 @@ export class Receipts {
     if (!entry) return;
     entry.receivedMs ??= nowMs - entry.sentMs;
     entry.gotReading(reading);
+    if (reading.understood) return;
+    for (const refused of this.#take((candidate) => candidate === entry)) {
+      this.#end(refused, "not-understood");
+    }
   }
 
   applied(revision: number, pts: number, nowMs: number): void {
-    for (const entry of this.#take((candidate) => candidate.revision < revision)) this.#supersede(entry);
+    for (const entry of this.#take((candidate) => candidate.revision < revision))
+      this.#end(entry, "superseded");
     const entry = this.#entries.find((candidate) => candidate.revision === revision);
     if (!entry) return;
     entry.pts = pts >>> 0;
@@ -131,20 +136,20 @@ export class Receipts {
       appliedMs: Math.max(0, atMs - entry.sentMs),
       pts: entry.pts,
       measured,
-      superseded: false,
+      outcome: "applied",
     };
     entry.gotReceipt(receipt);
     this.onShown(receipt);
   }
 
-  #supersede(entry: Entry | undefined): void {
+  #end(entry: Entry | undefined, outcome: EditReceipt["outcome"]): void {
     entry?.gotReceipt({
       revision: entry.revision,
       receivedMs: entry.receivedMs,
       appliedMs: null,
       pts: null,
       measured: "message",
-      superseded: true,
+      outcome,
     });
   }
 }

@@ -21,7 +21,7 @@ export function App() {
             <circle cx="16" cy="16" r="11" fill="none" stroke="currentColor" stroke-width="2.5" />
             <path d="M16 5a11 11 0 0 1 0 22z" fill="currentColor" />
           </svg>
-          {strings.title}
+          <span>{strings.title}</span>
         </h1>
         <SourcePicker />
         <VerdictPill />

@@ -110,7 +110,7 @@ export function Bar() {
   };
   return (
     <div class="bar">
-      <div class="line">
+      <div class="line" data-typing={store.draft.value.trim() !== ""}>
         <Standing />
         <ReadingLine />
       </div>

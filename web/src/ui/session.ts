@@ -174,6 +174,7 @@ function noteReading(revision: number, prompt: string, reading: Reading): void {
   const applied = store.applied.value;
   if (applied?.revision === revision) store.applied.value = { ...applied, label: reading.label };
   if (reading.understood || !prompt) return;
+  if (store.pending.value?.revision === revision) store.pending.value = null;
   const [nearest] = reading.nearest;
   store.notice.value = {
     about: "edit",

@@ -55,7 +55,7 @@ export const store = {
   timeline: signal<TimelineEntry[]>([]),
 
   view: remembered<View>("view", "split"),
-  divider: remembered("divider", 0.5),
+  divider: remembered("divider", 0.42),
   strength: remembered("strength", 1),
   transitionMs: remembered("transitionMs", 400),
   recordWhat: remembered<"edited" | "both">("recordWhat", "edited"),
