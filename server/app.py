@@ -25,7 +25,7 @@ from server.workers import Workers
 
 log = logging.getLogger(__name__)
 
-THREADS = 4  # opening and closing streams, loading models, reading instructions
+THREADS = 8  # opening and closing streams, loading models, reading instructions
 EXPOSED = "Location, ETag, Retry-After"
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -40,7 +40,10 @@ def make_app(config: Config) -> web.Application:
     app = web.Application(middlewares=[_guard], client_max_size=config.max_body_bytes)
     for route in ROUTES:
         path = "/{file:.+}" if route.path == "/{file}" else route.path
-        app.router.add_route(route.method, path, route.handler)
+        if route.method == "GET":
+            app.router.add_get(path, route.handler)  # and HEAD
+        else:
+            app.router.add_route(route.method, path, route.handler)
     app.cleanup_ctx.append(_parts(config))
     return app
 

@@ -1,4 +1,4 @@
-"""`relens doctor`: tries what a session needs on this machine. Findings name the remedy or the replacement."""
+"""`relens doctor`: tries what a session needs on this machine; says the remedy or what replaces it."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ from server.config import Config
 
 SIZE = (640, 480)  # what most cameras give
 FRAMES = 12
+CODECS: tuple[Codec, ...] = ("h264", "vp8")
 GPU_PARTS = (
     ("cupy", "cupy-cuda13x", "kernels run in NumPy and libav"),
     ("PyNvVideoCodec", "PyNvVideoCodec", "libav decodes and encodes on the CPU"),
@@ -48,7 +49,7 @@ def examine(config: Config) -> list[Finding]:
     findings = [
         _python(),
         _cpu(),
-        *(_codec(codec) for codec in ("h264", "vp8")),  # type: ignore[arg-type]  # the two there are
+        *(_codec(codec) for codec in CODECS),
         _module("OpenVINO", "openvino", _openvino_devices),
         _module("ONNX Runtime", "onnxruntime", _ort_providers),
         *(_model(name, config) for name in MODEL_NAMES),

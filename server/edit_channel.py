@@ -38,19 +38,23 @@ class EditChannel:
     """One client's conversation. Loop thread only."""
 
     def __init__(
-        self, control: EditControl, send: Callable[[str | bytes], bool], rate: float, burst: int
+        self,
+        control: EditControl,
+        send: Callable[[str | bytes], bool],
+        bucket: TokenBucket,
+        rejected: Callable[[str], None] = lambda _: None,
     ) -> None:
-        """`send` returns False when the channel is not open or its buffer is over its bound."""
+        """`send` returns False when the channel is not open or its buffer is over its bound; `rejected` hears
+        the code of each message that was dropped or answered by an error."""
         self._control = control
         self._send = send
-        self._bucket = TokenBucket(rate, burst, time.monotonic())
+        self._bucket = bucket
+        self._rejected = rejected
         self._unsent: deque[protocol.ServerMessage] = deque(maxlen=MAX_UNSENT)
         self._binary = False  # the client's last message was MessagePack
         self._noticed_s = -LIMIT_NOTICE_S
         self.revision = -1  # the newest taken
         self.applied = -1  # the newest that left with a frame
-        self.dropped = 0  # messages over the rate
-        self.refused = 0  # messages answered by an error
 
     @property
     def has_unsent(self) -> bool:
@@ -65,10 +69,11 @@ class EditChannel:
         """Handle one message of the client, of any content."""
         now_s = time.monotonic()
         if not self._bucket.take(now_s):
-            self.dropped += 1
+            self._rejected("rate-limited")
             if now_s - self._noticed_s >= LIMIT_NOTICE_S:
                 self._noticed_s = now_s
-                self._refuse("rate-limited", "too many messages: some were dropped; send fewer a second")
+                text = "too many messages: some were dropped; send fewer a second"
+                self.say(protocol.Error(code="rate-limited", message=text))
             return
         self._binary = isinstance(data, bytes)
         if len(data) > MAX_MESSAGE_BYTES:
@@ -138,7 +143,7 @@ class EditChannel:
             self.say(_received(message.revision, reading))
 
     def _refuse(self, code: str, message: str, revision: int | None = None) -> None:
-        self.refused += 1
+        self._rejected(code)
         self.say(protocol.Error(code=code, message=message, revision=revision))
 
 

@@ -25,6 +25,7 @@ from server.edit_channel import EditChannel
 from server.errors import PeerLost, ProtocolError
 from server.metrics import Metrics
 from server.peer import EncodedAudio, Peer, PeerConfig, PeerState
+from server.rate import TokenBucket
 from server.session_stats import SessionFacts, SessionMeter
 
 log = logging.getLogger(__name__)
@@ -63,9 +64,8 @@ class Session:
         self._peer = Peer(peer_config(config), self)
         self._pipeline: Pipeline | None = None
         self._audio = AudioDelay(self._peer.send_audio)
-        self._channel = EditChannel(
-            self, self._peer.send_message, config.messages_per_s, config.message_burst
-        )
+        bucket = TokenBucket(config.messages_per_s, config.message_burst, self.started_s)
+        self._channel = EditChannel(self, self._peer.send_message, bucket, metrics.message_rejected)
         self._meter = SessionMeter()
         self._model: EditModel | None = None
         self._paused = False
@@ -91,10 +91,11 @@ class Session:
             max_bitrate_bps=self._config.max_bitrate_bps,
             max_fps=self._config.max_fps,
         )
-        self._pipeline = await self._open_pipeline(worker, config)
-        self._model = worker.model
-        if self.state in (SessionState.CLOSING, SessionState.CLOSED):
+        pipeline = await self._open_pipeline(worker, config)
+        if self._closer is not None:  # its end did not see this pipeline
+            await asyncio.get_running_loop().run_in_executor(self._executor, pipeline.close)
             raise PeerLost("the peer left while the session was opened: offer again")
+        self._pipeline, self._model = pipeline, worker.model
         if first is not None:
             self._channel.begin(first)
         self._ticker = asyncio.get_running_loop().create_task(self._tick(), name=f"session-{self.id[:6]}")
@@ -133,13 +134,17 @@ class Session:
         try:
             return await asyncio.wait_for(asyncio.shield(opening), self._config.open_timeout_s)
         except BaseException as error:  # whatever ended the wait, a pipeline that comes later has no owner
-            opening.add_done_callback(_close_orphan)
+            opening.add_done_callback(self._close_orphan)
             if isinstance(error, TimeoutError):
                 raise DeviceError(
                     f"the model did not open a stream within {self._config.open_timeout_s:g} s: "
                     "the machine is overloaded; try again or raise open_timeout_s"
                 ) from error
             raise
+
+    def _close_orphan(self, opening: asyncio.Future[Pipeline]) -> None:
+        if not opening.cancelled() and opening.exception() is None:
+            self._executor.submit(opening.result().close)
 
     async def _close(self, code: str, message: str) -> None:
         log.info("session %s ends after %.1f s: %s (%s)", self.id[:6], self.age_s, message, code)
@@ -323,8 +328,3 @@ def peer_config(config: Config) -> PeerConfig:
         min_bitrate_bps=config.min_bitrate_bps,
         max_bitrate_bps=config.max_bitrate_bps,
     )
-
-
-def _close_orphan(opening: asyncio.Future[Pipeline]) -> None:
-    if not opening.cancelled() and opening.exception() is None:
-        asyncio.get_running_loop().run_in_executor(None, opening.result().close)

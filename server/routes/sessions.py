@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import math
 
@@ -19,6 +20,7 @@ from server.session import Session
 from server.session_stats import SessionFacts
 from server.state import STATE
 
+BODY_TIMEOUT_S = 10.0
 ID = Parameter("session", "The session, from Location", where="path", required=True)
 
 
@@ -135,7 +137,10 @@ async def _body(request: web.Request, content_type: str) -> str:
             text=f"Content-Type must be {content_type}, not {request.content_type}"
         )
     try:
-        return (await request.read()).decode("utf-8")
+        async with asyncio.timeout(BODY_TIMEOUT_S):
+            return (await request.read()).decode("utf-8")
+    except TimeoutError as error:
+        raise web.HTTPRequestTimeout(text=f"the body did not come within {BODY_TIMEOUT_S:.0f} s") from error
     except UnicodeDecodeError as error:
         raise ProtocolError("the body is not UTF-8 text") from error
 
