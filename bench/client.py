@@ -31,6 +31,7 @@ class ClientConfig(msgspec.Struct, frozen=True):
     height: int = 480
     fps: float = 30.0
     clip: str = ""
+    kind: str = "aiortc"  # or "chromium"
     max_s: float = 120.0  # the process ends itself then, whatever its parent does
 
 

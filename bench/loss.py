@@ -29,6 +29,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--reorder", type=float, default=0.0, help="share of packets that may overtake")
     parser.add_argument("--fps", type=float, default=24.0)
     parser.add_argument("--size", default="640x480")
+    parser.add_argument("--client", default="chromium", choices=("aiortc", "chromium"))
     parser.add_argument("--clip", default="")
     parser.add_argument("--prompt", default="make it night")
 
