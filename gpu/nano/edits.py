@@ -13,7 +13,7 @@ Group = Literal["looks", "weather", "drawing"]
 
 @dataclass(frozen=True, slots=True)
 class EditInfo:
-    """One edit: `name` in code and in the weights, `label` for people, `prompt` a sentence that asks for it."""
+    """One edit: `name` in code and weights, `label` for people, `prompt` a sentence that asks for it."""
 
     name: str
     label: str
