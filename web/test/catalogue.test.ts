@@ -1,0 +1,45 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { parseConfig, parseModels, parseReading } from "../src/client/catalogue";
+
+test("models as the server lists them", () => {
+  const [model] = parseModels({
+    models: [
+      {
+        name: "nano",
+        title: "Nano",
+        maxSize: [1280, 720],
+        presets: [{ name: "night", label: "Night", prompt: "make it night", group: "weather" }],
+      },
+    ],
+  });
+  assert.equal(model?.maxHeight, 720);
+  assert.deepEqual(model?.presets, [
+    { name: "night", label: "Night", prompt: "make it night", group: "weather" },
+  ]);
+});
+
+test("nonsense becomes nothing, not an exception", () => {
+  for (const nonsense of [null, 3, "x", [], {}, { models: "no" }]) {
+    assert.deepEqual(parseModels(nonsense), []);
+    assert.equal(parseConfig(nonsense).model, "");
+    assert.equal(parseReading(nonsense).understood, true);
+  }
+});
+
+test("a reading, of GET /understand and of `received`", () => {
+  const reading = parseReading({
+    label: "night",
+    parts: [{ name: "night", amount: 0.5 }],
+    confidence: 0.9,
+    nearest: ["dusk"],
+    understood: false,
+  });
+  assert.deepEqual(reading, {
+    label: "night",
+    parts: [{ name: "night", amount: 0.5 }],
+    confidence: 0.9,
+    nearest: ["dusk"],
+    understood: false,
+  });
+});

@@ -1,0 +1,45 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { appendEntry, clockTime, markShown, type TimelineEntry, timelineJson } from "../src/ui/timeline";
+
+const entry = (revision: number, prompt: string, strength = 1): TimelineEntry => ({
+  revision,
+  prompt,
+  label: prompt,
+  strength,
+  transitionMs: 400,
+  seed: 0,
+  atS: revision,
+  pts: revision * 90_000,
+  appliedMs: null,
+});
+
+test("a strength dragged under the same words stays one entry, at its first moment", () => {
+  let entries = appendEntry([], entry(1, "night"));
+  entries = appendEntry(entries, entry(2, "night", 0.4));
+  assert.equal(entries.length, 1);
+  assert.deepEqual([entries[0]?.atS, entries[0]?.strength, entries[0]?.revision], [1, 0.4, 2]);
+  assert.equal(appendEntry(entries, entry(3, "rain")).length, 2);
+});
+
+test("the measured time is noted once", () => {
+  const entries = markShown([entry(1, "night"), entry(2, "rain")], 2, 90);
+  assert.deepEqual(
+    entries.map(({ appliedMs }) => appliedMs),
+    [null, 90],
+  );
+  assert.equal(markShown(entries, 2, 500)[1]?.appliedMs, 90);
+});
+
+test("is bounded", () => {
+  let entries: TimelineEntry[] = [];
+  for (let i = 0; i < 700; i += 1) entries = appendEntry(entries, entry(i, `edit ${i}`));
+  assert.equal(entries.length, 500);
+  assert.equal(entries.at(-1)?.revision, 699);
+});
+
+test("downloads as JSON that names its clock", () => {
+  const { version, clockHz, model, edits } = JSON.parse(timelineJson([entry(1, "night")], "nano"));
+  assert.deepEqual([version, clockHz, model, edits[0].pts], [1, 90_000, "nano", 90_000]);
+  assert.equal(clockTime(75.9), "1:15");
+});
