@@ -25,6 +25,7 @@ from .types import EncodedAudio, PeerConfig
 
 logger = logging.getLogger(__name__)
 CHANNEL = "edits"
+MAX_TASKS = 128  # of one link at a time: candidates being looked up
 
 
 class LinkListener:
@@ -100,7 +101,7 @@ class Link:
         dtls.on("statechange", lambda: self._listener.on_transport(dtls.state))
         answer = await self._answer(self.offer)
         self._path.guard_sockets()
-        await self.add_candidates(self.offer.candidates)
+        self.add_candidates(self.offer.candidates)
         return answer
 
     def _lines(self) -> list[Any]:
@@ -122,9 +123,9 @@ class Link:
         """The same browser connection offers again -> (answer, what connects a restarted ICE)."""
         assert self._path is not None
         lead, connect = offer.transport, None
-        if lead.ufrag != self._path.remote_ufrag:
-            found = [c for c in map(_candidate, offer.candidates) if c is not None]
-            connect = await self._path.restart(lead.ufrag, lead.pwd, found, self._config.connect_timeout_s)
+        if lead.ufrag != self.remote_ufrag:
+            connect = await self._path.restart(lead.ufrag, lead.pwd, self._config.connect_timeout_s)
+        self.add_candidates(offer.candidates)
         await self._set_remote(offer)
         answer = await self._answer(offer)
         self.offer = offer
@@ -140,16 +141,19 @@ class Link:
         same: bool = shape(offer) == shape(self.offer)
         return same
 
-    async def add_candidates(self, lines: list[str]) -> None:
-        """End-of-candidates is never passed on: aioice would fail before the peer's own checks reveal it."""
+    def add_candidates(self, lines: list[str]) -> None:
+        """In the background: a browser's .local name takes seconds to look up, or is never found.
+
+        End-of-candidates is never passed on: aioice would fail before the peer's own checks reveal it.
+        """
         assert self._path is not None
         for candidate in map(_candidate, lines):
-            if candidate is not None:
-                await self._path.add_candidate(candidate)
+            if candidate is not None and len(self._tasks) < MAX_TASKS:
+                self._spawn(self._path.add_candidate(candidate))
 
     @property
-    def remote_ufrag(self) -> str | None:
-        return self._path.remote_ufrag if self._path else None
+    def remote_ufrag(self) -> str:
+        return self.offer.transport.ufrag
 
     def _on_channel(self, channel: RTCDataChannel) -> None:
         if channel.label != CHANNEL:

@@ -103,7 +103,7 @@ class Peer:
             raise ProtocolError("Candidates came before an offer; send the offer first.")
         if ufrag is not None and ufrag != self._link.remote_ufrag:
             return  # of a generation that is over
-        await self._link.add_candidates(lines)
+        self._link.add_candidates(lines)
 
     def send_video(self, frame: EncodedFrame) -> None:
         """Where there is no room, frames are dropped up to the next keyframe, and one is asked for. Raises

@@ -46,7 +46,7 @@ class IcePath:
         self._faults = 0
         self.refused = 0
         self.last_heard = time.monotonic()
-        self._active.data_received = self._data_received
+        self._adopt(self._active)
         self._ice._recv = self._recv
         self._ice._send = self._send
         self._recv_next: Callable[[], Awaitable[None]] = self._dtls._recv_next
@@ -58,12 +58,17 @@ class IcePath:
     def connected(self) -> bool:
         return bool(self._active._nominated)
 
-    @property
-    def remote_ufrag(self) -> str | None:
-        ufrag: str | None = self._ice._connection.remote_username
-        return ufrag
-
     # what comes in
+
+    def _adopt(self, connection: Any) -> None:
+        consent = connection.query_consent
+
+        async def query_consent() -> None:
+            if not connection._closing:  # aioice starts it even where it was closed while connecting
+                await consent()
+
+        connection.query_consent = query_consent
+        connection.data_received = self._data_received
 
     def guard_sockets(self) -> None:
         """To be called once candidates are gathered: before that there are no sockets."""
@@ -115,9 +120,7 @@ class IcePath:
 
     # restart
 
-    async def restart(
-        self, ufrag: str, pwd: str, candidates: list[aioice.Candidate], within_s: float
-    ) -> Callable[[], Awaitable[bool]]:
+    async def restart(self, ufrag: str, pwd: str, within_s: float) -> Callable[[], Awaitable[bool]]:
         """Gathers anew, so that an answer made after this names the new ufrag; -> what connects it.
 
         The old path carries on until the new one is nominated, and stays where it never is.
@@ -127,7 +130,7 @@ class IcePath:
         servers = connection_kwargs(ice_servers(self._servers))
         new = cast(Any, aioice.Connection(ice_controlling=old.ice_controlling, **servers))
         new.remote_is_lite, new.remote_username, new.remote_password = old.remote_is_lite, ufrag, pwd
-        new.data_received = self._data_received
+        self._adopt(new)
         try:
             await new.gather_candidates()
         except BaseException:
@@ -135,8 +138,6 @@ class IcePath:
             raise
         self._use(new)
         self.guard_sockets()
-        for candidate in candidates:
-            await new.add_remote_candidate(candidate)
         return lambda: self._connect(new, within_s)
 
     def _use(self, connection: aioice.Connection) -> None:

@@ -1,4 +1,4 @@
-"""A stand-in for the browser: a stock aiortc connection with real H.264 or VP8, and a listener that echoes."""
+"""A stand-in for the browser: stock aiortc with real H.264 or VP8; and a listener that echoes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from aiortc import (
     RTCSessionDescription,
     VideoStreamTrack,
 )
-from aiortc.mediastreams import MediaStreamError
+from aiortc.mediastreams import AudioStreamTrack, MediaStreamError
 from aiortc.rtcrtpsender import RTCRtpSender
 
 from gpu.types import EncodedFrame
@@ -109,8 +109,6 @@ class Browser:
             wanted = [c for c in RTCRtpSender.getCapabilities("video").codecs if c.name in (codec, "rtx")]
             self.pc.getTransceivers()[0].setCodecPreferences(wanted)
         if audio:
-            from aiortc.mediastreams import AudioStreamTrack
-
             self.pc.addTrack(AudioStreamTrack())
         self.pc.on("track", self._on_track)
 
@@ -133,7 +131,12 @@ class Browser:
         await self.pc.setRemoteDescription(RTCSessionDescription(sdp, "answer"))
 
     async def close(self) -> None:
+        connections = [t.receiver.transport.transport._connection for t in self.pc.getTransceivers()]
         await self.pc.close()
+        await asyncio.sleep(0.05)
+        for connection in connections:  # stock aioice starts this one even when closed while connecting
+            if connection._query_consent_task is not None:
+                connection._query_consent_task.cancel()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
