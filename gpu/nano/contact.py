@@ -13,17 +13,10 @@ from gpu.nano.colour import planes_to_rgb, rgb_to_planes
 from gpu.nano.edits import EDIT_NAMES
 from gpu.nano.geometry import coordinates, texture_weight, textures
 from gpu.nano.network import Core
-from gpu.nano.teachers import Place, apply
+from gpu.nano.teachers import apply, place_of
 
 F32 = NDArray[np.float32]
 U8 = NDArray[np.uint8]
-
-
-def place_of(w: int, h: int) -> Place:
-    """The teachers' fields for a whole canvas."""
-    fields = [cv2.resize(f, (2 * w, 2 * h), interpolation=cv2.INTER_LINEAR) for f in coordinates(w, h)]
-    hatch, paper = textures(w, h)
-    return Place(np.asarray(fields[0], np.float32), np.asarray(fields[1], np.float32), hatch, paper)
 
 
 def edit_picture(core: Core, image: F32, amounts: F32) -> F32:
@@ -46,7 +39,7 @@ def edit_picture(core: Core, image: F32, amounts: F32) -> F32:
 def contact_sheet(core: Core, pictures: Sequence[U8], width: int = 320, height: int = 240) -> U8:
     """[H, W, 3]: per edit the teacher, below it the network, pictures taken in turn."""
     tiles: list[U8] = []
-    place = place_of(width // 2, height // 2)
+    place = place_of(width, height)
     for index, name in enumerate(EDIT_NAMES):
         picture = pictures[index % len(pictures)]
         scale = max(width / picture.shape[1], height / picture.shape[0])

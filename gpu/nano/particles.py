@@ -1,4 +1,4 @@
-"""Rain and snow as cover maps that move with stream time: pure functions of size, seed and pts. numpy only."""
+"""Rain and snow as cover maps that move with stream time: pure functions of size, seed and pts."""
 
 from __future__ import annotations
 
