@@ -126,12 +126,12 @@ def _read_toml(path: str) -> dict[str, Any]:
         return tomllib.loads(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(f"cannot read {path}: {error.strerror}; give the path of a TOML file") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ConfigError(f"{path} is not TOML: {error}") from error
 
 
 def _parse(name: str, value: Any, origin: str) -> Any:
-    """`value` as the key's type; text is parsed (environment, flags), TOML values must have the type."""
+    """`value` as the key's type; text is parsed, wherever it comes from."""
     if name not in KEYS:
         near = difflib.get_close_matches(name, KEYS, n=1, cutoff=0.4)
         hint = f"the nearest key is {near[0]}" if near else f"keys are {', '.join(KEYS)}"
@@ -147,7 +147,7 @@ def _parse(name: str, value: Any, origin: str) -> Any:
         if isinstance(default, int):
             return int(value) if isinstance(value, str) else _exactly(value, int)
         return float(value) if isinstance(value, str) else float(_exactly(value, (int, float)))
-    except (ValueError, TypeError, OverflowError) as error:
+    except (ValueError, TypeError, OverflowError, RecursionError) as error:
         raise ConfigError(f"{origin}: {name} is unusable: {error}; {KEYS[name].metadata['doc']}") from error
 
 

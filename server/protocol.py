@@ -123,7 +123,10 @@ _pack_out = msgspec.msgpack.Encoder()
 
 def decode_client(data: str | bytes) -> ClientMessage:
     """Text is JSON, bytes are MessagePack. Raises msgspec.DecodeError (ValidationError among them)."""
-    return _json_in.decode(data) if isinstance(data, str) else _pack_in.decode(data)
+    try:
+        return _json_in.decode(data) if isinstance(data, str) else _pack_in.decode(data)
+    except (UnicodeError, RecursionError) as error:  # msgspec lets these through: broken UTF-8, deep nesting
+        raise msgspec.DecodeError(f"the message cannot be read: {error}") from error
 
 
 def encode_server(message: ServerMessage, binary: bool = False) -> str | bytes:

@@ -62,6 +62,8 @@ class LibavDecoder:
         while len(self._arrived) > _MAX_PENDING:
             self._arrived.pop(next(iter(self._arrived)))
         try:
+            if not encoded.data:  # libav would take it for the end of the stream and refuse what follows
+                raise FrameError(f"an empty access unit at pts {encoded.pts}: a keyframe repairs it")
             decoded = self._context.decode(packet)
             if any(picture.is_corrupt for picture in decoded):
                 raise FrameError(
