@@ -9,6 +9,7 @@ import argparse
 import subprocess
 import sys
 from pathlib import Path
+from tempfile import gettempdir
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -51,7 +52,9 @@ def main() -> int:
             "--seed",
             str(options.seed),
         ]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False, cwd="/tmp")
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=600, check=False, cwd=gettempdir()
+        )
         print(f"{name}: {'nothing found' if done.returncode == 0 else 'FOUND'}")
         if done.returncode:
             failed.append(name)
