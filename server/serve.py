@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import signal
 import ssl
 from collections.abc import Callable
@@ -36,7 +37,7 @@ async def serve(config: Config, say: Callable[[str], None] = print) -> None:
             await site.start()
         except OSError as error:
             raise ConfigError(
-                f"cannot listen on {config.host} port {config.port} ({error.strerror or error}): "
+                f"cannot listen on {config.host} port {config.port} ({_reason(error)}): "
                 "another program may use it; choose another with --port, or 0 for a free one"
             ) from error
         stop, now = asyncio.Event(), asyncio.Event()
@@ -95,6 +96,11 @@ def _announce(
             "No TLS: from other machines browsers play the sample but refuse the camera; "
             "add --tls-cert and --tls-key"
         )
+
+
+def _reason(error: OSError) -> str:
+    """asyncio's own text repeats the address."""
+    return os.strerror(error.errno) if error.errno else str(error)
 
 
 def _tls(config: Config) -> ssl.SSLContext | None:

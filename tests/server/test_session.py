@@ -52,7 +52,7 @@ async def test_stats_come_each_second_and_are_of_this_stream() -> None:
     async with serving() as served:
         visitor = await served.visitor().connect()
         await until(lambda: len([s for s in visitor.heard("stats") if s["fpsOut"] > 5]) > 0)
-        stats = [s for s in visitor.heard("stats") if s["fpsOut"] > 5][0]
+        stats = next(s for s in visitor.heard("stats") if s["fpsOut"] > 5)
         assert (stats["width"], stats["height"]) == (320, 240)
         assert stats["model"] == "passthrough"
         assert stats["codec"] in ("h264", "vp8")
