@@ -79,6 +79,12 @@ class Editor:
     def _take_wish(self, state: EditState) -> None:
         with self._lock:
             wanted, self._wanted = self._wanted, None
-        if wanted is not None:
-            self._in_force, self._unsaid = wanted, wanted.revision
+        if wanted is None:
+            return
+        try:
             self._model.set_edit(state, wanted)
+        except ModelError as exc:  # an instruction never ends a stream
+            raise FrameError(
+                f"the edit of revision {wanted.revision} is refused ({exc}): the one before stays in force"
+            ) from exc
+        self._in_force, self._unsaid = wanted, wanted.revision

@@ -36,10 +36,10 @@ def list_models() -> list[ModelSpec]:
     """What every model is, without loading one. A model whose module is not installed is left out."""
     specs: list[ModelSpec] = []
     try:
-        from gpu.models import nano
+        from gpu.models.nano import SPEC
     except ImportError:
         pass
     else:
-        specs.append(nano.SPEC)
+        specs.append(SPEC)
     specs.append(passthrough.SPEC)
     return specs
