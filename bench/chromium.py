@@ -19,8 +19,11 @@ from bench.processes import BenchError
 CHROMIUM = "/usr/bin/chromium"
 _PAGE = Path(__file__).with_name("chromium.html")
 _FLAGS = (
-    "--disable-features=WebRtcHideLocalIpsWithMdns", "--no-sandbox", "--disable-gpu",
-    "--disable-background-timer-throttling", "--disable-renderer-backgrounding",
+    "--disable-features=WebRtcHideLocalIpsWithMdns",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-timer-throttling",
+    "--disable-renderer-backgrounding",
 )
 
 
@@ -52,7 +55,9 @@ class ChromiumClient:
         port = runner.addresses[0][1]
         client._playwright = await async_playwright().start()
         try:
-            client._browser = await client._playwright.chromium.launch(executable_path=CHROMIUM, args=list(_FLAGS))
+            client._browser = await client._playwright.chromium.launch(
+                executable_path=CHROMIUM, args=list(_FLAGS)
+            )
             client._page = await client._browser.new_page()
             # localhost, so that the page is a secure context
             await client._page.goto(f"http://localhost:{port}/")

@@ -131,7 +131,7 @@ class BenchClient:
             if not self.report.shown:
                 say({"event": "first-frame"})
             plane = frame.planes[0]
-            rows = np.frombuffer(plane, np.uint8, STRIP_ROWS * plane.line_size)
+            rows = np.frombuffer(memoryview(plane), np.uint8, STRIP_ROWS * plane.line_size)
             number = read_id(rows.reshape(STRIP_ROWS, plane.line_size)[:, : frame.width])
             self.report.shown.append((frame.pts or 0, -1 if number is None else number, now_ns))
 

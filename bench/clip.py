@@ -23,7 +23,7 @@ class Clip:
         self.height, self.width = frames[0].shape[0] * 2 // 3, frames[0].shape[1]
 
     def frame(self, number: int) -> U8:
-        """A writable copy of the frame for that number. Plays there and back, so there is no cut to recode."""
+        """A writable copy of the frame for that number. Played there and back: no cut."""
         period = max(1, 2 * len(self.frames) - 2)
         at = number % period
         return self.frames[at if at < len(self.frames) else period - at].copy()
@@ -57,7 +57,7 @@ def read_clip(path: Path, width: int, height: int, frames: int = LOOP_FRAMES) ->
     out: list[U8] = []
     with av.open(str(path)) as container:
         for frame in container.decode(video=0):
-            out.append(frame.reformat(width, height, "yuv420p").to_ndarray())
+            out.append(frame.reformat(width, height, "yuv420p").to_ndarray().astype(np.uint8))
             if len(out) >= frames:
                 break
     return Clip(out)

@@ -24,8 +24,11 @@ def count(path: Path) -> None:
     except RuntimeError:  # before or after the loop runs
         tasks = []
     held = {
-        "at": time.monotonic_ns(), "tasks": len(tasks), "names": sorted(tasks),
-        "threads": threading.active_count(), "threadNames": sorted(t.name for t in threading.enumerate()),
+        "at": time.monotonic_ns(),
+        "tasks": len(tasks),
+        "names": sorted(tasks),
+        "threads": threading.active_count(),
+        "threadNames": sorted(t.name for t in threading.enumerate()),
         "objects": len(gc.get_objects()),
     }
     new = path.with_suffix(".new")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import sys
@@ -26,7 +27,7 @@ def spread(samples: Sequence[float]) -> dict[str, float]:
 def longest_gap_ms(times_ns: Sequence[int], start_ns: int, end_ns: int) -> float:
     """The longest time in [start, end] in which nothing new was shown, ends included."""
     inside = [start_ns, *sorted(t for t in times_ns if start_ns < t < end_ns), end_ns]
-    return max(b - a for a, b in zip(inside, inside[1:], strict=False)) / 1e6
+    return max(b - a for a, b in itertools.pairwise(inside)) / 1e6
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:

@@ -20,8 +20,12 @@ _MIN_CONTRAST = 24.0  # guards closer than this: the edit has eaten the strip
 
 
 def checksum(number: int) -> int:
-    """8 bits that differ for neighbours and for any one flipped bit."""
-    return ((number * 0x9E37) >> 3 ^ number >> 8 ^ number * 7) & 0xFF
+    """CRC-8 (x^8 + x^2 + x + 1) of the 16 bits: any one to eight neighbouring wrong blocks are noticed."""
+    rest = (number & 0xFFFF) << SUM_BITS
+    for bit in range(ID_BITS + SUM_BITS - 1, SUM_BITS - 1, -1):
+        if rest >> bit & 1:
+            rest ^= 0x107 << (bit - SUM_BITS)
+    return rest
 
 
 def draw_id(y: U8, number: int) -> None:

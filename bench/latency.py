@@ -25,14 +25,18 @@ TARGET_RATIO = 1.25  # of what the echo adds, for everything but the model
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--cases", default="echo,passthrough,nano", help="comma separated; echo is the yardstick")
+    parser.add_argument(
+        "--cases", default="echo,passthrough,nano", help="comma separated; echo is the yardstick"
+    )
     parser.add_argument("--rounds", type=int, default=3, help="each round measures every case once, in turns")
     parser.add_argument("--seconds", type=float, default=10.0, help="measured per case and round")
     parser.add_argument("--fps", type=float, default=24.0)
     parser.add_argument("--size", default="640x480")
     parser.add_argument("--client", default="aiortc", choices=("aiortc", "chromium"))
     parser.add_argument("--clip", default="", help="a video file; drawn where not given")
-    parser.add_argument("--prompt", default="make it night", help="the edit in force while models are measured")
+    parser.add_argument(
+        "--prompt", default="make it night", help="the edit in force while models are measured"
+    )
 
 
 def client_config(args: argparse.Namespace) -> ClientConfig:
@@ -70,12 +74,21 @@ def report(
             ratio = (r["serverMs"]["p50"] - r["stagesMs"].get("edit", 0.0)) / echo["serverMs"]["p50"]
             r["withoutModelToEcho"] = round(ratio, 3)
         g, s = r["glassMs"], r["serverMs"]
-        rows.append([
-            case, g["p50"], g["p95"], g["p99"], s["p50"], s["p95"], s["p99"],
-            *(r["stagesMs"].get(stage) for stage in STAGES),
-            f"{r['fpsShown']:.1f}/{r['fpsSent']:.1f}", r["freezeMs"],
-            None if ratio is None else f"{ratio:.2f}",
-        ])
+        rows.append(
+            [
+                case,
+                g["p50"],
+                g["p95"],
+                g["p99"],
+                s["p50"],
+                s["p95"],
+                s["p99"],
+                *(r["stagesMs"].get(stage) for stage in STAGES),
+                f"{r['fpsShown']:.1f}/{r['fpsSent']:.1f}",
+                r["freezeMs"],
+                None if ratio is None else f"{ratio:.2f}",
+            ]
+        )
     head = ["case", "glass p50", "p95", "p99", "server p50", "p95", "p99", *STAGES, "fps", "freeze", "x echo"]
     print(table(head, rows))
     for case, r in results.items():
@@ -99,13 +112,17 @@ def report(
 def summary(rounds: list[StreamFigures]) -> dict[str, Any]:
     """All rounds' frames together, and each round's median so that drift between them shows."""
     stages = {k for r in rounds for k in r.stages}
-    mean_of = lambda name: sum(getattr(r, name) for r in rounds) / len(rounds)  # noqa: E731
+
+    def mean_of(name: str) -> float:
+        return float(sum(getattr(r, name) for r in rounds) / len(rounds))
+
     return {
         "glassMs": spread([x for r in rounds for x in r.glass_ms]),
         "serverMs": spread([x for r in rounds for x in r.server_ms]),
         "serverP50ByRound": [round(percentile(r.server_ms, 0.5), 2) for r in rounds],
         "stagesMs": {
-            k: round(percentile([x for r in rounds for x in r.stages.get(k, [])], 0.5), 2) for k in sorted(stages)
+            k: round(percentile([x for r in rounds for x in r.stages.get(k, [])], 0.5), 2)
+            for k in sorted(stages)
         },
         "fpsSent": round(mean_of("fps_sent"), 2),
         "fpsShown": round(mean_of("fps_shown"), 2),

@@ -1,5 +1,7 @@
-"""Many light peers in one process: `python -m bench.load CONFIG_JSON`. They send a clip encoded once beforehand
-and throw away what comes back unread, so that a machine that also runs the server measures the server.
+"""Many light peers in one process: `python -m bench.load CONFIG_JSON`.
+
+They send a clip encoded once beforehand and throw away what comes back unread, so that a machine that also
+runs the server measures the server.
 
 Same lines of JSON as bench.client, with an `id` for each peer.
 """
@@ -37,7 +39,9 @@ def encode_clip(config: ClientConfig) -> list[bytes]:
     encoder.framerate = fractions.Fraction(round(config.fps), 1)
     encoder.profile = "Baseline"
     encoder.options = {
-        "tune": "zerolatency", "preset": "veryfast", "level": "31",
+        "tune": "zerolatency",
+        "preset": "veryfast",
+        "level": "31",
         "x264-params": f"keyint={round(config.fps * _KEYFRAME_S)}:scenecut=0",
     }
     out = []
@@ -62,7 +66,7 @@ class EncodedTrack(MediaStreamTrack):
         self._started_s: float | None = None
         self._next = 0
 
-    async def recv(self) -> av.Packet:
+    async def recv(self) -> av.Packet[Any]:
         if self._silent:
             await asyncio.Event().wait()  # until the sender is stopped
         if self._started_s is None:
@@ -86,7 +90,9 @@ class Load:
         pc = self._peers[key] = RTCPeerConnection(RTCConfiguration(iceServers=[]))
         channel = self._channels[key] = pc.createDataChannel("edits")
         channel.on("open", lambda: say({"event": "open", "id": key}))
-        pc.on("connectionstatechange", lambda: say({"event": "state", "id": key, "state": pc.connectionState}))
+        pc.on(
+            "connectionstatechange", lambda: say({"event": "state", "id": key, "state": pc.connectionState})
+        )
         track = EncodedTrack(self._units, self._config.fps, silent)
         transceiver = pc.addTransceiver(track, direction="sendrecv")
         codecs = RTCRtpSender.getCapabilities("video").codecs

@@ -16,7 +16,9 @@ from bench.many import many
 from bench.processes import BenchError, serving
 
 TARGET_P99_MS = 10.0
-_DELAY = re.compile(r'^(\w*loop\w*delay\w*|\w*delay\w*loop\w*)\{[^}]*quantile="([0-9.]+)"[^}]*\} (\S+)$', re.MULTILINE)
+_DELAY = re.compile(
+    r'^(\w*loop\w*delay\w*|\w*delay\w*loop\w*)\{[^}]*quantile="([0-9.]+)"[^}]*\} (\S+)$', re.MULTILINE
+)
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -29,11 +31,16 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 async def loop_delay_ms(url: str) -> dict[str, float]:
     """Quantile -> ms. Raises BenchError when /metrics has no such gauge."""
-    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(5)) as http, http.get(url + "/metrics") as answer:
+    async with (
+        aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(5)) as http,
+        http.get(url + "/metrics") as answer,
+    ):
         text = await answer.text()
     found = {quantile: float(value) * 1e3 for _, quantile, value in _DELAY.findall(text)}
     if not found:
-        raise BenchError("/metrics has no event loop delay by quantile: is the gauge's name still *loop*delay*?")
+        raise BenchError(
+            "/metrics has no event loop delay by quantile: is the gauge's name still *loop*delay*?"
+        )
     return found
 
 
@@ -53,11 +60,15 @@ async def run(args: argparse.Namespace) -> dict[str, Any]:
         results[model] = {"delayMs": {f"p{float(q) * 100:g}": round(ms, 2) for q, ms in delays.items()}}
         p99 = results[model]["delayMs"].get("p99")
         results[model]["meets"] = p99 is not None and p99 <= TARGET_P99_MS
-    print(table(
-        ["model", "streams", "p50 ms", "p99 ms", "met"],
-        [[m, args.streams, r["delayMs"].get("p50"), r["delayMs"].get("p99"), str(r["meets"])]
-         for m, r in results.items()],
-    ))
+    print(
+        table(
+            ["model", "streams", "p50 ms", "p99 ms", "met"],
+            [
+                [m, args.streams, r["delayMs"].get("p50"), r["delayMs"].get("p99"), str(r["meets"])]
+                for m, r in results.items()
+            ],
+        )
+    )
     result = {"bench": "loop", "machine": machine, "streams": args.streams, "models": results}
     print(json_line(result))
     return result

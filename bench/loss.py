@@ -45,7 +45,11 @@ async def run(args: argparse.Namespace) -> dict[str, Any]:
         for case in cases:
             async with serving(case) as server:
                 figures = await measure(
-                    server.url, client_config(args), args.seconds, path=path, seed=seed,
+                    server.url,
+                    client_config(args),
+                    args.seconds,
+                    path=path,
+                    seed=seed,
                     prompt="" if case == ECHO else args.prompt,
                 )
             seen[case].append(figures)
@@ -56,12 +60,32 @@ async def run(args: argparse.Namespace) -> dict[str, Any]:
         r["freezeMsBySeed"] = [round(f.freeze_ms, 1) for f in seen[case]]
         r["meets"] = r["freezeMs"] <= TARGET_MS
     rows = [
-        [case, r["freezeMs"], r["freezesOver400"], r["outFreezeMs"], r["glassMs"]["p50"], r["glassMs"]["p95"],
-         r["serverMs"]["p50"], r["serverMs"]["p95"], f"{r['fpsShown']:.1f}/{r['fpsSent']:.1f}",
-         " ".join(f"{x:.0f}" for x in r["freezeMsBySeed"])]
+        [
+            case,
+            r["freezeMs"],
+            r["freezesOver400"],
+            r["outFreezeMs"],
+            r["glassMs"]["p50"],
+            r["glassMs"]["p95"],
+            r["serverMs"]["p50"],
+            r["serverMs"]["p95"],
+            f"{r['fpsShown']:.1f}/{r['fpsSent']:.1f}",
+            " ".join(f"{x:.0f}" for x in r["freezeMsBySeed"]),
+        ]
         for case, r in results.items()
     ]
-    head = ["case", "freeze ms", ">400", "out freeze", "glass p50", "p95", "server p50", "p95", "fps", "by seed"]
+    head = [
+        "case",
+        "freeze ms",
+        ">400",
+        "out freeze",
+        "glass p50",
+        "p95",
+        "server p50",
+        "p95",
+        "fps",
+        "by seed",
+    ]
     print(table(head, rows))
     shape = {"loss": args.loss, "jitterMs": args.jitter, "delayMs": args.delay, "reorder": args.reorder}
     result = {"bench": "loss", "machine": machine, "path": shape, "seeds": seeds, "cases": results}

@@ -15,7 +15,9 @@ _ROOT = Path(__file__).resolve().parent.parent
 def describe() -> dict[str, Any]:
     """CPU, cores we may use, load before the run (a busy machine measures itself), Python, commit, time."""
     try:
-        names = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
+        names = [
+            line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")
+        ]
     except OSError:
         names = []
     return {

@@ -33,7 +33,7 @@ class Many:
         self.locations: list[str] = []
 
     async def add(self, prompt: str = "") -> None:
-        """One more stream, with its edit in force. Raises BenchError when refused or not connected in time."""
+        """One more stream under `prompt`. Raises BenchError when refused or not connected in time."""
         key = len(self.locations)
         await self._process.do("offer", id=key)
         offer = (await self._process.expect("offer", 30, id=key))["sdp"]

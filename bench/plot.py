@@ -27,8 +27,12 @@ def lines(
     figure, axes = _axes(title, *axes_names)
     for name, points in series.items():
         axes.plot(
-            [x for x, _ in points], [y for _, y in points],
-            label=name, color=COLOURS.get(name), linewidth=2, marker="o" if len(points) < 40 else None,
+            [x for x, _ in points],
+            [y for _, y in points],
+            label=name,
+            color=COLOURS.get(name),
+            linewidth=2,
+            marker="o" if len(points) < 40 else None,
         )
     axes.set_ylim(bottom=0)
     axes.legend(frameon=False)

@@ -73,7 +73,11 @@ async def serving(name: str, *flags: str, launcher: Sequence[str] = ()) -> Async
         command = [sys.executable, "-m", "bench.echo", str(port)]
     with log.open("ab") as sink:
         process = await asyncio.create_subprocess_exec(
-            *command, cwd=ROOT, stdin=asyncio.subprocess.DEVNULL, stdout=sink, stderr=sink,
+            *command,
+            cwd=ROOT,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=sink,
+            stderr=sink,
             start_new_session=True,
         )
     server = Server(name, f"http://127.0.0.1:{port}", process, log)
@@ -109,9 +113,15 @@ class ClientProcess:
     @classmethod
     async def start(cls, config: ClientConfig, module: str = "bench.client") -> ClientProcess:
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", module, msgspec.json.encode(config).decode(),
-            cwd=ROOT, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
-            start_new_session=True, limit=1 << 26,
+            sys.executable,
+            "-m",
+            module,
+            msgspec.json.encode(config).decode(),
+            cwd=ROOT,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            start_new_session=True,
+            limit=1 << 26,
         )
         return cls(process)
 
@@ -131,7 +141,9 @@ class ClientProcess:
                 raise BenchError(f"the client said no {event!r} within {timeout_s:.0f} s") from None
             if got["event"] == event and all(got.get(k) == v for k, v in fields.items()):
                 return got
-            if got["event"] == "ended" or got.get("state") in ("failed", "closed"):
+            broken = got.get("state") in ("failed", "closed") and event != "gone"
+            ours = all(got.get(k) == v for k, v in fields.items() if k == "id")
+            if got["event"] == "ended" or (broken and ours):
                 raise BenchError(f"the client's connection ended while {event!r} was awaited: {got}")
 
     async def do(self, command: str, **fields: Any) -> None:

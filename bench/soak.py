@@ -23,7 +23,9 @@ from bench.soak_sessions import STATES, soak_sessions
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--models", default="passthrough,nano", help="for the frames")
     parser.add_argument("--frames", type=int, default=86_400, help="24 fps for an hour")
-    parser.add_argument("--frames-seconds", type=float, default=900.0, help="a model's frames end after this long")
+    parser.add_argument(
+        "--frames-seconds", type=float, default=900.0, help="a model's frames end after this long"
+    )
     parser.add_argument("--size", default="320x240")
     parser.add_argument("--sessions", type=int, default=200)
     parser.add_argument("--session-model", default="passthrough")
@@ -46,7 +48,8 @@ async def run(args: argparse.Namespace) -> dict[str, Any]:
         rows += _rows(f"{done['sessions']} sessions, {args.session_model}", done["before"], done["after"])
         print("sessions by state: " + ", ".join(f"{s} {done['byState'][s]}" for s in STATES))
     print(table(["", *KEYS], rows))
-    lines(OUT / "soak.svg", "Memory over an hour's frames", ("frames", "MB"), curves)
+    if curves:
+        lines(OUT / "soak.svg", "Memory over an hour's frames", ("frames", "MB"), curves)
     result = {"bench": "soak", "machine": machine, "pid": os.getpid(), **results}
     print(json_line(result))
     return result

@@ -96,10 +96,20 @@ def soak_frames(model_name: str, size: str, frames: int, seconds: float) -> dict
         worker.close()
     took_s = time.monotonic() - began
     return {
-        "framesIn": pushed, "framesOut": sink.frames, "seconds": round(took_s, 1),
-        "timesRealTime": round(pushed / _FPS / took_s, 1), "changes": changes, "applied": sink.applied,
-        "frameErrors": errors, "errors": sink.errors, "keyframesAsked": sink.keyframes_asked,
-        "start": start, "before": before, "after": after, "closed": _held(), "trend": trend,
+        "framesIn": pushed,
+        "framesOut": sink.frames,
+        "seconds": round(took_s, 1),
+        "timesRealTime": round(pushed / _FPS / took_s, 1),
+        "changes": changes,
+        "applied": sink.applied,
+        "frameErrors": errors,
+        "errors": sink.errors,
+        "keyframesAsked": sink.keyframes_asked,
+        "start": start,
+        "before": before,
+        "after": after,
+        "closed": _held(),
+        "trend": trend,
     }
 
 

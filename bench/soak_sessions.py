@@ -11,26 +11,33 @@ import sys
 import time
 from typing import Any
 
-import aioice
 import aiohttp
+import aioice
 from aiortc import RTCConfiguration, RTCPeerConnection
 
 from bench.client import ClientConfig
 from bench.figures import Progress
 from bench.held import Held, held_by_counted
 from bench.processes import OUT, BenchError, ClientProcess, Server, serving
-from bench.sdp import ice_credentials, host_address
+from bench.sdp import host_address, ice_credentials
 from bench.stream import post_offer
 
 STATES = ("offer", "deleted", "torn", "ice", "dtls", "streaming", "mid-edit", "killed")
 _EMPTY_S = 60.0  # until the server has noticed that everyone has left
 _FLAGS = (
-    "--connect-timeout-s", "3", "--idle-s", "3", "--max-sessions", "64", "--log-level", "warning",
+    "--connect-timeout-s",
+    "3",
+    "--idle-s",
+    "3",
+    "--max-sessions",
+    "64",
+    "--log-level",
+    "warning",
 )
 
 
 class Visitors:
-    """Opens sessions and leaves them; `streams` is a process of light peers that may be killed and replaced."""
+    """Opens sessions and leaves them. Its process of light peers may be killed and is then replaced."""
 
     def __init__(self, server: Server, http: aiohttp.ClientSession) -> None:
         self._server, self._http = server, http
@@ -40,8 +47,14 @@ class Visitors:
     async def visit(self, state: str) -> None:
         """One session up to `state`, then gone. Raises BenchError where it was refused."""
         await {
-            "offer": self._offer, "deleted": self._deleted, "torn": self._torn, "ice": self._ice,
-            "dtls": self._dtls, "streaming": self._streaming, "mid-edit": self._mid_edit, "killed": self._killed,
+            "offer": self._offer,
+            "deleted": self._deleted,
+            "torn": self._torn,
+            "ice": self._ice,
+            "dtls": self._dtls,
+            "streaming": self._streaming,
+            "mid-edit": self._mid_edit,
+            "killed": self._killed,
         }[state]()
 
     async def close(self) -> None:
@@ -72,8 +85,8 @@ class Visitors:
         """The HTTP connection breaks in the middle of the offer."""
         host, _, port = self._server.url.removeprefix("http://").partition(":")
         _, writer = await asyncio.open_connection(host, int(port))
-        head = f"POST /sessions HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/sdp\r\nContent-Length: 5000\r\n"
-        writer.write(head.encode() + b"\r\nv=0\r\n")
+        head = f"POST /sessions HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/sdp\r\n"
+        writer.write(head.encode() + b"Content-Length: 5000\r\n\r\nv=0\r\n")
         await writer.drain()
         writer.close()
         with contextlib.suppress(OSError):
@@ -172,7 +185,7 @@ async def all_gone(http: aiohttp.ClientSession, url: str, timeout_s: float = _EM
 
 
 async def soak_sessions(model: str, sessions: int) -> dict[str, Any]:
-    """`sessions` in turns through STATES after one uncounted round; held before and after, in between by round."""
+    """`sessions` in turns through STATES after two uncounted rounds; what is held before and after."""
     told = OUT / "held.json"
     OUT.mkdir(parents=True, exist_ok=True)
     told.unlink(missing_ok=True)
@@ -206,8 +219,13 @@ async def soak_sessions(model: str, sessions: int) -> dict[str, Any]:
         gone_s = await all_gone(http, server.url)
         after = await _settled(server, told)
     return {
-        "sessions": sum(by_state.values()), "byState": by_state, "refused": refused[:20], "goneAfterS": gone_s,
-        "before": before, "after": after, "trend": trend,
+        "sessions": sum(by_state.values()),
+        "byState": by_state,
+        "refused": refused[:20],
+        "goneAfterS": gone_s,
+        "before": before,
+        "after": after,
+        "trend": trend,
     }
 
 

@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any, TypeVar
 
 from bench.client import ClientConfig
@@ -51,12 +52,12 @@ def measure_size(model: EditModel, size: str, prompt: str, count: int) -> dict[s
             unit = units[number % len(units)]
             keyframe = number % round(config.fps) == 0
             encoded = EncodedFrame(unit, number * _CLOCK_HZ // 30, keyframe)
-            pending += timed(times["decode"], lambda encoded=encoded: decoder.decode(encoded))
+            pending += timed(times["decode"], partial(decoder.decode, encoded))
             while len(pending) >= model.spec.frames_per_chunk:
                 chunk = pending[: model.spec.frames_per_chunk]
                 del pending[: model.spec.frames_per_chunk]
-                for frame in timed(times["edit"], lambda chunk=chunk: model.step(state, chunk)):
-                    timed(times["encode"], lambda frame=frame: encoder.encode(frame))
+                for frame in timed(times["edit"], partial(model.step, state, chunk)):
+                    timed(times["encode"], partial(encoder.encode, frame))
     finally:
         decoder.close()
         encoder.close()
@@ -83,11 +84,19 @@ async def run(args: argparse.Namespace) -> dict[str, Any]:
     machine = describe()
     results = await asyncio.to_thread(measure_all, args)
     rows = [
-        [f"{name} {size}", *(stages[k][p] for k in ("decode", "edit", "encode") for p in ("p50", "p95")),
-         1e3 / sum(stages[k]["p50"] for k in ("decode", "edit", "encode"))]
-        for name, r in results.items() for size, stages in r["sizes"].items()
+        [
+            f"{name} {size}",
+            *(stages[k][p] for k in ("decode", "edit", "encode") for p in ("p50", "p95")),
+            1e3 / sum(stages[k]["p50"] for k in ("decode", "edit", "encode")),
+        ]
+        for name, r in results.items()
+        for size, stages in r["sizes"].items()
     ]
-    print(table(["model, size", "decode p50", "p95", "edit p50", "p95", "encode p50", "p95", "fps in a row"], rows))
+    print(
+        table(
+            ["model, size", "decode p50", "p95", "edit p50", "p95", "encode p50", "p95", "fps in a row"], rows
+        )
+    )
     result = {"bench": "stages", "machine": machine, "models": results}
     print(json_line(result))
     return result

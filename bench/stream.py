@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
@@ -36,7 +37,8 @@ class StreamFigures:
     bitrate_bps: float = 0.0
     timestamp_offset: int = 0  # of frames out against frames in; 0 is what relens promises
     stages: dict[str, list[float]] = field(default_factory=dict)  # stage -> each second's p50
-    applied_ms: list[float] = field(default_factory=list)
+    applied_ms: list[float] = field(default_factory=list)  # typed -> receipt `applied` read
+    applied_missing: int = 0  # understood, and no receipt came
 
 
 class Client(Protocol):
@@ -78,7 +80,7 @@ async def post_offer(http: aiohttp.ClientSession, url: str, offer: str) -> tuple
 
 @contextlib.asynccontextmanager
 async def streaming(url: str, config: ClientConfig, seed: int = 1) -> AsyncIterator[LiveStream]:
-    """A client that streams through a clean relay; yields at its first frame. Ends the session and the client."""
+    """A client that streams through a clean relay; yields at its first frame, ends everything after."""
     client = await open_client(config)
     relay: Relay | None = None
     location = ""
@@ -114,7 +116,9 @@ async def measure(
     seed: int = 1,
     prompt: str = "",
 ) -> StreamFigures:
-    """Stream for `warm_s` (under `prompt`), then `seconds` measured under `path`; `during(stream, until_s)` may act meanwhile."""
+    """Stream for `warm_s` under `prompt`, then `seconds` measured under `path`.
+
+    `during(stream, until_s)` may act meanwhile."""
     async with streaming(url, config, seed) as stream:
         if prompt:
             await stream.client.send({"type": "edit", "revision": 1, "prompt": prompt, "transitionMs": 0})
@@ -159,11 +163,14 @@ def figures(
             out.glass_ms.append((t - captured[pts]) / 1e6)
     out.fps_sent = sum(start_ns <= t < end_ns for _, _, t in report.sent) / seconds
     out.fps_shown = len(fresh) / seconds
-    whole = [sum(start_ns + i * 10**9 <= t < start_ns + (i + 1) * 10**9 for t in fresh) for i in range(int(seconds))]
+    whole = [
+        sum(start_ns + i * 10**9 <= t < start_ns + (i + 1) * 10**9 for t in fresh)
+        for i in range(int(seconds))
+    ]
     out.fps_worst_second = float(min(whole, default=0))
     out.freeze_ms = longest_gap_ms(fresh, start_ns, end_ns)
     edges = [start_ns, *fresh, end_ns]
-    out.freezes_over_400 = sum(b - a > 400e6 for a, b in zip(edges, edges[1:], strict=False))
+    out.freezes_over_400 = sum(b - a > 400e6 for a, b in itertools.pairwise(edges))
     out.timestamp_offset = timestamp_offset(report, up, down)
     _packet_times(out, up, down, window)
     for t, message in report.messages:
@@ -172,6 +179,8 @@ def figures(
                 out.stages.setdefault(stage, []).append(float(message[stage]["p50Ms"]))
     applied = {m["revision"]: t for t, m in report.messages if m.get("type") == "applied"}
     out.applied_ms = [(applied[r] - t) / 1e6 for r, t in report.typed if r in applied]
+    taken = {m["revision"] for _, m in report.messages if m.get("type") == "received" and m["understood"]}
+    out.applied_missing = sum(r in taken and r not in applied for r, _ in report.typed)
     return out
 
 
@@ -188,9 +197,7 @@ def _packet_times(
     out.bitrate_bps = sum(sent) * 8 / ((end_ns - start_ns) / 1e9)
 
 
-def timestamp_offset(
-    report: ClientReport, up: dict[int, FramePackets], down: dict[int, FramePackets]
-) -> int:
+def timestamp_offset(report: ClientReport, up: dict[int, FramePackets], down: dict[int, FramePackets]) -> int:
     """RTP timestamp of a frame out minus that of the same frame in, mod 2^32, told by the numbers in pixels.
 
     The first frame sent is the first timestamp up; a stock receiver counts pts from the first one down."""
@@ -198,7 +205,9 @@ def timestamp_offset(
         return 0
     pts_sent = {number: pts for number, pts, _ in report.sent}
     origin = next(iter(down)) - (next(iter(up)) - report.sent[0][1])
-    return _most_common([(origin + pts - pts_sent[n]) & 0xFFFFFFFF for pts, n, _ in report.shown if n in pts_sent])
+    return _most_common(
+        [(origin + pts - pts_sent[n]) & 0xFFFFFFFF for pts, n, _ in report.shown if n in pts_sent]
+    )
 
 
 def _most_common(values: list[int]) -> int:

@@ -39,7 +39,7 @@ class Path:
 
 
 class Link:
-    """One direction: decides when each datagram leaves, or that it never does. No I/O, no clock of its own."""
+    """One direction: decides when each datagram leaves, or that it never does. No I/O, no clock."""
 
     def __init__(self, path: Path, seed: int) -> None:
         self.path = path
@@ -119,7 +119,7 @@ class _Socket(asyncio.DatagramProtocol):
     def datagram_received(self, data: bytes, addr: Address) -> None:
         self._received(data, addr[:2])
 
-    def error_received(self, exc: OSError) -> None:
+    def error_received(self, exc: Exception) -> None:
         pass  # an ICMP refusal while an end goes away: UDP loses, so do we
 
 
@@ -156,7 +156,8 @@ class Relay:
 
     @property
     def address(self) -> Address:
-        assert self._front is not None and self._front.transport is not None
+        assert self._front is not None
+        assert self._front.transport is not None
         host, port = self._front.transport.get_extra_info("sockname")[:2]
         return str(host), int(port)
 
