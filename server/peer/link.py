@@ -185,8 +185,6 @@ class Link:
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        if self._path is not None:
-            await self._path.retire()
         try:
             await asyncio.wait_for(self._pc.close(), self._config.close_timeout_s)
         except TimeoutError:

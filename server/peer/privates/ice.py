@@ -49,6 +49,8 @@ class IcePath:
         self._adopt(self._active)
         self._ice._recv = self._recv
         self._ice._send = self._send
+        self._stop_ice: Callable[[], Awaitable[None]] = self._ice.stop
+        self._ice.stop = self._stop
         self._recv_next: Callable[[], Awaitable[None]] = self._dtls._recv_next
         self._dtls._recv_next = self._tolerate
         self._route_rtp = self._dtls._rtp_router.route_rtp
@@ -173,9 +175,9 @@ class IcePath:
     async def add_candidate(self, candidate: aioice.Candidate) -> None:
         await self._ice._connection.add_remote_candidate(candidate)
 
-    async def retire(self) -> None:
-        """Before the connection above is closed, which then closes the path in use."""
-        await self._abandon_restart()
+    async def _stop(self) -> None:
+        await self._abandon_restart()  # or the monitor of the path in use is waited for in vain
+        await self._stop_ice()
 
     async def close(self) -> None:
         """After the connection above is closed: ends what still waits here."""
