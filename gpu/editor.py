@@ -23,7 +23,7 @@ class Edited:
 
 
 class Editor:
-    """`want` from any thread, everything else from the one thread that steps the stream."""
+    """`want` and `prepare` from any thread, everything else from the one thread that steps the stream."""
 
     def __init__(self, model: EditModel) -> None:
         self._model = model
@@ -31,6 +31,7 @@ class Editor:
         self._size = (0, 0)
         self._lock = threading.Lock()
         self._wanted: Edit | None = None
+        self._prepared: tuple[tuple[int, int], EditState] | None = None
         self._in_force = Edit()
         self._unsaid: int | None = None  # a revision in force whose first picture has not left yet
 
@@ -44,6 +45,18 @@ class Editor:
         with self._lock:
             self._wanted = edit
         return reading
+
+    def prepare(self, width: int, height: int) -> None:
+        """Open the state for a size to come; it may compile for a while, so not on the thread all share.
+
+        Raises as `EditModel.open_state` does."""
+        size = (width, height)
+        with self._lock:
+            if self._size == size or (self._prepared is not None and self._prepared[0] == size):
+                return
+        state = self._model.open_state(width, height)
+        with self._lock:
+            self._prepared = (size, state)
 
     def edit(self, chunk: Sequence[Frame]) -> list[Edited]:
         """Edit a chunk of equal-sized frames. Raises FrameError, ModelError, or what a model throws."""
@@ -70,8 +83,11 @@ class Editor:
 
     def _open(self, size: tuple[int, int]) -> None:
         self._state = None
-        state = self._model.open_state(*size)
-        self._state, self._size = state, size
+        with self._lock:
+            prepared, self._prepared = self._prepared, None
+        state = prepared[1] if prepared and prepared[0] == size else self._model.open_state(*size)
+        with self._lock:
+            self._state, self._size = state, size
         if self._in_force != Edit():
             # The picture was edited a moment ago: it must not fade in from the source again.
             self._model.set_edit(state, replace(self._in_force, transition_ms=0))

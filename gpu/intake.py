@@ -41,12 +41,22 @@ class IntakeConfig:
 
 
 class Intake:
-    """`run` is the decode thread; everything else from any thread. `wake` says: a picture is ready."""
+    """`run` is the decode thread; everything else from any thread.
+
+    `announce(width, height)` is called before the first picture of a size, `wake` when a picture is ready.
+    """
 
     def __init__(
-        self, config: IntakeConfig, meter: Meter, reporter: Reporter, wake: Callable[[], None]
+        self,
+        config: IntakeConfig,
+        meter: Meter,
+        reporter: Reporter,
+        announce: Callable[[int, int], None],
+        wake: Callable[[], None],
     ) -> None:
-        self._config, self._meter, self._reporter, self._wake = config, meter, reporter, wake
+        self._config, self._meter, self._reporter = config, meter, reporter
+        self._announce, self._wake = announce, wake
+        self._size = (0, 0)
         self._queue = EncodedQueue(config.queue_frames)
         self._mailbox: Mailbox[Waiting] = Mailbox(config.chunk_frames, newest_wins=not config.in_order)
         self._lock = threading.Lock()
@@ -135,7 +145,11 @@ class Intake:
 
     def _post(self, waiting: Waiting) -> None:
         self._meter.rate("shown", waiting.ready_ns)
-        self._meter.size(waiting.frame.width, waiting.frame.height)
+        size = (waiting.frame.width, waiting.frame.height)
+        if size != self._size:
+            self._announce(*size)
+            self._meter.size(*size)
+            self._size = size
         head = self._mailbox.peek()
         if head is not None and head.frame.y.shape != waiting.frame.y.shape:
             self._meter.count("dropped", self._mailbox.clear())  # a chunk is of one size

@@ -42,7 +42,7 @@ class PipelineConfig:
     profile: Profile = "baseline"  # of H.264 out: the highest the peer accepts
     max_fps: float = 30.0  # faster cameras are thinned out before the model
     in_order: bool = False
-    queue_frames: int = 30  # encoded frames waiting for the decoder: one second
+    queue_frames: int = 60  # encoded frames waiting for the decoder: two seconds, while a model compiles
 
     @property
     def encoder(self) -> EncoderConfig:
@@ -73,7 +73,7 @@ class Pipeline:
             in_order=config.in_order,
             queue_frames=config.queue_frames,
         )
-        self._intake = Intake(intake, self._meter, self._reporter, wake)
+        self._intake = Intake(intake, self._meter, self._reporter, self._editor.prepare, wake)
         self._outlet = Outlet(config.encoder, model.spec.frames_per_chunk, self._meter, self._reporter, wake)
         self._closed = threading.Event()
         self._steps_since_crash: int | None = None

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import gc
+import random
 import threading
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import psutil
@@ -14,11 +15,13 @@ import pytest
 from moving import encoded
 from streams import Recorder, TintModel, TintState, wait_until
 
+from gpu.codec import open_decoder
 from gpu.errors import DeviceError
-from gpu.ladder import STUCK
+from gpu.ladder import HALVED, OK, SLOWED, STUCK
+from gpu.models.base import EditState
 from gpu.models.passthrough import PassthroughModel
 from gpu.pipeline import Pipeline, PipelineConfig
-from gpu.types import Edit, EncodedFrame, Frame
+from gpu.types import Codec, Edit, EncodedFrame, Frame
 from gpu.worker import Worker
 
 
@@ -109,6 +112,56 @@ def test_a_stream_that_throws_is_reopened_once_then_closed_and_the_other_goes_on
     assert good_sink.errors == []
 
 
+def test_a_model_that_compiles_for_one_stream_does_not_hold_up_the_others() -> None:
+    compiling = threading.Event()
+
+    class Compiling(TintModel):
+        def open_state(self, width: int, height: int) -> EditState:
+            if width == 176:
+                assert compiling.wait(20)
+            return super().open_state(width, height)
+
+    worker = Worker(Compiling())
+    worker.start()
+    slow_sink, sink = Recorder(), Recorder()
+    slow, other = (worker.open(PipelineConfig(), each) for each in (slow_sink, sink))
+    try:
+        slow.push(encoded(1, "h264", 176, 144)[0])
+        for i, frame in enumerate(encoded(10)):
+            other.push(frame)
+            wait_until(lambda i=i: len(sink.frames) == i + 1)  # type: ignore[misc]
+        assert slow_sink.frames == []
+        compiling.set()
+        wait_until(lambda: len(slow_sink.frames) == 1)
+    finally:
+        compiling.set()
+        worker.close()
+
+
+@pytest.mark.slow
+def test_a_machine_too_slow_is_said_once_and_its_recovery_too() -> None:
+    pause_s = [0.08]
+    worker = Worker(TintModel(on_step=lambda state, chunk: time.sleep(pause_s[0])))
+    worker.start()
+    sink = Recorder()
+    pipeline = worker.open(PipelineConfig(), sink)
+    frames = encoded(30)
+    try:
+        for i in range(1000):
+            pipeline.push(replace(frames[i % 30], pts=i * 3000))
+            time.sleep(0.03)
+            if sink.degraded and sink.degraded[-1][0]:
+                pause_s[0] = 0.0
+            if len(sink.degraded) == 2:
+                break
+    finally:
+        worker.close()
+    levels = [level for level, _ in sink.degraded]
+    assert levels[0] in (SLOWED, HALVED)
+    assert levels[1:] == [OK]
+    assert "fps: this machine is busy" in sink.degraded[0][1]
+
+
 def test_the_watchdog_reports_a_step_that_hangs_and_the_stream_recovers() -> None:
     hang = threading.Event()
 
@@ -192,3 +245,60 @@ def test_memory_stays_bounded_over_two_thousand_frames() -> None:
         worker.close()
     assert len(sizes) == 6
     assert sizes[-1] - sizes[1] < 6 * 2**20, sizes
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_three_streams_under_a_storm_of_calls_and_damage(seed: int) -> None:
+    """Whatever is called in whatever order, frames come out in order, nothing crashes, all can be decoded."""
+    worker = Worker(TintModel(2))
+    worker.start()
+    sinks = [Recorder() for _ in range(3)]
+    codecs: list[Codec] = ["h264", "vp8", "h264"]
+    pipelines = [worker.open(PipelineConfig(c, c), sink) for c, sink in zip(codecs, sinks, strict=True)]
+
+    def storm(which: int) -> None:
+        rng, pipeline = random.Random(seed * 10 + which), pipelines[which]
+        frames = encoded(60, codecs[which])
+        for i in range(300):
+            frame = frames[i % 60]
+            data = frame.data
+            if rng.random() < 0.05:
+                cut = rng.randrange(len(data))
+                data = data[:cut] + rng.randbytes(rng.randrange(20)) + data[cut + 5 :]
+            if rng.random() < 0.9:
+                pipeline.push(replace(frame, data=data, pts=i * 3000))
+            calls: list[Callable[[], object]] = [
+                pipeline.pause,
+                pipeline.resume,
+                pipeline.force_keyframe,
+                pipeline.stats,
+                lambda i=i: pipeline.set_edit(Edit(i, "night", rng.random())),  # type: ignore[misc]
+                lambda: pipeline.set_bitrate(rng.randrange(10**7)),
+            ]
+            if rng.random() < 0.2:
+                rng.choice(calls)()
+            if rng.random() < 0.1:
+                time.sleep(0.002)
+        pipeline.resume()
+
+    threads = [threading.Thread(target=storm, args=(i,)) for i in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    try:
+        for which, (pipeline, sink) in enumerate(zip(pipelines, sinks, strict=True)):
+            assert not pipeline.closed, sink.errors
+            before = len(sink.frames)
+            for i, frame in enumerate(encoded(30, codecs[which])):
+                pipeline.push(replace(frame, pts=(400 + i) * 3000))
+            wait_until(lambda sink=sink, before=before: len(sink.frames) > before)  # type: ignore[misc]
+    finally:
+        worker.close()
+    for which, sink in enumerate(sinks):
+        assert sink.errors == []
+        assert sink.pts == sorted(set(sink.pts))
+        revisions = [revision for revision, _ in sink.applied]
+        assert revisions == sorted(set(revisions))
+        decoder = open_decoder(codecs[which])
+        assert sum(len(decoder.decode(frame)) for frame in sink.frames) == len(sink.frames)
