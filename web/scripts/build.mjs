@@ -1,6 +1,16 @@
 // Builds the page into dist/: script and style under names that carry a hash of their content, index.html that
 // points at them, public/ copied as it is, and the client library alone as relens-client.js for other pages.
-import { cpSync, mkdirSync, readFileSync, rmSync, statSync, watch, writeFileSync } from "node:fs";
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  watch,
+  writeFileSync,
+} from "node:fs";
 import { basename } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
@@ -39,6 +49,18 @@ async function hashed(entryPoints, define = {}) {
   };
 }
 
+/** {model: [preset names]} of the tiles that scripts/thumbnails.py rendered. */
+function renderedThumbnails() {
+  const folder = `${root}public/presets`;
+  if (!existsSync(folder)) return {};
+  return Object.fromEntries(
+    readdirSync(folder).map((model) => [
+      model,
+      readdirSync(`${folder}/${model}`).map((name) => name.replace(/\.jpg$/, "")),
+    ]),
+  );
+}
+
 async function buildPage() {
   rmSync(dist, { recursive: true, force: true });
   mkdirSync(`${dist}/assets`, { recursive: true });
@@ -47,6 +69,7 @@ async function buildPage() {
   const worker = await hashed(["src/client/clock.worker.ts"]);
   const page = await hashed(["src/ui/main.tsx"], {
     CLOCK_WORKER: JSON.stringify(`assets/${worker(".js")}`),
+    THUMBNAILS: JSON.stringify(renderedThumbnails()),
   });
   // The library's worker has a fixed name beside it: other pages know neither hash.
   await build({

@@ -1,6 +1,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { appendEntry, clockTime, markShown, type TimelineEntry, timelineJson } from "../src/ui/timeline";
+import {
+  appendEntry,
+  clockTime,
+  markShown,
+  mergeStrengths,
+  type TimelineEntry,
+  timelineJson,
+} from "../src/ui/timeline";
 
 const entry = (revision: number, prompt: string, strength = 1): TimelineEntry => ({
   revision,
@@ -14,12 +21,14 @@ const entry = (revision: number, prompt: string, strength = 1): TimelineEntry =>
   appliedMs: null,
 });
 
-test("a strength dragged under the same words stays one entry, at its first moment", () => {
-  let entries = appendEntry([], entry(1, "night"));
-  entries = appendEntry(entries, entry(2, "night", 0.4));
-  assert.equal(entries.length, 1);
-  assert.deepEqual([entries[0]?.atS, entries[0]?.strength, entries[0]?.revision], [1, 0.4, 2]);
-  assert.equal(appendEntry(entries, entry(3, "rain")).length, 2);
+test("a strength dragged under the same words is one entry of the strip, at its first moment", () => {
+  const entries = [entry(1, "night"), entry(2, "night", 0.4), entry(3, "rain"), entry(4, "night")];
+  const merged = mergeStrengths(entries);
+  assert.deepEqual(
+    merged.map(({ prompt }) => prompt),
+    ["night", "rain", "night"],
+  );
+  assert.deepEqual([merged[0]?.atS, merged[0]?.strength, merged[0]?.revision], [1, 0.4, 2]);
 });
 
 test("the measured time is noted once", () => {
@@ -33,9 +42,9 @@ test("the measured time is noted once", () => {
 
 test("is bounded", () => {
   let entries: TimelineEntry[] = [];
-  for (let i = 0; i < 700; i += 1) entries = appendEntry(entries, entry(i, `edit ${i}`));
-  assert.equal(entries.length, 500);
-  assert.equal(entries.at(-1)?.revision, 699);
+  for (let i = 0; i < 2_300; i += 1) entries = appendEntry(entries, entry(i, `edit ${i}`));
+  assert.equal(entries.length, 2_000);
+  assert.equal(entries.at(-1)?.revision, 2_299);
 });
 
 test("downloads as JSON that names its clock", () => {

@@ -11,6 +11,8 @@ interface Scene {
   glassMs?: number;
   serverMs?: number;
   loss?: number;
+  limitedBy?: StatsEvent["transport"]["limitedBy"];
+  rttMs?: number;
 }
 
 function scene({
@@ -21,6 +23,8 @@ function scene({
   glassMs = 80,
   serverMs = 30,
   loss = 0,
+  limitedBy = "none",
+  rttMs = 5,
 }: Scene): StatsEvent {
   const latency = { p50Ms: serverMs, p95Ms: serverMs * 2 };
   return {
@@ -28,11 +32,11 @@ function scene({
     transport: {
       sendFps: sent,
       receiveFps: shown,
-      rttMs: 5,
+      rttMs,
       lossIn: loss,
       lossOut: 0,
       frozenS: 0,
-      limitedBy: "none",
+      limitedBy,
     } as StatsEvent["transport"],
     glass: { p50Ms: glassMs, p95Ms: glassMs * 2, measured: true },
   };
@@ -51,20 +55,26 @@ test("a camera that gives ten frames is the camera's", () => {
   assert.deepEqual(judge(scene({ in: 10, out: 10, shown: 10, sent: 10 })), { word: "poor", limit: "camera" });
 });
 
-test("loss, and frames that do not arrive, are the network's", () => {
+test("loss and a narrow way are the network's", () => {
   assert.deepEqual(judge(scene({ in: 25, out: 25, shown: 25, loss: 0.05 })), {
     word: "fair",
     limit: "network",
   });
-  assert.deepEqual(judge(scene({ in: 14, out: 14, shown: 14, sent: 25 })), {
-    word: "fair",
-    limit: "network",
-  });
+  const narrow = scene({ in: 14, out: 14, shown: 14, sent: 14, limitedBy: "bandwidth" });
+  assert.deepEqual(judge(narrow), { word: "fair", limit: "network" });
+});
+
+test("over a sound network, frames the server does not take in are the model's, frames not shown the browser's", () => {
+  assert.equal(judge(scene({ in: 14, out: 14, shown: 14, sent: 25 }))?.limit, "model");
+  assert.equal(judge(scene({ in: 25, out: 25, shown: 14 }))?.limit, "browser");
+  assert.equal(judge(scene({ in: 14, out: 14, shown: 14, sent: 14, limitedBy: "cpu" }))?.limit, "browser");
 });
 
 test("a late picture is put where the time goes", () => {
-  assert.equal(judge(scene({ in: 25, out: 25, shown: 25, glassMs: 400, serverMs: 350 }))?.limit, "model");
-  assert.equal(judge(scene({ in: 25, out: 25, shown: 25, glassMs: 400, serverMs: 30 }))?.limit, "network");
+  const late = { in: 25, out: 25, shown: 25, glassMs: 400 };
+  assert.equal(judge(scene({ ...late, serverMs: 350 }))?.limit, "model");
+  assert.equal(judge(scene({ ...late }))?.limit, "browser");
+  assert.equal(judge(scene({ ...late, rttMs: 290 }))?.limit, "network");
 });
 
 test("nothing measured, nothing said", () => {

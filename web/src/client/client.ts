@@ -266,6 +266,7 @@ export class RelensClient extends Emitter<ClientEvents> {
       this.#send({ type: "edit", ...this.#wanted });
     }
     if (this.#paused) this.#send({ type: "pause" });
+    void this.#baseline();
     this.#statsTimer = setInterval(() => void this.#measure(), STATS_MS);
   }
 
@@ -337,6 +338,12 @@ export class RelensClient extends Emitter<ClientEvents> {
         break;
       }
     }
+  }
+
+  /** Rates are differences: the first look gives only what the next is compared with. */
+  async #baseline(): Promise<void> {
+    const reports = await this.#connection?.getStats();
+    if (reports) this.#transport.read(reports.values());
   }
 
   async #measure(): Promise<void> {

@@ -86,6 +86,8 @@ function limitTitle(): string {
       return titles.camera(stats.transport.sendFps);
     case "network":
       return titles.network(stats.transport.rttMs, Math.max(stats.transport.lossIn, stats.transport.lossOut));
+    case "browser":
+      return titles.browser;
     case "model":
       return titles.model(stats.server?.edit.p50Ms ?? 0);
     default:

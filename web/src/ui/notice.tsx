@@ -44,10 +44,18 @@ export function NoticeBar() {
           </button>
         </div>
       )}
-      {!notice && store.degraded.value && (
-        <div class="notice info" data-testid="degraded">
-          <p>{store.degraded.value}</p>
-        </div>
+    </div>
+  );
+}
+
+/** That the server stepped down its ladder, in its own words. */
+export function DegradedTag() {
+  return (
+    <div class="degraded" role="status">
+      {store.degraded.value && (
+        <span class="tag" data-testid="degraded">
+          {store.degraded.value}
+        </span>
       )}
     </div>
   );

@@ -1,10 +1,19 @@
 /** What a model can do, as tiles that show it on this very picture once used; and what was asked for lately. */
 import type { Preset } from "../client";
 import { apply } from "./session";
-import { presetGroups, presetsInOrder, store } from "./store";
+import { currentModel, presetGroups, presetsInOrder, store } from "./store";
 import { strings } from "./strings";
 
 const words = strings.presets;
+
+/** Which tiles were rendered from the sample when the page was built, by model. */
+declare const THUMBNAILS: Record<string, string[]>;
+
+function renderedThumbnail(name: string): string | undefined {
+  const model = currentModel.value?.name ?? "";
+  const there = store.source.value === "sample" && THUMBNAILS[model]?.includes(name);
+  return there ? `presets/${model}/${name}.jpg` : undefined;
+}
 
 interface TileProps {
   name: string;
@@ -41,7 +50,7 @@ function Tile({ name, label, picture, used, keyName, active, run }: TileProps) {
 
 function PresetTile({ preset, wanted }: { preset: Preset; wanted: string | undefined }) {
   const place = presetsInOrder.value.indexOf(preset) + 1;
-  const own = store.thumbnails.value[preset.name];
+  const own = store.thumbnails.value[preset.name] ?? renderedThumbnail(preset.name);
   return (
     <Tile
       name={preset.name}

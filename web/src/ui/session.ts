@@ -85,6 +85,8 @@ export async function useSource(kind: SourceKind): Promise<void> {
   opening += 1;
   const mine = opening;
   let next: Source;
+  // A camera that is open gives a second stream only in the size it has.
+  if (kind === "camera" && source?.kind === "camera") source.stop();
   try {
     next = await openSource(kind);
   } catch (error) {
@@ -98,6 +100,7 @@ export async function useSource(kind: SourceKind): Promise<void> {
   clearNotice("source");
   const before = source;
   source = next;
+  if (store.source.value !== kind) store.thumbnails.value = {};
   store.source.value = kind;
   store.sourceStream.value = next.stream;
   const track = next.stream.getVideoTracks()[0];

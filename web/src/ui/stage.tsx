@@ -2,7 +2,7 @@
 import { useEffect, useRef } from "preact/hooks";
 import { Divider } from "./divider";
 import { Icon } from "./icons";
-import { NoticeBar } from "./notice";
+import { DegradedTag, NoticeBar } from "./notice";
 import { client, videos } from "./session";
 import { thumbnailOf } from "./snapshot";
 import { store, type View } from "./store";
@@ -124,7 +124,7 @@ function Cover() {
     return (
       <div class="cover" data-testid="reconnecting">
         <span class="spinner" />
-        {strings.messages.reconnecting}
+        {state === "waiting" ? words.queued : strings.messages.reconnecting}
       </div>
     );
   }
@@ -159,6 +159,7 @@ export function Stage() {
         <Cover />
       </div>
       <ViewSwitch />
+      <DegradedTag />
       <NoticeBar />
     </section>
   );

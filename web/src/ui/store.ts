@@ -83,3 +83,6 @@ export const verdict = computed<Verdict | null>(() => {
   const stats = store.stats.value;
   return stats && store.connection.value.state === "open" && !store.paused.value ? judge(stats) : null;
 });
+
+// Whoever left with the divider at the edge comes back to a picture with both sides in it.
+store.divider.value = Math.min(0.85, Math.max(0.15, store.divider.value));

@@ -33,6 +33,7 @@ export const strings = {
     only: "Edit only",
     peek: "Hold to see the source",
     waiting: "Starting",
+    queued: "Waiting for a place",
     paused: "Paused",
   },
 
@@ -123,10 +124,10 @@ export const strings = {
     fair: "Fair",
     poor: "Poor",
     none: "Measuring",
-    limits: { camera: "camera", network: "network", model: "model" },
+    limits: { camera: "camera", network: "network", model: "model", browser: "browser" },
     title: {
-      camera: (fps: number) =>
-        `The camera, or this browser's encoder, gives ${Math.round(fps)} frames a second`,
+      camera: (fps: number) => `The camera gives ${Math.round(fps)} frames a second`,
+      browser: "This device is too busy to encode, decode or show every frame in time",
       network: (rttMs: number, loss: number) =>
         `The network: ${Math.round(rttMs)} ms there and back, ${(loss * 100).toFixed(1)} % lost`,
       model: (editMs: number) => `The model takes ${Math.round(editMs)} ms a frame on this server`,

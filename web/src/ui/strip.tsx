@@ -4,7 +4,7 @@ import { Icon } from "./icons";
 import { apply, downloadTimeline } from "./session";
 import { store } from "./store";
 import { strings } from "./strings";
-import { clockTime, type TimelineEntry } from "./timeline";
+import { clockTime, mergeStrengths, type TimelineEntry } from "./timeline";
 
 const words = strings.timeline;
 const GROW_MS = 1_000;
@@ -42,7 +42,7 @@ function Entry({ entry, heldS }: { entry: TimelineEntry; heldS: number }) {
 }
 
 export function Strip() {
-  const entries = store.timeline.value;
+  const entries = mergeStrengths(store.timeline.value);
   const nowS = useElapsed(entries.length > 0);
   const list = useRef<HTMLOListElement>(null);
   useEffect(() => {

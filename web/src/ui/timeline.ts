@@ -15,18 +15,22 @@ export interface TimelineEntry {
   appliedMs: number | null;
 }
 
-const MAX_ENTRIES = 500;
+const MAX_ENTRIES = 2_000;
 
-/** Adds an entry; a strength dragged under the same words changes the last entry instead. */
+/** Adds an entry; the oldest go when there are too many. */
 export function appendEntry(entries: readonly TimelineEntry[], entry: TimelineEntry): TimelineEntry[] {
-  const last = entries.at(-1);
-  if (last && last.prompt === entry.prompt) {
-    return [
-      ...entries.slice(0, -1),
-      { ...last, revision: entry.revision, strength: entry.strength, label: entry.label || last.label },
-    ];
-  }
   return [...entries, entry].slice(-MAX_ENTRIES);
+}
+
+/** For the strip: a strength dragged under the same words is one entry, at its first moment, with its last strength. */
+export function mergeStrengths(entries: readonly TimelineEntry[]): TimelineEntry[] {
+  const merged: TimelineEntry[] = [];
+  for (const entry of entries) {
+    const last = merged.at(-1);
+    if (last?.prompt !== entry.prompt) merged.push(entry);
+    else merged[merged.length - 1] = { ...last, revision: entry.revision, strength: entry.strength };
+  }
+  return merged;
 }
 
 export function markShown(
@@ -40,7 +44,7 @@ export function markShown(
 }
 
 export function timelineJson(entries: readonly TimelineEntry[], model: string): string {
-  return `${JSON.stringify({ version: 1, clockHz: 90_000, model, edits: entries }, null, 2)}\n`;
+  return `${JSON.stringify({ version: 1, clockHz: 90_000, model, edits: entries }, rounded, 2)}\n`;
 }
 
 /** 75 -> "1:15". */
@@ -48,3 +52,6 @@ export function clockTime(seconds: number): string {
   const whole = Math.max(0, Math.floor(seconds));
   return `${Math.floor(whole / 60)}:${String(whole % 60).padStart(2, "0")}`;
 }
+
+const rounded = (_key: string, value: unknown): unknown =>
+  typeof value === "number" && !Number.isInteger(value) ? Math.round(value * 1000) / 1000 : value;

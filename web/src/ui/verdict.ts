@@ -1,7 +1,8 @@
 /** One word for the stream's quality, and what holds it back. Pure. */
 import type { StatsEvent } from "../client";
 
-export type Limit = "camera" | "network" | "model";
+/** "model" stands for it and the machine it runs on; "browser" for the device this page runs on. */
+export type Limit = "camera" | "network" | "model" | "browser";
 
 export interface Verdict {
   word: "good" | "fair" | "poor";
@@ -39,15 +40,16 @@ export function judge({ server, transport, glass }: StatsEvent): Verdict | null 
 }
 
 function limiting({ server, transport, glass }: StatsEvent, network: number): Limit {
-  if (network > 0) return "network";
-  const { sendFps, receiveFps } = transport;
+  const { sendFps, receiveFps, limitedBy, rttMs } = transport;
+  if (network > 0 || limitedBy === "bandwidth") return "network";
   if (server) {
-    // The frames came in and did not come out: it is the model, or the machine under it.
-    if (server.fpsOut < server.fpsIn * 0.85) return "model";
-    // They left the browser and did not arrive, or came out and did not get here.
-    if (server.fpsIn < sendFps * 0.8 || receiveFps < server.fpsOut * 0.8) return "network";
-    if (receiveFps >= GOOD.fps && glass) return server.latency.p50Ms > glass.p50Ms / 2 ? "model" : "network";
+    // Frames that left the browser, met a sound network and were not taken in or did not come out.
+    if (server.fpsIn < sendFps * 0.8 || server.fpsOut < server.fpsIn * 0.85) return "model";
+    if (receiveFps < server.fpsOut * 0.8) return "browser";
+    if (receiveFps >= GOOD.fps && glass) {
+      if (server.latency.p50Ms > glass.p50Ms / 2) return "model";
+      return rttMs > glass.p50Ms / 2 ? "network" : "browser";
+    }
   }
-  if (transport.limitedBy === "bandwidth") return "network";
-  return "camera";
+  return limitedBy === "cpu" ? "browser" : "camera";
 }
