@@ -184,8 +184,8 @@ async def all_gone(http: aiohttp.ClientSession, url: str, timeout_s: float = _EM
     raise BenchError(f"{await open_sessions(http, url)} sessions are still open after {timeout_s:.0f} s")
 
 
-async def soak_sessions(model: str, sessions: int) -> dict[str, Any]:
-    """`sessions` in turns through STATES after two uncounted rounds; what is held before and after."""
+async def soak_sessions(model: str, sessions: int, warm_rounds: int = 2) -> dict[str, Any]:
+    """`sessions` in turns through STATES after `warm_rounds` that do not count; what is held before and after."""
     told = OUT / "held.json"
     OUT.mkdir(parents=True, exist_ok=True)
     told.unlink(missing_ok=True)
@@ -199,7 +199,7 @@ async def soak_sessions(model: str, sessions: int) -> dict[str, Any]:
     ):
         visitors = Visitors(server, http)
         try:
-            for state in STATES * 2:
+            for state in STATES * warm_rounds:
                 await visitors.visit(state)
             await all_gone(http, server.url)
             before = await _settled(server, told)
