@@ -14,12 +14,13 @@ from aiortc import RTCDataChannel, RTCPeerConnection, RTCSessionDescription
 from gpu.types import EncodedFrame
 from server.errors import ProtocolError
 
+from .answer import answer_sdp
 from .candidates import parse_candidate
 from .payload import payload_format
 from .privates import IcePath, dtls_of, open_connection
 from .rate import RateControl
 from .receive import AudioReceiver, VideoReceiver
-from .sdp import Offer, answer_sdp
+from .sdp import Offer
 from .send import AudioSender, VideoSender
 from .types import EncodedAudio, PeerConfig
 

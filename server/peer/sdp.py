@@ -1,4 +1,4 @@
-"""Reads an offer strictly and writes the small part we need of it anew; and completes the answer.
+"""Reads an offer strictly and writes the small part we need of it anew.
 
 Whatever the peer wrote, only the text made by `Offer.to_sdp` reaches aiortc's parser. Knows no sockets.
 """
@@ -18,6 +18,7 @@ KNOWN_EXTENSIONS = (
     "urn:ietf:params:rtp-hdrext:sdes:mid",
     "http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time",
 )
+FEEDBACK = ("nack", "nack pli", "goog-remb")
 _TOKEN = re.compile(r"[\w.\-+/=:~]{1,256}", re.ASCII)
 _MLINE = re.compile(
     r"m=(audio|video|application|text|message|image) (\d{1,5}) ([A-Z/]{3,24}) (\S+(?: \S+){0,99})"
@@ -36,6 +37,7 @@ class OfferedCodec:
     name: str  # "h264" | "vp8" | "opus"
     fmtp: str = ""
     rtx: int | None = None
+    feedback: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -74,7 +76,8 @@ class Offer:
     @property
     def transport(self) -> Media:
         """The line whose ICE and DTLS parameters hold for the whole bundle."""
-        return next(m for m in self.media if m.used)
+        used = [m for m in self.media if m.used]
+        return next((m for m in used if m.ufrag and m.pwd), used[0])
 
     @property
     def candidates(self) -> list[str]:
@@ -109,7 +112,7 @@ def _codec_lines(codec: OfferedCodec) -> list[str]:
     if codec.name == "opus":
         return [f"a=rtpmap:{pt} opus/48000/2"]
     lines = [f"a=rtpmap:{pt} {codec.name.upper()}/90000"]
-    lines += [f"a=rtcp-fb:{pt} {kind}" for kind in ("nack", "nack pli", "goog-remb")]
+    lines += [f"a=rtcp-fb:{pt} {kind}" for kind in codec.feedback]
     if codec.name == "h264":  # the profile aiortc knows; the offered one is put back in the answer
         lines.append(f"a=fmtp:{pt} level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e01f")
     if codec.rtx is not None:
@@ -160,6 +163,7 @@ def _media(group: str, defaults: Media) -> Media:
 def _attributes(m: Media, lines: list[str]) -> None:
     maps: dict[int, tuple[str, int]] = {}
     formats: dict[int, str] = {}
+    feedback: set[tuple[str, str]] = set()
     for line in lines:
         if not line.startswith("a="):
             continue
@@ -180,6 +184,9 @@ def _attributes(m: Media, lines: list[str]) -> None:
             found := re.fullmatch(r"(\d{1,3}) ([\w.-]{1,32})/(\d{1,6})(?:/\d)?", value)
         ):
             maps[int(found[1])] = (found[2].lower(), int(found[3]))
+        elif name == "rtcp-fb" and len(feedback) < 512:
+            pt, _, kind = value.partition(" ")
+            feedback.add((pt, kind.strip()))
         elif name == "fmtp" and (found := re.fullmatch(r"(\d{1,3}) ([ -~]{1,512})", value)):
             formats[int(found[1])] = found[2]
         elif name == "extmap" and (found := re.fullmatch(r"(\d{1,2})(?:/\w+)? (\S{1,128})", value)):
@@ -193,10 +200,12 @@ def _attributes(m: Media, lines: list[str]) -> None:
             m.sctp_port = int(value)
         elif name == "max-message-size" and value.isascii() and value.isdigit() and len(value) < 12:
             m.max_message_size = int(value)
-    m.codecs = _codecs(m.formats, maps, formats)
+    m.codecs = _codecs(m.formats, maps, formats, feedback)
 
 
-def _codecs(order: str, maps: dict[int, tuple[str, int]], fmtp: dict[int, str]) -> tuple[OfferedCodec, ...]:
+def _codecs(
+    order: str, maps: dict[int, tuple[str, int]], fmtp: dict[int, str], feedback: set[tuple[str, str]]
+) -> tuple[OfferedCodec, ...]:
     found: list[OfferedCodec] = []
     types = [int(x) for x in order.split() if x.isascii() and x.isdigit() and len(x) < 4]
     rtx = {
@@ -213,7 +222,8 @@ def _codecs(order: str, maps: dict[int, tuple[str, int]], fmtp: dict[int, str]) 
         elif (name == "vp8" and rate == 90000) or (
             name == "h264" and rate == 90000 and _h264(fmtp.get(pt, ""))
         ):
-            found.append(OfferedCodec(pt, name, fmtp.get(pt, ""), rtx.get(f"apt={pt}")))
+            told = tuple(kind for kind in FEEDBACK if (str(pt), kind) in feedback or ("*", kind) in feedback)
+            found.append(OfferedCodec(pt, name, fmtp.get(pt, ""), rtx.get(f"apt={pt}"), told))
     return tuple(found)
 
 
@@ -251,8 +261,6 @@ def _choose(offer: Offer, codecs: tuple[Codec, ...], prefer_codecs: bool) -> Non
         seen.add(role)
         if not m.mid:
             raise ProtocolError("A media line has no a=mid; offer with the unified plan.")
-        if not m.rtcp_mux:
-            raise ProtocolError("A media line has no a=rtcp-mux; offer with rtcpMuxPolicy 'require'.")
         offer.chosen[m.mid] = usable[0]
         if m.kind == "video":
             offer.codec = "h264" if usable[0].name == "h264" else "vp8"
@@ -262,7 +270,7 @@ def _choose(offer: Offer, codecs: tuple[Codec, ...], prefer_codecs: bool) -> Non
 
 def _check_bundle(offer: Offer, session: str) -> None:
     used = [m for m in offer.media if m.used]
-    lead, mids = used[0], [m.mid for m in used]
+    lead, mids = offer.transport, [m.mid for m in used]
     if not all(mids) or len(set(mids)) != len(mids):
         raise ProtocolError("The offer's media lines need an a=mid each, all different.")
     if len(used) > 1:
@@ -271,31 +279,11 @@ def _check_bundle(offer: Offer, session: str) -> None:
             raise ProtocolError(
                 "The offer's media lines are not bundled; offer with bundlePolicy 'max-bundle'."
             )
+    if not any(m.rtcp_mux for m in used):
+        raise ProtocolError("The offer has no a=rtcp-mux; offer with rtcpMuxPolicy 'require'.")
     if not (len(lead.ufrag) >= 4 and len(lead.pwd) >= 22):
         raise ProtocolError(
             "The offer has no usable a=ice-ufrag and a=ice-pwd; they are 4 and 22 characters or more."
         )
     if not lead.fingerprints or not lead.setup:
         raise ProtocolError("The offer has no usable a=fingerprint (sha-256) and a=setup; offer DTLS-SRTP.")
-
-
-def answer_sdp(offer: Offer, local: str) -> str:
-    """aiortc's answer with the unused lines put back as refused and the offered H.264 profiles named."""
-    session, *groups = re.split(r"(?m)^(?=m=)", local)
-    answered = iter(groups)
-    out = [session]
-    for m in offer.media:
-        if not m.used:
-            out.append(f"m={m.kind} 0 {m.profile} {m.formats}\r\nc=IN IP4 0.0.0.0\r\na=inactive\r\n")
-            out[-1] += f"a=mid:{m.mid}\r\n" if m.mid else ""
-            continue
-        group, codec = next(answered), offer.chosen.get(m.mid)
-        if codec is not None and codec.name == "h264":
-            profile = re.search(r"profile-level-id=([0-9a-f]{6})", codec.fmtp, re.I)
-            group = re.sub(
-                r"profile-level-id=[0-9a-fA-F]{6}",
-                f"profile-level-id={profile[1] if profile else '42e01f'}",
-                group,
-            )
-        out.append(group)
-    return "".join(out)
