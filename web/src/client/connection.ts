@@ -41,6 +41,7 @@ export class Connection {
   #candidates: RTCIceCandidate[] = [];
   #offered = false;
   #closed = false;
+  #serverGone = false;
 
   constructor(
     private readonly signalling: Signalling,
@@ -84,13 +85,16 @@ export class Connection {
       const { answer, session } = await this.signalling.open(offer, { model, prompt, strength });
       this.#session = session;
       if (this.#closed) {
-        this.signalling.end(session);
+        void this.signalling.end(session);
         throw new Refusal("unreachable", "closed while connecting");
       }
       await this.#accept(answer);
       for (const candidate of this.#candidates.splice(0)) void this.#trickle(candidate);
       await this.#opened();
-      this.#channel.onclose = () => this.#lost("the server ended the session");
+      this.#channel.onclose = () => {
+        this.#serverGone = true;
+        this.#lost("the server ended the session");
+      };
     } catch (error) {
       this.close();
       throw error;
@@ -141,9 +145,11 @@ export class Connection {
     clearTimeout(this.#repairTimer);
     this.#stopClock?.();
     this.#channel.onclose = null;
+    this.#channel.onmessage = null;
     this.#pc.onconnectionstatechange = null;
-    this.#pc.close();
-    if (this.#session) this.signalling.end(this.#session);
+    // The server is told first: a peer that vanishes is a fault to it, and its session then no longer there to end.
+    const told = this.#session && !this.#serverGone ? this.signalling.end(this.#session) : Promise.resolve();
+    void told.then(() => this.#pc.close());
   }
 
   #addTracks(): void {

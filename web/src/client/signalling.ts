@@ -10,6 +10,7 @@ import {
 import { Refusal, refusalFrom, unreachable } from "./refusal";
 
 const TIMEOUT_MS = 10_000;
+const END_MS = 1_000;
 
 /** Where a session lives on the server, and the version of its ICE credentials. */
 export interface SessionAddress {
@@ -66,10 +67,12 @@ export class Signalling {
   }
 
   /** Ends the session; best effort, and allowed to outlive the page. */
-  end(session: SessionAddress): void {
-    fetch(session.url, { method: "DELETE", keepalive: true }).catch(() => {
+  async end(session: SessionAddress): Promise<void> {
+    try {
+      await fetch(session.url, { method: "DELETE", keepalive: true, signal: AbortSignal.timeout(END_MS) });
+    } catch {
       // The server is gone or the page is closing: the session's own idle limit ends it.
-    });
+    }
   }
 
   async alive(): Promise<boolean> {
