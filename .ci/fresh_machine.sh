@@ -3,13 +3,13 @@
 # (debootstrap), a clone of HEAD, `make run` until an edit session over WebRTC works, with --test also `make test`.
 # Prints times and what was downloaded. Needs root, debootstrap and the package registries this machine is set up for.
 #
-#   nice bash .ci/fresh_machine.sh [--test]       RELENS_FRESH_DIR=  where the roots lie (default .cache/fresh)
+#   nice bash .ci/fresh_machine.sh [--test]       FRESH_DIR=  where the roots lie (default .cache/fresh)
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 repository=$PWD
 suite=bookworm
 packages=python3,python3-venv,git,make,ca-certificates
-folder=${RELENS_FRESH_DIR:-$repository/.cache/fresh}
+folder=${FRESH_DIR:-$repository/.cache/fresh}
 base=$folder/$suite
 root=$folder/machine
 port=18473

@@ -11,8 +11,8 @@ from camera_clip import write_mjpeg
 from live_page import LivePage
 from playwright.sync_api import Browser, Playwright, sync_playwright
 
-CHROMIUM = os.environ.get("RELENS_TEST_CHROMIUM") or "/usr/bin/chromium"
-SHOTS = Path(os.environ.get("RELENS_TEST_SHOTS") or Path(__file__).parents[2] / "bench" / "out" / "page")
+CHROMIUM = os.environ.get("CHROMIUM") or "/usr/bin/chromium"
+SHOTS = Path(os.environ.get("PAGE_SHOTS") or Path(__file__).parents[2] / "bench" / "out" / "page")
 DIST = Path(__file__).parents[2] / "web" / "dist" / "index.html"
 FLAGS = (
     "--no-sandbox",
