@@ -22,12 +22,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = vars(parser.parse_args(argv))
     command = arguments.pop("command")
     try:
-        return {"serve": _serve, "doctor": _doctor, "models": _models}[command](arguments)
+        code = {"serve": _serve, "doctor": _doctor, "models": _models}[command](arguments)
+        sys.stdout.flush()
+        return code
     except (ConfigError, DeviceError, ModelError) as error:
         print(f"relens: {error}", file=sys.stderr)
         return BAD_USE
     except KeyboardInterrupt:
         return 130
+    except BrokenPipeError:  # the reader of our output has left: `relens doctor | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
 
 
 def _parser() -> argparse.ArgumentParser:

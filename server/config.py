@@ -42,6 +42,12 @@ class Config:
     idle_s: float = _key(30.0, "A session without media for this long ends.", 0.1, 86_400)
     max_session_s: float = _key(0.0, "A session ends after this long; 0: never.", 0, 31_536_000)
     connect_timeout_s: float = _key(15.0, "Time a new session has to connect.", 0.1, 300)
+    lost_s: float = _key(
+        15.0,
+        "A visitor whose network is silent for this long is gone; until then it may come back.",
+        0.5,
+        300,
+    )
     open_timeout_s: float = _key(30.0, "Time a model has to open a stream.", 0.1, 600)
     drain_s: float = _key(10.0, "After SIGTERM sessions may go on for this long.", 0, 3_600)
     ice_servers: tuple[IceServer, ...] = _key(

@@ -14,7 +14,7 @@ from enum import Enum
 
 from gpu.errors import DeviceError, FrameError, RelensError
 from gpu.models.base import EditModel
-from gpu.pipeline import Pipeline, PipelineConfig
+from gpu.pipeline import Pipeline
 from gpu.types import Edit, EncodedFrame, Reading
 from gpu.worker import Worker
 from server import protocol
@@ -24,8 +24,9 @@ from server.config import Config
 from server.edit_channel import EditChannel
 from server.errors import PeerLost, ProtocolError
 from server.metrics import Metrics
-from server.peer import EncodedAudio, Peer, PeerConfig, PeerState
+from server.peer import EncodedAudio, Peer, PeerState
 from server.rate import TokenBucket
+from server.session_parts import open_pipeline, peer_config, pipeline_config
 from server.session_stats import SessionFacts, SessionMeter
 
 log = logging.getLogger(__name__)
@@ -54,7 +55,6 @@ class Session:
         self.id = session_id
         self.state = SessionState.CONNECTING
         self.started_s = time.monotonic()
-        self.end_reason = ""
         self.etag = ""  # of the newest answer
         self.on_closed: Callable[[Session], None] = lambda _: None
         self._config = config
@@ -83,19 +83,18 @@ class Session:
         codec = self._peer.video_codec
         if codec is None:
             raise ProtocolError("the offer has no video: add one sendrecv video with H.264 or VP8")
-        config = PipelineConfig(
-            codec_in=codec,
-            codec_out=codec,
-            bitrate_bps=self._config.start_bitrate_bps,
-            min_bitrate_bps=self._config.min_bitrate_bps,
-            max_bitrate_bps=self._config.max_bitrate_bps,
-            max_fps=self._config.max_fps,
+        pipeline = await open_pipeline(
+            worker,
+            pipeline_config(self._config, codec),
+            self._bridge,
+            self._executor,
+            self._config.open_timeout_s,
         )
-        pipeline = await self._open_pipeline(worker, config)
         if self._closer is not None:  # its end did not see this pipeline
             await asyncio.get_running_loop().run_in_executor(self._executor, pipeline.close)
             raise PeerLost("the peer left while the session was opened: offer again")
         self._pipeline, self._model = pipeline, worker.model
+        log.info("session %s: %s, model %s", self.id[:6], codec, worker.model.spec.name)
         if first is not None:
             self._channel.begin(first)
         self._ticker = asyncio.get_running_loop().create_task(self._tick(), name=f"session-{self.id[:6]}")
@@ -113,7 +112,6 @@ class Session:
         """Begin to end, once; later reasons are not heard. The task is done when nothing is left."""
         if self._closer is None:
             self.state = SessionState.CLOSING
-            self.end_reason = code
             self._closer = asyncio.get_running_loop().create_task(
                 self._close(code, message), name=f"close-{self.id[:6]}"
             )
@@ -127,25 +125,6 @@ class Session:
             )
         )
 
-    async def _open_pipeline(self, worker: Worker, config: PipelineConfig) -> Pipeline:
-        opening = asyncio.get_running_loop().run_in_executor(
-            self._executor, worker.open, config, self._bridge
-        )
-        try:
-            return await asyncio.wait_for(asyncio.shield(opening), self._config.open_timeout_s)
-        except BaseException as error:  # whatever ended the wait, a pipeline that comes later has no owner
-            opening.add_done_callback(self._close_orphan)
-            if isinstance(error, TimeoutError):
-                raise DeviceError(
-                    f"the model did not open a stream within {self._config.open_timeout_s:g} s: "
-                    "the machine is overloaded; try again or raise open_timeout_s"
-                ) from error
-            raise
-
-    def _close_orphan(self, opening: asyncio.Future[Pipeline]) -> None:
-        if not opening.cancelled() and opening.exception() is None:
-            self._executor.submit(opening.result().close)
-
     async def _close(self, code: str, message: str) -> None:
         log.info("session %s ends after %.1f s: %s (%s)", self.id[:6], self.age_s, message, code)
         self._metrics.session_ended(code)
@@ -156,6 +135,8 @@ class Session:
             await asyncio.sleep(LAST_WORDS_S)
         self._bridge.close()
         self._audio.clear()
+        if self._audio.dropped:
+            self._metrics.dropped("audio", self._audio.dropped)
         await self._bounded(self._peer.close(), "peer")
         if self._pipeline is not None:
             loop = asyncio.get_running_loop()
@@ -318,13 +299,3 @@ class Session:
             revision=max(self._channel.applied, 0),
             paused=self._paused,
         )
-
-
-def peer_config(config: Config) -> PeerConfig:
-    return PeerConfig(
-        ice_servers=config.ice_servers,
-        codecs=config.video_codecs,
-        connect_timeout_s=config.connect_timeout_s,
-        min_bitrate_bps=config.min_bitrate_bps,
-        max_bitrate_bps=config.max_bitrate_bps,
-    )

@@ -7,7 +7,7 @@ from gpu.stats import PipelineStats, StageTime
 from server.config import load_config
 from server.peer import PeerConfig, PeerStats
 from server.serve import LOOPBACK
-from server.session import peer_config
+from server.session_parts import peer_config
 from server.session_stats import SessionMeter
 from server.sessions import RETRY_AFTER_S
 

@@ -15,7 +15,7 @@ import av
 import msgspec
 import numpy as np
 from aiohttp import web
-from aiortc import RTCPeerConnection, RTCSessionDescription, VideoStreamTrack
+from aiortc import AudioStreamTrack, RTCPeerConnection, RTCSessionDescription, VideoStreamTrack
 from aiortc.mediastreams import MediaStreamError
 
 from server.app import make_app
@@ -54,7 +54,7 @@ class Camera(VideoStreamTrack):
 class Visitor:
     """Streams a camera to one session and keeps every message and the count of pictures that come back."""
 
-    def __init__(self, base: str, http: aiohttp.ClientSession) -> None:
+    def __init__(self, base: str, http: aiohttp.ClientSession, audio: bool = False) -> None:
         self.base = base
         self.http = http
         self.pc = RTCPeerConnection()
@@ -62,12 +62,15 @@ class Visitor:
         self.messages: list[dict[str, Any]] = []
         self.binary: list[dict[str, Any]] = []
         self.pictures = 0
+        self.sounds = 0
         self.location = ""
         self.etag = ""
         self._readers: list[asyncio.Task[None]] = []
         self.channel.on("message", self._on_message)
         self.pc.on("track", lambda track: self._readers.append(asyncio.ensure_future(self._read(track))))
         self.pc.addTrack(Camera())
+        if audio:
+            self.pc.addTrack(AudioStreamTrack())
 
     def _on_message(self, data: str | bytes) -> None:
         if isinstance(data, bytes):
@@ -79,7 +82,10 @@ class Visitor:
         with contextlib.suppress(MediaStreamError):
             while True:
                 await track.recv()
-                self.pictures += 1
+                if track.kind == "video":
+                    self.pictures += 1
+                else:
+                    self.sounds += 1
 
     async def offer(self, query: str = "") -> aiohttp.ClientResponse:
         await self.pc.setLocalDescription(await self.pc.createOffer())
@@ -122,8 +128,8 @@ class Served:
         self.base, self.state, self.http = base, state, http
         self._visitors: list[Visitor] = []
 
-    def visitor(self) -> Visitor:
-        self._visitors.append(Visitor(self.base, self.http))
+    def visitor(self, audio: bool = False) -> Visitor:
+        self._visitors.append(Visitor(self.base, self.http, audio))
         return self._visitors[-1]
 
     async def close(self) -> None:

@@ -1,0 +1,62 @@
+"""Makes a session's peer settings and its pipeline. Knows no session: what is opened belongs to the caller."""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import Executor
+
+from gpu.errors import DeviceError
+from gpu.pipeline import Pipeline, PipelineConfig, PipelineSink
+from gpu.types import Codec
+from gpu.worker import Worker
+from server.config import Config
+from server.peer import PeerConfig
+
+
+def peer_config(config: Config) -> PeerConfig:
+    return PeerConfig(
+        ice_servers=config.ice_servers,
+        codecs=config.video_codecs,
+        connect_timeout_s=config.connect_timeout_s,
+        idle_timeout_s=config.lost_s,
+        min_bitrate_bps=config.min_bitrate_bps,
+        max_bitrate_bps=config.max_bitrate_bps,
+    )
+
+
+def pipeline_config(config: Config, codec: Codec) -> PipelineConfig:
+    """The same codec both ways: the peer agreed to one."""
+    return PipelineConfig(
+        codec_in=codec,
+        codec_out=codec,
+        bitrate_bps=config.start_bitrate_bps,
+        min_bitrate_bps=config.min_bitrate_bps,
+        max_bitrate_bps=config.max_bitrate_bps,
+        max_fps=config.max_fps,
+    )
+
+
+async def open_pipeline(
+    worker: Worker, config: PipelineConfig, sink: PipelineSink, executor: Executor, timeout_s: float
+) -> Pipeline:
+    """Open a stream without holding up the loop: a model may compile for it.
+
+    Raises DeviceError when it takes longer than `timeout_s`, and what Worker.open raises. A stream that
+    opens after its time, or after the wait was cancelled, is closed."""
+    opening = asyncio.get_running_loop().run_in_executor(executor, worker.open, config, sink)
+
+    def close_late(done: asyncio.Future[Pipeline]) -> None:
+        if not done.cancelled() and done.exception() is None:
+            executor.submit(done.result().close)
+
+    try:
+        return await asyncio.wait_for(asyncio.shield(opening), timeout_s)
+    except TimeoutError as error:
+        opening.add_done_callback(close_late)
+        raise DeviceError(
+            f"the model did not open a stream within {timeout_s:g} s: the machine is overloaded; "
+            "try again or raise open_timeout_s"
+        ) from error
+    except asyncio.CancelledError:
+        opening.add_done_callback(close_late)
+        raise
