@@ -172,7 +172,8 @@ class Link:
         channel = self._channel
         if channel is None or channel.readyState != "open":
             return False
-        if channel.bufferedAmount + len(data) > self._config.max_message_backlog_bytes:
+        size = len(data) if isinstance(data, bytes) else len(data.encode())
+        if channel.bufferedAmount + size > self._config.max_message_backlog_bytes:
             return False
         channel.send(data)
         return True

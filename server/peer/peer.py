@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from typing import Any
+from collections.abc import Callable
+from typing import Any, ParamSpec
 
 from gpu.types import Codec, EncodedFrame
 from server.errors import ProtocolError
@@ -18,6 +19,19 @@ from .types import EncodedAudio, PeerConfig, PeerListener, PeerState, PeerStats
 
 logger = logging.getLogger(__name__)
 WATCH_EVERY_S = 0.25
+P = ParamSpec("P")
+
+
+def _tell(callback: Callable[P, None]) -> Callable[P, None]:
+    def told(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            callback(*args, **kwargs)
+        except (
+            Exception
+        ):  # the listener's fault: to be seen in the log, not taken for a fault of the peer's packets
+            logger.exception("a listener failed in %s", getattr(callback, "__name__", callback))
+
+    return told
 
 
 class Peer:
@@ -89,9 +103,9 @@ class Peer:
 
     def _events(self) -> LinkListener:
         events = LinkListener()
-        events.on_video = self._listener.on_video
-        events.on_audio = self._listener.on_audio
-        events.on_message = self._listener.on_message
+        events.on_video = _tell(self._listener.on_video)
+        events.on_audio = _tell(self._listener.on_audio)
+        events.on_message = _tell(self._listener.on_message)
         events.on_keyframe_needed = self._on_keyframe_needed
         events.on_transport = lambda state: self._on_transport(events, state)
         return events
@@ -127,7 +141,7 @@ class Peer:
     # what the other side wants
 
     def _on_bitrate(self, bps: int) -> None:
-        self._listener.on_bitrate(bps)
+        _tell(self._listener.on_bitrate)(bps)
 
     def _on_keyframe_needed(self) -> None:
         """At once, then at most one an interval; a request within it is passed on at its end."""
@@ -142,7 +156,7 @@ class Peer:
     def _tell_keyframe(self) -> None:
         self._keyframe_timer = None
         self._last_keyframe = time.monotonic()
-        self._listener.on_keyframe_needed()
+        _tell(self._listener.on_keyframe_needed)()
 
     # state
 
@@ -150,7 +164,7 @@ class Peer:
         if state is self._state or self._state is PeerState.CLOSED:
             return
         self._state = state
-        self._listener.on_state(state)
+        _tell(self._listener.on_state)(state)
 
     def _on_transport(self, events: LinkListener, state: str) -> None:
         if events is not self._current_events:
