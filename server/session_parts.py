@@ -1,4 +1,4 @@
-"""Makes a session's peer settings and its pipeline. Knows no session: what is opened belongs to the caller."""
+"""The peer settings and the pipeline of a session. Knows no session: what is opened is the caller's."""
 
 from __future__ import annotations
 
