@@ -76,7 +76,7 @@ function ReadingLine() {
             <span class="unsure">{words.unknown}</span>
           )}
           {(!reading.understood || reading.confidence < UNSURE) && reading.nearest.length > 0 && (
-            <span class="nearest">
+            <span class={reading.understood ? "nearest extra" : "nearest"}>
               <span class="soft">{words.nearest}</span>
               {reading.nearest.slice(0, 3).map((name) => (
                 <button key={name} type="button" class="link" onClick={() => submit(name)}>

@@ -94,7 +94,7 @@ export const strings = {
     download: "Download the edit timeline",
     empty: "Edits appear here as they are applied",
     entry: (prompt: string, at: string, took: string) =>
-      `${prompt}, at ${at}${took ? `, after ${took}` : ""}. Apply again.`,
+      `${at} ${prompt}${took ? `, shown after ${took}` : ""}. Apply again.`,
   },
 
   facts: {
