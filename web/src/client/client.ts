@@ -14,7 +14,7 @@ import { Signalling } from "./signalling";
 import { TransportReader, type TransportStats } from "./transport";
 import { decodeServer, encodeClient } from "./wire";
 
-/** `waiting`: the server is full and will be asked again; `refused`: it said no, and asking again is no use. */
+/** `waiting`: the server is full and will be asked again, or nobody looks at the page; `refused`: it said no, and asking again is no use. */
 export type ConnectionState =
   | "idle"
   | "connecting"
@@ -113,6 +113,8 @@ export class RelensClient extends Emitter<ClientEvents> {
   #serverStats: Stats | null = null;
   #heardMs = 0;
   #probing = false;
+  /** The server ended the session because no picture came. */
+  #idled = false;
   #videos = new Set<HTMLVideoElement>();
   #remote: MediaStream | null = null;
 
@@ -259,6 +261,7 @@ export class RelensClient extends Emitter<ClientEvents> {
 
   #opened(): void {
     this.#backoff.reset();
+    this.#idled = false;
     this.#heardMs = performance.now();
     this.#enter("open");
     if (this.#wanted) {
@@ -276,15 +279,26 @@ export class RelensClient extends Emitter<ClientEvents> {
       this.#enter("refused", refusal);
       return;
     }
+    if (this.#idled && document.hidden) {
+      // Browsers stop the pictures of a page nobody sees: a new session would only idle again.
+      this.#enter("waiting");
+      document.addEventListener("visibilitychange", this.#seen);
+      return;
+    }
     const full = refusal?.kind === "full";
     const retryInMs = full ? (refusal.retryAfterS ?? 5) * 1000 : this.#backoff.next();
     this.#enter(full ? "waiting" : "reconnecting", refusal, retryInMs);
     this.#retryTimer = setTimeout(() => void this.#open("reconnecting"), retryInMs);
   }
 
+  readonly #seen = (): void => {
+    if (!document.hidden) this.retry();
+  };
+
   /** Lets go of the connection and everything measured on it. */
   #drop(): void {
     this.#generation += 1;
+    document.removeEventListener("visibilitychange", this.#seen);
     clearTimeout(this.#retryTimer);
     clearInterval(this.#statsTimer);
     this.#connection?.close();
@@ -332,6 +346,7 @@ export class RelensClient extends Emitter<ClientEvents> {
         this.emit("degraded", message);
         break;
       case "error": {
+        if (message.code === "idle") this.#idled = true;
         const revision = message.revision ?? null;
         if (revision !== null) this.#receipts.failed(revision, new Error(message.message));
         this.emit("error", { code: message.code, message: message.message, revision });

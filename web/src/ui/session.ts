@@ -24,6 +24,8 @@ const MAX_REMEMBERED_EDITS = 256;
 const THUMBNAIL_SETTLE_MS = 350; // after the transition: the model's cache has then filled with the new look
 const NO_FULL_WAIT_MS = 1_200; // a hiccup shorter than this is not worth a sentence
 
+const ENDINGS = new Set(["going-away", "idle", "max-time"]);
+
 interface SentEdit {
   prompt: string;
   strength: number;
@@ -273,10 +275,12 @@ client.on("shown", (receipt) => {
   store.timeline.value = markShown(store.timeline.value, receipt.revision, receipt.appliedMs);
   keepThumbnail(receipt.revision);
 });
-client.on("error", ({ message, revision }) => {
+client.on("error", ({ code, message, revision }) => {
+  if (ENDINGS.has(code)) return; // the connection's own state tells what comes of it
   if (revision !== null && store.pending.value?.revision === revision) store.pending.value = null;
-  const { editRefused } = strings.messages;
-  store.notice.value = { about: "edit", text: editRefused(message), action: null, tone: "problem" };
+  const { editRefused, said } = strings.messages;
+  const text = revision === null ? said(message) : editRefused(message);
+  store.notice.value = { about: "edit", text, action: null, tone: "problem" };
 });
 
 function onState(event: StateEvent): void {

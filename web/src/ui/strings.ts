@@ -165,6 +165,7 @@ export const strings = {
     refused: (detail: string, remedy: string) => `The server refused: ${detail}${remedy ? ` ${remedy}` : ""}`,
     notUnderstood: (prompt: string) =>
       `“${prompt}” is outside what this model can do: the picture stays as it is.`,
+    said: (detail: string) => `The server says: ${detail}`,
     editRefused: (detail: string) => `The edit was refused: ${detail}`,
     noWebRtc:
       "This browser has no WebRTC, which carries the live picture: open the page in a current browser.",
