@@ -132,15 +132,18 @@ class Link:
         self.offer = offer
         return answer, connect
 
-    def continues(self, offer: Offer) -> bool:
-        """The offer comes from the same connection: same DTLS identity and the same lines."""
+    def is_from(self, offer: Offer) -> bool:
+        """The offer comes from the same browser connection: it has the same DTLS identity."""
+        return offer.transport.fingerprints == self.offer.transport.fingerprints
 
-        def shape(o: Offer) -> Any:
-            chosen = [(m.mid, m.kind, m.direction, o.chosen.get(m.mid)) for m in o.media if m.used]
-            return o.transport.fingerprints, chosen
-
-        same: bool = shape(offer) == shape(self.offer)
-        return same
+    def fits(self, offer: Offer) -> bool:
+        """The same lines and codecs, each going where it went, or nowhere new."""
+        mine, theirs = ([m for m in o.media if m.used] for o in (self.offer, offer))
+        return len(mine) == len(theirs) and all(
+            (a.mid, a.kind, self.offer.chosen.get(a.mid)) == (b.mid, b.kind, offer.chosen.get(b.mid))
+            and a.direction in ("sendrecv", b.direction)
+            for a, b in zip(mine, theirs, strict=True)
+        )
 
     def add_candidates(self, lines: list[str]) -> None:
         """In the background: a browser's .local name takes seconds to look up, or is never found.

@@ -9,10 +9,11 @@ from collections.abc import Callable
 from typing import Any, ParamSpec
 
 from gpu.types import Codec, EncodedFrame
-from server.errors import ProtocolError
+from server.errors import ConfigError, ProtocolError
 
 from .candidates import parse_fragment
 from .link import Link, LinkListener
+from .privates import check_ice_servers
 from .rate import RateControl
 from .sdp import parse_offer
 from .types import EncodedAudio, PeerConfig, PeerListener, PeerState, PeerStats
@@ -35,9 +36,16 @@ def _tell(callback: Callable[P, None]) -> Callable[P, None]:
 
 
 class Peer:
-    """One peer over its life, ICE restarts included. Every method on the event loop's thread."""
+    """One peer over its life, ICE restarts included. Every method on the event loop's thread.
+
+    Raises ConfigError for ICE servers that cannot be used.
+    """
 
     def __init__(self, config: PeerConfig, listener: PeerListener) -> None:
+        try:
+            check_ice_servers(config.ice_servers)
+        except ValueError as exc:
+            raise ConfigError(f"ice_servers: {exc}; write stun:host:port or turn:host:port") from exc
         self._config = config
         self._listener = listener
         self._state = PeerState.CONNECTING
@@ -73,7 +81,11 @@ class Peer:
             if self._closing is not None:
                 raise ProtocolError("The session is over; open a new one.")
             old = self._link
-            if old is not None and old.continues(offer):
+            if old is not None and old.is_from(offer):
+                if not old.fits(offer):
+                    raise ProtocolError(
+                        "A session's media lines stay as they are; open a new session for others."
+                    )
                 answer, connect = await old.reoffer(offer)
                 if connect is not None:
                     self._start_restart(connect)

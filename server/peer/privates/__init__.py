@@ -14,7 +14,7 @@ from aiortc.rtp import RtpPacket, pack_remb_fci, unpack_remb_fci, wrap_rtx
 
 from server.peer.types import IceServer
 
-from .ice import IcePath, ice_servers
+from .ice import IcePath, check_ice_servers, ice_servers
 from .rtp import ReceiverPort, SenderPort
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "RemoteBitrateEstimator",
     "RtpPacket",
     "SenderPort",
+    "check_ice_servers",
     "dtls_of",
     "open_connection",
     "pack_remb_fci",

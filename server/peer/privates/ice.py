@@ -28,6 +28,11 @@ def ice_servers(servers: tuple[IceServer, ...]) -> list[RTCIceServer]:
     return [RTCIceServer(list(s.urls), s.username, s.credential) for s in servers]
 
 
+def check_ice_servers(servers: tuple[IceServer, ...]) -> None:
+    """Raises ValueError for an address that is none."""
+    connection_kwargs(ice_servers(servers))
+
+
 class IcePath:
     """The datagrams of one connection: guarded, bounded, and going on over an ICE restart.
 

@@ -12,7 +12,8 @@ from itertools import pairwise
 
 import psutil
 import pytest
-from browser import Browser, Echo, connect, until
+from aiortc.rtcrtpsender import RTCRtpSender
+from browser import Browser, Camera, Echo, connect, until
 
 from gpu.types import Codec, EncodedFrame
 from server.errors import ProtocolError
@@ -155,6 +156,21 @@ async def test_sound_passes_untouched() -> None:
         assert all(isinstance(p, EncodedAudio) and p.data for p in packets)
         assert {b.pts - a.pts for a, b in pairwise(packets)} == {960}
         assert browser.heard[0].sample_rate == 48000
+    finally:
+        await peer.close()
+        await browser.close()
+
+
+@pytest.mark.parametrize("name", ["H264", "VP8"])
+async def test_one_line_up_and_one_down(name: str) -> None:
+    browser = Browser(camera=False)
+    wanted = [c for c in RTCRtpSender.getCapabilities("video").codecs if c.name in (name, "rtx")]
+    browser.pc.addTransceiver(Camera(), "sendonly").setCodecPreferences(wanted)
+    browser.pc.addTransceiver("video", "recvonly").setCodecPreferences(wanted)
+    peer, _ = await connect(browser)
+    try:
+        await until(lambda: len(browser.decoded) >= 10 and browser.channel.readyState == "open")
+        assert peer.stats().packets_abandoned == 0
     finally:
         await peer.close()
         await browser.close()

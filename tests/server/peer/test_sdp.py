@@ -13,8 +13,8 @@ from browser import Echo
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from server.errors import ProtocolError
-from server.peer import Peer, PeerConfig
+from server.errors import ConfigError, ProtocolError
+from server.peer import IceServer, Peer, PeerConfig
 from server.peer.answer import answer_sdp
 from server.peer.candidates import MAX_CANDIDATES, parse_candidate, parse_fragment
 from server.peer.sdp import parse_offer
@@ -219,10 +219,32 @@ async def test_a_refused_offer_leaves_room_for_a_better_one() -> None:
         await peer.close()
 
 
+async def test_the_same_connection_may_not_change_its_lines() -> None:
+    peer = Peer(PeerConfig(), Echo())
+    try:
+        first = await peer.accept(offer(video("0"), channel("1")))
+        again = await peer.accept(offer(video("0"), channel("1")))
+        assert (
+            first.split("a=ice-ufrag:")[1][:4] == again.split("a=ice-ufrag:")[1][:4]
+        )  # no restart was asked for
+        held = await peer.accept(offer(video("0", "sendonly"), channel("1")))
+        assert "a=recvonly" in held
+        with pytest.raises(ProtocolError, match="stay as they are"):
+            await peer.accept(offer(video("0"), audio("2"), channel("1")))
+    finally:
+        await peer.close()
+
+
+def test_ice_servers_that_are_none() -> None:
+    Peer(PeerConfig(ice_servers=(IceServer(("stun:stun.example:3478", "turn:turn.example")),)), Echo())
+    with pytest.raises(ConfigError, match="ice_servers"):
+        Peer(PeerConfig(ice_servers=(IceServer(("http://example",)),)), Echo())
+
+
 LINES = offer(video("0"), audio("1"), channel("2")).splitlines()
 
 
-@settings(max_examples=400, deadline=None, derandomize=True)
+@settings(max_examples=250, deadline=None, derandomize=True)
 @given(st.integers(0, 2**32), st.text(max_size=20))
 def test_mutated_offers_raise_only_protocol_errors(seed: int, noise: str) -> None:
     """What passes is also something aiortc's parser takes, and its answer can be completed."""
