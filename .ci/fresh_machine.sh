@@ -75,8 +75,9 @@ until python3 -c "import urllib.request as u; u.urlopen('http://127.0.0.1:$PORT/
     sleep 0.5
 done
 echo "make run: the URL answers after $((SECONDS - began)) s"
-sed 's/^/    /' /root/run.log
-bytes=$(du -sb --total /root/.cache/pip /root/.npm 2>/dev/null | tail -n 1 | cut -f1)
+grep -vE 'WARNING: Location .* is ignored' /root/run.log | sed 's/^/    /' # find-links that this root does not have
+mkdir -p /root/.cache/pip /root/.npm
+bytes=$(du -sb --total /root/.cache/pip /root/.npm | tail -n 1 | cut -f1)
 echo "make run: $((bytes / 1000000)) MB lie in the caches of pip and npm, which were empty: what was downloaded"
 du -sh .venv web/node_modules web/dist | sed 's/^/    /'
 .venv/bin/python .ci/edit_once.py "http://127.0.0.1:$PORT"
@@ -95,6 +96,7 @@ timeout -k 10 3600 unshare --mount --pid --fork --kill-child bash -c '
     set -e
     mount --make-rprivate /
     mount --rbind /dev "$ROOT/dev"
+    mount --rbind /sys "$ROOT/sys"
     mount -t proc proc "$ROOT/proc"
     mount --bind "$REPOSITORY" "$ROOT/src"
     exec chroot "$ROOT" /usr/bin/env -i "$@" bash /root/inside.sh' _ \
