@@ -8,9 +8,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from concurrent.futures import Executor
-from enum import Enum
 
 from gpu.errors import DeviceError, FrameError, RelensError
 from gpu.models.base import EditModel
@@ -26,7 +25,7 @@ from server.errors import PeerLost, ProtocolError
 from server.metrics import Metrics
 from server.peer import EncodedAudio, Peer, PeerState
 from server.rate import TokenBucket
-from server.session_parts import open_pipeline, peer_config, pipeline_config
+from server.session_parts import SessionState, close_bounded, open_pipeline, peer_config, pipeline_config
 from server.session_stats import SessionFacts, SessionMeter
 
 log = logging.getLogger(__name__)
@@ -35,16 +34,6 @@ TICK_S = 0.25  # limits are checked, unsent messages tried again
 UNSENT_TICK_S = 0.05
 STATS_EVERY_S = 1.0
 LAST_WORDS_S = 0.05  # for the reason of an end to leave before the channel closes
-CLOSE_TIMEOUT_S = 5.0
-
-
-class SessionState(Enum):
-    """CONNECTING until the peer is connected, OPEN while media flows, CLOSING while parts end."""
-
-    CONNECTING = "connecting"
-    OPEN = "open"
-    CLOSING = "closing"
-    CLOSED = "closed"
 
 
 class Session:
@@ -98,6 +87,7 @@ class Session:
         if first is not None:
             self._channel.begin(first)
         self._ticker = asyncio.get_running_loop().create_task(self._tick(), name=f"session-{self.id[:6]}")
+        self._ticker.add_done_callback(self._tick_ended)
         return answer
 
     async def reoffer(self, offer: str) -> str:
@@ -126,6 +116,13 @@ class Session:
         )
 
     async def _close(self, code: str, message: str) -> None:
+        try:
+            await self._close_parts(code, message)
+        finally:  # whatever happened, the place is free again
+            self.state = SessionState.CLOSED
+            self.on_closed(self)
+
+    async def _close_parts(self, code: str, message: str) -> None:
         log.info("session %s ends after %.1f s: %s (%s)", self.id[:6], self.age_s, message, code)
         self._metrics.session_ended(code)
         if self._ticker is not None:
@@ -137,20 +134,11 @@ class Session:
         self._audio.clear()
         if self._audio.dropped:
             self._metrics.dropped("audio", self._audio.dropped)
-        await self._bounded(self._peer.close(), "peer")
+        await close_bounded(self._peer.close(), f"session {self.id[:6]}: its peer")
         if self._pipeline is not None:
             loop = asyncio.get_running_loop()
-            await self._bounded(loop.run_in_executor(self._executor, self._pipeline.close), "pipeline")
-        self.state = SessionState.CLOSED
-        self.on_closed(self)
-
-    async def _bounded(self, closing: Awaitable[None], what: str) -> None:
-        try:
-            await asyncio.wait_for(closing, CLOSE_TIMEOUT_S)
-        except TimeoutError:
-            log.error("session %s: its %s did not close within %.0f s", self.id[:6], what, CLOSE_TIMEOUT_S)
-        except Exception:  # a part that fails to close must not keep the others from it
-            log.exception("session %s: closing its %s failed", self.id[:6], what)
+            closing = loop.run_in_executor(self._executor, self._pipeline.close)
+            await close_bounded(closing, f"session {self.id[:6]}: its pipeline")
 
     # -- PeerListener
 
@@ -262,6 +250,13 @@ class Session:
                 stats_at_s = max(stats_at_s + STATS_EVERY_S, now_s + STATS_EVERY_S / 2)
                 if self.state is SessionState.OPEN:
                     self._channel.say_now(self.measure())
+
+    def _tick_ended(self, ticker: asyncio.Task[None]) -> None:
+        """Only cancelled at the end; a session that nobody watches any more must not live on."""
+        if not ticker.cancelled() and (error := ticker.exception()) is not None:
+            log.error("session %s: watching over it failed", self.id[:6], exc_info=error)
+            self._metrics.error("internal")
+            self.end("internal", "a defect of relens ended the session: connect again")
 
     def _check_limits(self, now_s: float) -> None:
         config = self._config

@@ -1,9 +1,12 @@
-"""The peer settings and the pipeline of a session. Knows no session: what is opened is the caller's."""
+"""States, settings, opening and closing of a session's parts. Knows no session: what is opened is the caller's."""
 
 from __future__ import annotations
 
 import asyncio
+import logging
+from collections.abc import Awaitable
 from concurrent.futures import Executor
+from enum import Enum
 
 from gpu.errors import DeviceError
 from gpu.pipeline import Pipeline, PipelineConfig, PipelineSink
@@ -11,6 +14,19 @@ from gpu.types import Codec
 from gpu.worker import Worker
 from server.config import Config
 from server.peer import PeerConfig
+
+log = logging.getLogger(__name__)
+
+CLOSE_TIMEOUT_S = 5.0
+
+
+class SessionState(Enum):
+    """CONNECTING until the peer is connected, OPEN while media flows, CLOSING while parts end."""
+
+    CONNECTING = "connecting"
+    OPEN = "open"
+    CLOSING = "closing"
+    CLOSED = "closed"
 
 
 def peer_config(config: Config) -> PeerConfig:
@@ -60,3 +76,13 @@ async def open_pipeline(
     except asyncio.CancelledError:
         opening.add_done_callback(close_late)
         raise
+
+
+async def close_bounded(closing: Awaitable[None], what: str) -> None:
+    """Wait for a part to close, at most CLOSE_TIMEOUT_S; never raises but when cancelled."""
+    try:
+        await asyncio.wait_for(closing, CLOSE_TIMEOUT_S)
+    except TimeoutError:
+        log.error("%s did not close within %.0f s", what, CLOSE_TIMEOUT_S)
+    except Exception:  # a part that fails to close must not keep the others from it
+        log.exception("%s failed to close", what)

@@ -13,7 +13,8 @@ from gpu.types import Edit
 from server.config import Config
 from server.errors import CapacityError
 from server.metrics import Metrics
-from server.session import Session, SessionState
+from server.session import Session
+from server.session_parts import SessionState
 from server.workers import Workers
 
 log = logging.getLogger(__name__)

@@ -13,7 +13,8 @@ from aiortc import RTCSessionDescription
 from visitor import SDP, serving, until
 
 from gpu.types import Reading
-from server.session import Session, SessionState
+from server.session import Session
+from server.session_parts import SessionState
 
 
 async def test_edit_is_received_at_once_and_applied_with_a_frame() -> None:
@@ -248,6 +249,18 @@ async def test_failing_stream_ends_only_its_session() -> None:
         before = second.pictures
         await until(lambda: second.pictures > before + 5)
         assert len(served.state.sessions) == 1
+
+
+async def test_session_that_can_not_be_watched_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with serving() as served:
+        visitor = await served.visitor().connect()
+
+        def broken() -> None:
+            raise RuntimeError("a defect")
+
+        monkeypatch.setattr(served.state.sessions.all()[0], "measure", broken)
+        await visitor.hears("error", code="internal")
+        await until(lambda: len(served.state.sessions) == 0)
 
 
 async def test_model_that_opens_too_slowly_is_refused_and_leaves_no_stream(
