@@ -1,4 +1,4 @@
-"""States, settings, opening and closing of a session's parts. Knows no session: what is opened is the caller's."""
+"""States, settings, opening and closing of a session's parts. Knows no session."""
 
 from __future__ import annotations
 
