@@ -7,6 +7,7 @@ for, because what refers to a lost picture is worse than a short stop.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 from gpu.errors import FrameError
@@ -20,9 +21,7 @@ MAX_JUMP = 3000  # a step in sequence numbers longer than this is a new stream
 NACKS_AT_ONCE = 128
 HOLES_AT_ONCE = 8
 NACK_LEAST_S, NACK_MOST_S = 0.02, 0.04
-REORDER_MOST_S = (
-    0.02  # how long a packet may be late before it is asked for, where packets are seen to overtake
-)
+REORDER_MOST_S = 0.02  # how late a packet may be before it is asked for, where some overtake
 
 
 @dataclass(slots=True)
@@ -37,7 +36,6 @@ class _Packet:
 class _Missing:
     noticed: float
     next_ask: float
-    asked: int = 0
 
 
 @dataclass(slots=True)
@@ -74,6 +72,8 @@ class JitterBuffer:
         self._keyframe_interval = keyframe_interval
         self._packets: dict[int, _Packet] = {}  # by unwrapped sequence number
         self._missing: dict[int, _Missing] = {}
+        self._ask_at = math.inf  # no missing packet is to be asked for before
+        self._starts: set[int] = set()  # packets here that surely begin a keyframe
         self._next: int | None = None  # the next one to leave
         self._highest = 0
         self._released = False  # something has left: older packets are late
@@ -117,6 +117,8 @@ class JitterBuffer:
         if late is not None and not again:  # overtaken, not lost
             self._reorder = max(self._reorder, min(now - late.noticed, REORDER_MOST_S))
         self._packets[number] = _Packet(timestamp, marker, payload, now)
+        if self._format.starts_keyframe(payload):
+            self._starts.add(number)
         if len(self._packets) > MAX_PACKETS:
             self._lose()
             self._drop_before(self._highest + 1)
@@ -129,6 +131,7 @@ class JitterBuffer:
     def _restart(self, number: int) -> None:
         self._packets.clear()
         self._missing.clear()
+        self._starts.clear()
         self._next = self._highest = number
         self._released = False
         self._lose()
@@ -137,6 +140,7 @@ class JitterBuffer:
         for number in range(max(start, end - MAX_MISSING), end):
             if number not in self._packets and len(self._missing) < MAX_MISSING:
                 self._missing[number] = _Missing(now, now + self._reorder)
+                self._ask_at = min(self._ask_at, now + self._reorder)
                 self.noticed += 1
         self._reorder *= 0.99
 
@@ -153,13 +157,8 @@ class JitterBuffer:
                 break
             self._give_up()
             self._release(out)
-        for number in sorted(self._missing):
-            asked = self._missing[number]
-            if asked.next_ask <= now and len(out.nacks) < NACKS_AT_ONCE:
-                out.nacks.append(number & 0xFFFF)
-                asked.asked += 1
-                # half a round trip apart: an answer may be lost too, and there is time for few
-                asked.next_ask = now + min(max(self._rtt / 2, NACK_LEAST_S), NACK_MOST_S)
+        if self._ask_at <= now:
+            self._ask(out, now)
         if self._waiting and self._next is not None:
             due = self._asked_pli is None or now >= self._asked_pli + self._keyframe_interval
             if due and (self._pli_now or self._asked_pli is not None or self._released):
@@ -168,9 +167,19 @@ class JitterBuffer:
                 out.pli = True
         return out
 
+    def _ask(self, out: Output, now: float) -> None:
+        self._ask_at = math.inf
+        for number in sorted(self._missing):
+            asked = self._missing[number]
+            if asked.next_ask <= now and len(out.nacks) < NACKS_AT_ONCE:
+                out.nacks.append(number & 0xFFFF)
+                # half a round trip apart: an answer may be lost too, and there is time for few
+                asked.next_ask = now + min(max(self._rtt / 2, NACK_LEAST_S), NACK_MOST_S)
+            self._ask_at = min(self._ask_at, max(asked.next_ask, now + 0.001))
+
     def next_deadline(self) -> float | None:
         """When to poll again though no packet comes; None: not before one does."""
-        times = [m.next_ask for m in self._missing.values()]
+        times = [self._ask_at] if self._missing else []
         hole = self._hole_since()
         if hole is not None:
             times.append(hole + self._hole_timeout)
@@ -188,7 +197,11 @@ class JitterBuffer:
         if number > self._highest:
             return None
         hole = self._missing.get(number)
-        return hole.noticed if hole else min(p.arrived for n, p in self._packets.items() if n > number)
+        if hole is not None:
+            return hole.noticed
+        while number not in self._packets:  # not tracked: too many were missing at once
+            number += 1
+        return self._packets[number].arrived
 
     def _release(self, out: Output) -> None:
         while self._next is not None:
@@ -212,6 +225,7 @@ class JitterBuffer:
 
     def _take(self, start: int, end: int) -> list[_Packet]:
         self._next, self._released = end, True
+        self._starts.difference_update(range(start, end))
         return [self._packets.pop(number) for number in range(start, end)]
 
     def _frame(self, out: Output, packets: list[_Packet]) -> None:
@@ -240,8 +254,7 @@ class JitterBuffer:
 
     def _skip_to_keyframe(self) -> None:
         assert self._next is not None
-        starts = [n for n, p in self._packets.items() if self._format.starts_keyframe(p.payload)]
-        first = min(starts, default=self._next)
+        first = min(self._starts, default=self._next)
         if first > self._next:
             self._drop_before(first)
 
@@ -250,6 +263,7 @@ class JitterBuffer:
         self._packets = {n: p for n, p in self._packets.items() if n >= number}
         self.abandoned += sum(n < number for n in self._missing)
         self._missing = {n: m for n, m in self._missing.items() if n >= number}
+        self._starts = {n for n in self._starts if n >= number}
         self._next, self._released = number, True
 
     def _give_up(self) -> None:
