@@ -12,6 +12,7 @@ from bench.processes import BenchError
 NAMES = {
     "latency": "glass to glass, what the server adds, against a plain aiortc echo",
     "loss": "the longest freeze at 5 %% loss and 40 ms jitter",
+    "receive": "the jitter buffer alone on such a path, in virtual time",
     "edit": "how long after an instruction is sent its first frame leaves",
     "stages": "decode, edit and encode alone, per model and size",
     "sessions": "how many streams before the p95 doubles",

@@ -185,7 +185,7 @@ async def all_gone(http: aiohttp.ClientSession, url: str, timeout_s: float = _EM
 
 
 async def soak_sessions(model: str, sessions: int, warm_rounds: int = 2) -> dict[str, Any]:
-    """`sessions` in turns through STATES after `warm_rounds` that do not count; what is held before and after."""
+    """`sessions` in turns through STATES after `warm_rounds` that do not count; what is held."""
     told = OUT / "held.json"
     OUT.mkdir(parents=True, exist_ok=True)
     told.unlink(missing_ok=True)
