@@ -60,7 +60,6 @@ class Intake:
         self._queue = EncodedQueue(config.queue_frames)
         self._mailbox: Mailbox[Waiting] = Mailbox(config.chunk_frames, newest_wins=not config.in_order)
         self._lock = threading.Lock()
-        self._restart = False
         self._last_pts: int | None = None
         self._closed = threading.Event()
         self.paused = False
@@ -97,7 +96,7 @@ class Intake:
         with self._lock:
             if not self.paused:
                 return
-            self.paused, self._restart = False, True
+            self.paused = False  # the queue, flushed by pause, lets only a keyframe start again
         self._reporter.ask_keyframe(at_once=True)
 
     def close(self) -> None:
@@ -107,24 +106,12 @@ class Intake:
 
     def run(self) -> None:
         """Decode until closed. Raises DeviceError when there is no decoder."""
-        decoder = self._open()
+        decoder = open_decoder(self._config.codec, self._config.max_size)
         while not self._closed.is_set():
             encoded = self._queue.get(_POLL_S)
-            if encoded is None:
-                continue
-            if self._take_restart():
-                decoder.close()
-                decoder = self._open()
-            self._decode(decoder, encoded)
+            if encoded is not None:
+                self._decode(decoder, encoded)
         decoder.close()
-
-    def _open(self) -> Decoder:
-        return open_decoder(self._config.codec, self._config.max_size)
-
-    def _take_restart(self) -> bool:
-        with self._lock:
-            restart, self._restart = self._restart, False
-            return restart
 
     def _decode(self, decoder: Decoder, encoded: EncodedFrame) -> None:
         began_ns = time.monotonic_ns()

@@ -112,7 +112,6 @@ class LibavEncoder:
             "preset": "ultrafast" if self._config.profile == "baseline" else "superfast",
             "tune": "zerolatency",
             "profile": self._config.profile,
-            "forced-idr": "1",
             "maxrate": str(ceiling_bps),
             # One and a half pictures at the configured ceiling: a burst never holds the link longer than the
             # network's own jitter, and low targets still have room for a keyframe.

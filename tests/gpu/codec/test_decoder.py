@@ -166,6 +166,9 @@ def test_pictures_beyond_the_models_size_are_scaled_with_their_proportions() -> 
 
 
 def test_a_hostile_size_is_refused_before_memory_is_taken() -> None:
+    too_large = encode_foreign("yuv420p", 4200, 2400)[0]
+    with pytest.raises(FrameError):
+        open_decoder("h264").decode(too_large)
     # 16383x16383 in a VP8 keyframe header (RFC 6386 §9.1)
     header = bytes([0x10, 0x02, 0x00, 0x9D, 0x01, 0x2A, 0xFF, 0x3F, 0xFF, 0x3F]) + bytes(200)
     with pytest.raises(FrameError):
