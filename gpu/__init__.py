@@ -1,1 +1,1 @@
-"""The media path on one machine: codecs, kernels, edit models, engines. Knows nothing of HTTP, SDP or sessions."""
+"""The media path on one machine: codecs, edit models, engines. Knows nothing of HTTP, SDP or sessions."""

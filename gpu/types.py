@@ -33,7 +33,8 @@ class EncodedFrame:
 class Frame:
     """One picture in planar YUV 4:2:0, BT.601 limited range unless `full_range`.
 
-    y: [H, W] uint8; u, v: [H/2, W/2] uint8 (H, W even). Arrays are read-only by convention: a step returns new ones.
+    y: [H, W] uint8; u, v: [H/2, W/2] uint8 (H, W even). Arrays are read-only by convention: a step returns
+    new ones.
     """
 
     y: U8
@@ -54,7 +55,7 @@ class Frame:
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """A user's instruction with its parameters. `prompt` is only its text; "" means: no edit, the source exactly."""
+    """A user's instruction with its parameters. `prompt` is only its text; "" means: the source exactly."""
 
     revision: int = 0
     prompt: str = ""
@@ -67,7 +68,8 @@ class Edit:
 class Reading:
     """What a model understood of a prompt."""
 
-    parts: tuple[tuple[str, float], ...]  # (name of the edit, amount 0..1), strongest first; empty: the source
+    # (name of the edit, amount 0..1), strongest first; empty: the source
+    parts: tuple[tuple[str, float], ...]
     confidence: float  # 0..1
     nearest: tuple[str, ...] = ()  # labels of the nearest things the model can do, best first
     understood: bool = True  # False: outside the model's reach; the picture stays as it is

@@ -42,7 +42,7 @@ class EditModel(Protocol):
         ...
 
     def set_edit(self, state: EditState, edit: Edit) -> Reading:
-        """Change the edit in force without clearing the cache; `transition_ms` blends over stream time (pts)."""
+        """Change the edit in force, keeping the cache; `transition_ms` blends over stream time (pts)."""
         ...
 
     def step(self, state: EditState, chunk: Sequence[Frame]) -> list[Frame]:
