@@ -22,6 +22,7 @@ F32 = NDArray[np.float32]
 U8 = NDArray[np.uint8]
 
 POOL_PIXELS = 450_000  # photographs are kept at about this many pixels
+HELD_OUT_EVERY = 14  # every n-th picture of the pool is kept from training, for contact sheets
 _DRAWING = [i for i, name in enumerate(EDIT_NAMES) if EDIT_BY_NAME[name].group == "drawing"]
 _OTHER = [i for i in range(len(EDIT_NAMES)) if i not in _DRAWING]
 _SKIP = ("carphone", "cartoon", "symbols", "logo")  # the held-out clip, and what is no photograph
@@ -105,8 +106,9 @@ def build_pool(folders: Sequence[Path], seed: int) -> list[U8]:
         if path.suffix.lower() in {".mp4", ".avi"}:
             pool.extend(read_clip(path, every=12, most=20))
     rng = np.random.default_rng(seed)
+    grounds = [i for i in range(photographs) if i % HELD_OUT_EVERY]  # no held-out picture under a cut-out
     for stamp in stamps:
-        ground = pool[int(rng.integers(photographs))].copy()
+        ground = pool[int(rng.choice(grounds))].copy()
         height = min(ground.shape[0], int(ground.shape[0] * rng.uniform(0.5, 0.95)))
         scale = min(height / stamp.shape[0], ground.shape[1] / stamp.shape[1])
         small = cv2.resize(stamp, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
@@ -127,7 +129,7 @@ def draw_amounts(rng: np.random.Generator) -> F32:
     if kind < 0.03:
         return amounts
     count = 1 if kind < 0.80 else 2 if kind < 0.97 else 3
-    first = _DRAWING if rng.random() < 0.60 else _OTHER
+    first = _DRAWING if rng.random() < 0.72 else _OTHER
     picks = [int(rng.choice(first))]
     while len(picks) < count:
         pick = int(rng.choice(_OTHER))

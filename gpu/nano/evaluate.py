@@ -158,7 +158,7 @@ def score(model: NanoModel, clip: Sequence[F32], name: str) -> Score:
 def table(scores: Sequence[Score]) -> str:
     """Markdown."""
     lines = [
-        "| edit | PSNR to teacher, dB | fine energy, network/teacher | flicker | without the cache | teacher |",
+        "| edit | PSNR to teacher, dB | fine energy, of teacher's | flicker | without cache | teacher |",
         "|---|---|---|---|---|---|",
     ]
     lines += [

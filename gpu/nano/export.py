@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import warnings
 from pathlib import Path
 
 import torch
@@ -65,11 +66,14 @@ def export(core: Core, path: Path, native: bool) -> None:
     }
     path.parent.mkdir(parents=True, exist_ok=True)
     width, height = (640, 480) if native else (1280, 720)
-    # the tracing exporter keeps Resize's sizes symbolic, which is what one graph for every camera needs
-    torch.onnx.export(
-        step, example_inputs(width, height), str(path), input_names=list(INPUTS), output_names=list(OUTPUTS),
-        dynamic_axes=sizes, opset_version=17, dynamo=False,
-    )  # fmt: skip
+    with warnings.catch_warnings():
+        # the tracing exporter keeps Resize's sizes symbolic, which one graph for every camera needs; it is
+        # the older one, and says so
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            step, example_inputs(width, height), str(path), input_names=list(INPUTS),
+            output_names=list(OUTPUTS), dynamic_axes=sizes, opset_version=17, dynamo=False,
+        )  # fmt: skip
 
 
 def write_metadata(folder: Path, checkpoint: dict[str, object]) -> None:

@@ -20,10 +20,16 @@ from gpu.nano.edits import EDIT_NAMES
 EDITS = len(EDIT_NAMES)
 RAIN, SNOW = EDIT_NAMES.index("rain"), EDIT_NAMES.index("snow")
 
-CODE = 64  # width of the conditioning code
+HIDDEN = 64
+CODE = EDITS + HIDDEN  # the conditioning code: the amounts themselves, and what they mean together
 FULL, HALF, QUARTER = 16, 24, 48  # channels at [h, w], half and quarter of it
 BLOCKS = 2  # residual blocks at a quarter: depth there is what brings strokes back
 SHARE_BIAS = -3.0  # the cache starts nearly shut
+
+
+def leaky(x: Tensor) -> Tensor:
+    """Never quite shut: an edit that closes a channel early in training can open it again."""
+    return F.leaky_relu(x, 0.1)
 
 
 class Film(nn.Module):  # type: ignore[misc,unused-ignore]
@@ -34,7 +40,7 @@ class Film(nn.Module):  # type: ignore[misc,unused-ignore]
         self.scale = nn.Linear(CODE, channels)
         self.shift = nn.Linear(CODE, channels)
         for layer in (self.scale, self.shift):
-            nn.init.normal_(layer.weight, std=0.1)
+            nn.init.normal_(layer.weight, std=0.15)
             nn.init.zeros_(layer.bias)
 
     def forward(self, x: Tensor, code: Tensor) -> Tensor:
@@ -50,9 +56,30 @@ class Block(nn.Module):  # type: ignore[misc,unused-ignore]
         self.first = nn.Conv2d(channels, channels, 3, padding=1)
         self.second = nn.Conv2d(channels, channels, 3, padding=1)
         self.film = Film(channels)
+        nn.init.kaiming_normal_(self.first.weight, nonlinearity="relu")
+        nn.init.normal_(self.second.weight, std=0.02)
 
     def forward(self, x: Tensor, code: Tensor) -> Tensor:
-        return F.relu(x + self.second(F.relu(self.film(self.first(x), code))))
+        return leaky(x + self.second(leaky(self.film(self.first(x), code))))
+
+
+def filter_bank() -> Tensor:
+    """[FULL,1,6,6]: the four pixels of a block, each against its surround, and the slopes
+    of the block in eight directions. From noise, lines would take hours to appear."""
+    rows, cols = torch.meshgrid(torch.arange(6) - 2.5, torch.arange(6) - 2.5, indexing="ij")
+    bell = torch.exp(-(rows**2 + cols**2) / (2 * 1.2**2))
+    bell = bell / bell.sum()
+    kernels: list[Tensor] = []
+    pixels = [(2, 2), (2, 3), (3, 2), (3, 3)]
+    for i, j in pixels:
+        pixel = torch.zeros(6, 6)
+        pixel[i, j] = 1.0
+        kernels.append(pixel)
+    kernels += [9.0 * (bell - pixel) for pixel in kernels[:4]]
+    for angle in torch.arange(8) * (torch.pi / 4):
+        slope = bell * (rows * torch.sin(angle) + cols * torch.cos(angle))
+        kernels.append(slope * (10.0 / slope.abs().sum()))
+    return torch.stack(kernels)[:, None]
 
 
 class Core(nn.Module):  # type: ignore[misc,unused-ignore]
@@ -60,18 +87,21 @@ class Core(nn.Module):  # type: ignore[misc,unused-ignore]
 
     def __init__(self) -> None:
         super().__init__()
-        self.code = nn.Sequential(nn.Linear(EDITS, CODE), nn.ReLU(), nn.Linear(CODE, CODE), nn.ReLU())
+        self.together = nn.Sequential(
+            nn.Linear(EDITS, HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, HIDDEN), nn.ReLU()
+        )
         self.stem_luma = nn.Conv2d(1, FULL, 6, stride=2, padding=2)
         self.stem_chroma = nn.Conv2d(2, FULL, 3, padding=1)
         self.stem_texture = nn.Conv2d(1, FULL, 4, stride=2, padding=1, bias=False)
         self.stem_half = nn.Conv2d(FULL, HALF, 3, stride=2, padding=1)
         self.stem_place = nn.Conv2d(2, HALF, 1, bias=False)
         self.stem_quarter = nn.Conv2d(HALF, QUARTER, 3, stride=2, padding=1)
-        self.film_full, self.film_half, self.film_quarter = Film(FULL), Film(HALF), Film(QUARTER)
+        self.film_half, self.film_quarter = Film(HALF), Film(QUARTER)
         self.blocks = nn.ModuleList(Block(QUARTER) for _ in range(BLOCKS))
         self.widen_half = nn.Conv2d(QUARTER, 4 * HALF, 1)
         self.decode = nn.Conv2d(HALF, HALF, 3, padding=1)
         self.film_decode = Film(HALF)
+        self.film_detail = Film(FULL)
         self.gate = nn.Conv2d(HALF, 4 * FULL, 1)
         self.add = nn.Conv2d(HALF, 4 * FULL, 1)
         self.free_luma = nn.Conv2d(HALF, 16, 3, padding=1)
@@ -89,9 +119,49 @@ class Core(nn.Module):  # type: ignore[misc,unused-ignore]
             self.detail_luma,
             self.detail_chroma,
         )
-        for layer in (*outputs, self.share, self.curve):
-            nn.init.normal_(layer.weight, std=0.02)
-            nn.init.zeros_(cast(Tensor, layer.bias))
+        for output in (*outputs, self.share, self.curve):
+            nn.init.normal_(output.weight, std=0.03)
+            nn.init.zeros_(cast(Tensor, output.bias))
+        with torch.no_grad():
+            self.stem_luma.weight.copy_(filter_bank())
+            self.stem_chroma.weight[4:] *= 0.1
+            self.stem_texture.weight.mul_(0.3)
+            for layer in (self.stem_luma, self.stem_chroma):
+                cast(Tensor, layer.bias).zero_()
+        self.start_lines()
+
+    def start_lines(self) -> None:
+        """Let even slopes draw light lines and odd ones dark lines, and let only drawings with such lines use
+        them. Without this, edits with light and with dark lines pull the same weights both ways."""
+        opened = {"neon": "light", "blueprint": "light", "pencil": "dark", "ink": "dark", "cartoon": "dark"}
+        with torch.no_grad():
+            weight, film = self.detail_luma.weight, self.film_detail
+            weight[:, 8::2] += 0.2
+            weight[:, 9::2] -= 0.2
+            for pixel in range(4):
+                weight[pixel, 4 + pixel] -= 0.3
+            film.scale.weight.zero_()
+            film.shift.weight.zero_()
+            film.scale.bias[4:] = -1.0
+            for name, lines in opened.items():
+                edit = EDIT_NAMES.index(name)
+                film.scale.weight[8 if lines == "light" else 9 :: 2, edit] = 1.0
+                if lines == "dark":
+                    film.scale.weight[4:8, edit] = 1.0
+
+    def conditioning(self) -> list[nn.Parameter]:
+        """Parameters that tell edits apart: each edit is rare in a batch, so they learn faster."""
+        films = [m for m in self.modules() if isinstance(m, Film)]
+        choosing = (
+            *films,
+            self.together,
+            self.curve,
+            self.gate,
+            self.add,
+            self.detail_luma,
+            self.detail_chroma,
+        )
+        return [p for module in choosing for p in module.parameters()]
 
     def forward(
         self, luma: Tensor, chroma: Tensor, cond: Tensor, texture: Tensor, coords: Tensor
@@ -101,17 +171,18 @@ class Core(nn.Module):  # type: ignore[misc,unused-ignore]
         Returns edited luma and chroma (not clipped), the gain for detail finer than the canvas [B,1,1,1], and
         the features [B,HALF,h/2,w/2] from which `cache_share` decides.
         """
-        code = self.code(cond)
+        code = torch.cat([cond, self.together(cond)], 1)
         luma, chroma = luma - 0.5, chroma - 0.5
         stem = self.stem_luma(luma) + self.stem_chroma(chroma) + self.stem_texture(texture)
-        full = F.relu(self.film_full(stem, code))
-        half = F.relu(self.film_half(self.stem_half(full) + self.stem_place(coords), code))
-        x = F.relu(self.film_quarter(self.stem_quarter(half), code))
+        full = F.relu(stem)  # the same for every edit: an amount that shuts a line here could not reopen it
+        half = leaky(self.film_half(self.stem_half(full) + self.stem_place(coords), code))
+        x = leaky(self.film_quarter(self.stem_quarter(half), code))
         for block in self.blocks:
             x = block(x, code)
         x = half + F.pixel_shuffle(self.widen_half(x), 2)
-        x = F.relu(self.film_decode(self.decode(x), code))
-        gated = F.relu(full + full * F.pixel_shuffle(self.gate(x), 2) + F.pixel_shuffle(self.add(x), 2))
+        x = leaky(self.film_decode(self.decode(x), code))
+        gated = full + full * F.pixel_shuffle(self.gate(x), 2) + F.pixel_shuffle(self.add(x), 2)
+        gated = leaky(self.film_detail(gated, code))
         curve = self.curve(code)[:, :, None, None]
         new_luma = luma * (1 + curve[:, 0:1]) + (curve[:, 1:2] + 0.5)
         new_luma = (

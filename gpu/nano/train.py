@@ -23,7 +23,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from gpu.nano.contact import contact_sheet
-from gpu.nano.data import U8, Sample, batches, build_pool
+from gpu.nano.data import HELD_OUT_EVERY, U8, Sample, batches, build_pool
 from gpu.nano.network import Core, moved
 
 SEED = 20_261
@@ -31,7 +31,6 @@ SIZE = 128  # side of a training crop in luma pixels
 BATCH = 8
 CLIP_BATCH, CLIP_FRAMES = 4, 6
 EMA = 0.998
-HELD_OUT_EVERY = 14  # every n-th picture of the pool is kept for the contact sheet
 
 
 def pyramid_loss(new: Tensor, target: Tensor) -> Tensor:
@@ -187,8 +186,16 @@ class Trainer:
         share = [*self.core.see_motion.parameters(), *self.core.share.parameters()]
         names = {id(p) for p in share}
         editor = [p for p in self.core.parameters() if id(p) not in names]
+        fast = {id(p) for p in self.core.conditioning()}
+        groups = [
+            {"params": [p for p in editor if id(p) not in fast], "factor": 1.0},
+            {"params": [p for p in editor if id(p) in fast], "factor": 2.0},
+        ]
         optimiser = torch.optim.AdamW(
-            share if cache else editor, lr=rate, weight_decay=1e-4, betas=(0.9, 0.98)
+            [{"params": share, "factor": 1.0}] if cache else groups,
+            lr=rate,
+            weight_decay=1e-5,
+            betas=(0.9, 0.98),
         )
         batch, frames = (CLIP_BATCH, CLIP_FRAMES) if cache else (BATCH, 1)
         start = last_save = time.monotonic()
@@ -198,7 +205,9 @@ class Trainer:
                 progress = elapsed / (minutes * 60)
                 warm = min(1.0, (self.step + 1) / 60)
                 for group in optimiser.param_groups:
-                    group["lr"] = rate * warm * (0.5 + 0.5 * np.cos(np.pi * progress)) + 1e-5
+                    group["lr"] = (
+                        group["factor"] * rate * warm * (0.5 + 0.5 * np.cos(np.pi * progress)) + 1e-5
+                    )
                 sample = feed.next()
                 loss = cache_loss(self.core, sample) if cache else self._edit(sample)
                 optimiser.zero_grad(set_to_none=True)
