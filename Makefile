@@ -19,7 +19,7 @@ PAGE_SOURCES := $(shell find web/src web/public web/scripts -type f 2>/dev/null)
 	web/package.json web/tsconfig.json server/protocol.schema.json
 SERVE := $(V)/bin/relens serve --host $(HOST) --port $(PORT) $(ARGS)
 
-.PHONY: help setup run test check bench format generate lock clean browser
+.PHONY: help setup run test check bench format generate lock clean browser coverage screenshot
 
 help:
 	@echo "make run     prepare everything and serve the page at http://$(HOST):$(PORT)  (HOST=, PORT=, ARGS=)"
@@ -76,6 +76,14 @@ generate: $(V)/.base web/node_modules/.installed
 format: $(V)/.test web/node_modules/.installed
 	@$(V)/bin/ruff check --fix --quiet . ; $(V)/bin/ruff format --quiet .
 	@cd web && bash ../.ci/with_node npx biome check --write .
+
+coverage: setup $(V)/.test
+	@$(PY) -m pytest --cov --cov-report=term:skip-covered -m "not browser and not realtime" $(ARGS)
+
+# The README's picture, on a machine that has nothing else to do.
+screenshot: setup $(V)/.test browser
+	@$(PY) -m pytest -q tests/web/test_page_life.py -k "screenshots and desktop"
+	@$(PY) -c "from PIL import Image; Image.open('bench/out/page/desktop.png').convert('RGB').quantize(256).save('web/screenshot.png', optimize=True)"
 
 # Resolves afresh in a throwaway environment; commit what changes.
 lock:

@@ -98,9 +98,9 @@ def test_screenshots(
     page = open_page(
         server.base, viewport={"width": width, "height": height}, is_mobile=phone, has_touch=phone
     )
-    page.open("?prompt=turn%20it%20into%20a%20cartoon")
+    page.open("?prompt=as%20a%20pencil%20sketch")
     page.sees_picture(40)
-    expect(page.it("applied-edit").locator("b")).to_contain_text("cartoon", timeout=DEADLINE_MS)
+    expect(page.it("applied-edit").locator("b")).to_contain_text("pencil", timeout=DEADLINE_MS)
     expect(page.it("fps")).to_contain_text("fps", timeout=DEADLINE_MS)
     page.page.screenshot(path=str(shots / f"{name}.png"))
     assert (shots / f"{name}.png").stat().st_size > 10_000
