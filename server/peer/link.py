@@ -178,7 +178,11 @@ class Link:
         size = len(data) if isinstance(data, bytes) else len(data.encode())
         if channel.bufferedAmount + size > self._config.max_message_backlog_bytes:
             return False
-        channel.send(data)
+        try:
+            channel.send(data)
+        except ValueError as exc:  # longer than the other side said it takes
+            logger.info("a message was not sent: %s", exc)
+            return False
         return True
 
     def _spawn(self, coroutine: Any) -> None:

@@ -78,7 +78,7 @@ class Peer:
         c = self._config
         offer = parse_offer(offer_sdp, c.codecs, c.prefer_codecs, c.max_sdp_bytes, c.max_media_lines)
         async with self._signalling:
-            if self._closing is not None:
+            if self._closing is not None or self._state is PeerState.CLOSED:
                 raise ProtocolError("The session is over; open a new one.")
             old = self._link
             if old is not None and old.is_from(offer):

@@ -85,21 +85,24 @@ async def test_keyframe_requests_both_ways_are_coalesced() -> None:
     peer, listener = await connect(browser, echo=False)
     try:
         await until(lambda: len(listener.frames) >= 3)
-        keyframes, asked = sum(f.is_keyframe for f in listener.frames), listener.keyframes_needed
+        keyframes = sum(f.is_keyframe for f in listener.frames)
+        begun = time.monotonic()
         for _ in range(50):
             peer.request_keyframe()
             await asyncio.sleep(0.002)
         await until(lambda: sum(f.is_keyframe for f in listener.frames) > keyframes)
-        assert 1 <= peer.stats().plis_sent <= 3
+        most = (time.monotonic() - begun) / 0.25 + 2  # however slow the machine
+        assert 1 <= peer.stats().plis_sent <= most < 40
         receiver = browser.pc.getReceivers()[0]
-        ssrc = browser.pc.getTransceivers()[0].sender  # the other side's SSRC is in its description
-        assert ssrc is not None
         media_ssrc = peer._link.video_out._port.ssrc
+        asked = listener.keyframes_needed
+        begun = time.monotonic()
         for _ in range(50):
             await receiver._send_rtcp_pli(media_ssrc)
             await asyncio.sleep(0.002)
         await until(lambda: listener.keyframes_needed > asked)
-        assert listener.keyframes_needed - asked <= 3
+        most = (time.monotonic() - begun) / 0.25 + 2
+        assert listener.keyframes_needed - asked <= most < 40
     finally:
         await peer.close()
         await browser.close()
@@ -182,7 +185,9 @@ async def test_nothing_is_left_behind() -> None:
 
     async def settle() -> tuple[int, int, int]:
         await asyncio.sleep(0.3)
-        return len(asyncio.all_tasks()), threading.active_count(), process.num_fds()
+        # the loop's own pool is grown by the stand-in's encoder, not by us
+        threads = [t for t in threading.enumerate() if not t.name.startswith("asyncio_")]
+        return len(asyncio.all_tasks()), len(threads), process.num_fds()
 
     async def one(stage: str) -> None:
         browser = Browser(audio=True)
@@ -209,7 +214,8 @@ async def test_nothing_is_left_behind() -> None:
     for stage in ("never accepted", "connecting", "halfway", "connected", "left by the browser"):
         await one(stage)
         after = await settle()
-        assert after <= before, (stage, asyncio.all_tasks())
+        grown = [a > b for a, b in zip(after, before, strict=True)]
+        assert not any(grown), (stage, before, after, asyncio.all_tasks())
         assert not [t.name for t in threading.enumerate() if "decoder" in t.name], stage
 
 
@@ -388,16 +394,33 @@ async def test_a_full_send_queue_drops_to_the_next_keyframe() -> None:
 async def test_messages_that_do_not_fit_are_not_sent() -> None:
     browser = Browser()
     peer, listener = await connect(browser, PeerConfig(max_message_backlog_bytes=1000), echo=False)
+    offered = peer._link._pc.sctp
     try:
         await until(lambda: browser.channel.readyState == "open")
         await until(lambda: peer.send_message("x"))
         assert not peer.send_message("y" * 2000)
+        offered._remote_max_message_size = 10  # a browser that takes less than our bound
+        assert not peer.send_message("y" * 20)
+        assert peer.send_message("y" * 5)
         browser.channel.send("z" * 65_000)
         await until(lambda: listener.messages == ["z" * 65_000])
     finally:
         await peer.close()
         await browser.close()
     assert not peer.send_message("late")
+
+
+async def test_a_session_the_browser_left_takes_no_offer() -> None:
+    first, second = Browser(), Browser()
+    peer, _ = await connect(first)
+    try:
+        await first.close()
+        await until(lambda: peer.state is PeerState.CLOSED)
+        with pytest.raises(ProtocolError, match="open a new one"):
+            await peer.accept(await second.offer())
+    finally:
+        await peer.close()
+        await second.close()
 
 
 async def test_another_browser_connection_takes_the_session_over() -> None:
