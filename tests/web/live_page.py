@@ -74,15 +74,17 @@ class LivePage:
         self.sees_picture()
 
     def sees_picture(self, frames: int = 10) -> None:
-        """The edited picture plays: its time goes on by some frames."""
+        """The edited picture plays: from now on, so many frames of it are shown."""
+        self.page.evaluate(
+            "() => { delete document.querySelector('[data-testid=\"edited-video\"]').counted; }"
+        )
         self.wait(
             """(frames) => {
               const video = document.querySelector('[data-testid="edited-video"]');
-              if (!video || !video.videoWidth || window.relens.client.state !== "open") return false;
+              if (!video.videoWidth || window.relens.client.state !== "open") return false;
               const now = video.getVideoPlaybackQuality().totalVideoFrames;
-              if (video.countedOn !== video.srcObject)
-                Object.assign(video, { countedOn: video.srcObject, counted: now });
-              return now >= video.counted + frames;
+              if (video.counted?.on !== video.srcObject) video.counted = { on: video.srcObject, at: now };
+              return now >= video.counted.at + frames;
             }""",
             frames,
         )
@@ -117,11 +119,3 @@ class LivePage:
         seen = self.page.evaluate(GRAB, least)
         pixels = np.frombuffer(base64.b64decode(seen["pixels"]), np.uint8)
         return Shot(pixels.reshape(seen["height"], seen["width"], 4)[:, :, :3].copy(), int(seen["rtp"]))
-
-    def frames_presented(self) -> int:
-        return int(
-            self.page.evaluate(
-                """() => document.querySelector('[data-testid="edited-video"]')
-                    .getVideoPlaybackQuality().totalVideoFrames"""
-            )
-        )
