@@ -8,7 +8,6 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from zlib import crc32
 
 from gpu.nano.edits import EDIT_NAMES
 
@@ -103,10 +102,8 @@ class Writer:
     def _clause(self, edit: int, free: bool) -> tuple[str, int]:
         ways, rng = self._ways[edit], self._rng
         kind = rng.choices(_KINDS, (0.25, 0.3, 0.25, 0.2))[0]
-        if not ways[kind]:
-            kind = "styles"
         way = self._pick(ways[kind])
-        level = rng.choices(range(7), (0.04, 0.1, 0.04, 0.06, 0.6, 0.1, 0.06))[0]
+        level = rng.choices(range(7), (0.06, 0.1, 0.04, 0.06, 0.57, 0.11, 0.06))[0]
         it = self._pick(_TEMPLATES["it"])
         before, after = "", ""
         if level == PERCENT:
@@ -114,6 +111,8 @@ class Writer:
             number += self._pick(["%", " %", " percent", " per cent"])
             after = self._pick(["", " at ", " ", " with "])
             before, after = ("", after + number) if after else (number + " ", "")
+        if level == PLAIN and rng.random() < 0.12:
+            return way, level
         if kind == "things":
             if level in _OF:
                 before = self._pick(_OF[level]) + " "
@@ -146,7 +145,7 @@ class Writer:
     def _named(self, edit: int) -> str:
         kinds = self._ways[edit]
         kind = self._pick(["things", "hows", "styles"])
-        way = self._pick(kinds[kind] or kinds["styles"])
+        way = self._pick(kinds[kind])
         return way if self._rng.random() < 0.3 else _bare(way)
 
     def _back(self) -> tuple[str, dict[int, int]]:
@@ -214,10 +213,10 @@ class Writer:
 
 
 def _kept(ways: list[str], keep: str) -> list[str]:
-    """All ways, the seven eighths to "learn" from, or the eighth to "check" with; by hash, so it stays so."""
+    """All ways, the five sixths to "learn" from, or the sixth to "check" with."""
     if keep == "all":
-        return list(ways)
-    return [way for way in ways if (crc32(way.encode()) % 8 == 0) == (keep == "check")]
+        return ways
+    return [way for at, way in enumerate(ways) if (at % 6 == 5) == (keep == "check")]
 
 
 def _bare(way: str) -> str:
