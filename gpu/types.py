@@ -93,7 +93,7 @@ class ModelSpec:
     name: str
     title: str
     frames_per_chunk: int
-    max_size: tuple[int, int]  # (width, height) of the largest picture it takes
+    max_size: tuple[int, int]  # (width, height) of the largest picture it takes, either way up
     licence: str
     weights: str  # where they come from
     memory_bytes_per_stream: int

@@ -9,7 +9,7 @@ __all__ = ["Decoder", "Encoder", "EncoderConfig", "Profile", "open_decoder", "op
 
 
 def open_decoder(codec: Codec, max_size: tuple[int, int] | None = None) -> Decoder:
-    """A low-delay decoder; pictures beyond `max_size` (width, height) are scaled down."""
+    """A low-delay decoder; pictures beyond `max_size`, either way up, are scaled down."""
     from gpu.codec.decoder import LibavDecoder
 
     return LibavDecoder(codec, max_size)

@@ -25,7 +25,7 @@ RECOVERY_TICKS = CLOCK_HZ
 
 
 class LibavDecoder:
-    """One access unit in, its picture out. Pictures beyond `max_size` (width, height) are scaled down."""
+    """One access unit in, its picture out. Pictures beyond `max_size`, either way up, are scaled down."""
 
     def __init__(self, codec: Codec, max_size: tuple[int, int] | None = None) -> None:
         """Raises DeviceError when this libav was built without the decoder."""
@@ -129,9 +129,10 @@ class LibavDecoder:
         )
 
     def _target_size(self, width: int, height: int) -> tuple[int, int]:
-        """Even, and within max_size with the proportions kept."""
+        """Even, and within max_size with the proportions kept; a phone held upright counts as turned."""
         if self._max_size is not None:
-            scale = min(1.0, self._max_size[0] / width, self._max_size[1] / height)
+            long, short = max(width, height), min(width, height)
+            scale = min(1.0, max(self._max_size) / long, min(self._max_size) / short)
             width, height = round(width * scale), round(height * scale)
         return width & ~1, height & ~1
 

@@ -88,8 +88,9 @@ class NanoModel:
 
     def open_state(self, width: int, height: int) -> EditState:
         """A fresh cache; compiles for a size not seen before (a fraction of a second)."""
-        most = SPEC.max_size
-        if width % 2 or height % 2 or not (_MIN_SIDE <= width <= most[0] and _MIN_SIDE <= height <= most[1]):
+        most = SPEC.max_size  # either way up: phones are held upright
+        fits = max(width, height) <= max(most) and min(width, height) <= min(most)
+        if width % 2 or height % 2 or min(width, height) < _MIN_SIDE or not fits:
             raise ModelError(
                 f"nano cannot take {width}x{height}: send an even size from {_MIN_SIDE}x{_MIN_SIDE} "
                 f"to {most[0]}x{most[1]}"

@@ -173,3 +173,9 @@ def test_a_hostile_size_is_refused_before_memory_is_taken() -> None:
     header = bytes([0x10, 0x02, 0x00, 0x9D, 0x01, 0x2A, 0xFF, 0x3F, 0xFF, 0x3F]) + bytes(200)
     with pytest.raises(FrameError):
         open_decoder("vp8").decode(EncodedFrame(header, 0, True, "vp8"))
+
+
+def test_a_picture_held_upright_keeps_its_size() -> None:
+    decoder = open_decoder("h264", (640, 480))
+    shown = [back for frame in encoded(1, "h264", 480, 640) for back in decoder.decode(frame)]
+    assert [(frame.width, frame.height) for frame in shown] == [(480, 640)]
