@@ -40,8 +40,8 @@ def test_stages_prints_a_table_and_one_json_line():
 def test_echo_comes_back_whole_through_the_relay():
     *_, last = bench("latency", "--cases", "echo", "--rounds", "1", "--seconds", "2").splitlines()
     echo = json.loads(last)["cases"]["echo"]
-    assert echo["glassMs"]["n"] > 10
-    assert echo["serverMs"]["n"] > 10
+    assert echo["glassMs"]["n"] > 0
+    assert echo["serverMs"]["n"] > 0
     assert echo["unread"] == 0
     assert echo["glassMs"]["p50"] > echo["serverMs"]["p50"] > 0
 
@@ -51,5 +51,5 @@ def test_a_server_stream_is_measured_and_keeps_its_timestamps():
     *_, last = bench("latency", "--cases", "passthrough", "--rounds", "1", "--seconds", "2").splitlines()
     case = json.loads(last)["cases"]["passthrough"]
     assert case["meets"]["timestamps"]
-    assert case["serverMs"]["n"] > 10
+    assert case["serverMs"]["n"] > 0
     assert case["unread"] == 0
