@@ -58,13 +58,14 @@ def jpeg_of(frame: Frame) -> bytes:
 def render(model: EditModel) -> None:
     folder = PUBLIC / "presets" / model.spec.name
     folder.mkdir(parents=True, exist_ok=True)
-    for old in folder.glob("*.jpg"):
-        old.unlink()
     frames = sample_frames()
     for preset in model.spec.presets:
         edit = Edit(revision=1, prompt=preset.prompt, transition_ms=0)
         *_, last = edit_frames(model, frames, [(0, edit)])
         (folder / f"{preset.name}.jpg").write_bytes(jpeg_of(last))
+    names = {f"{preset.name}.jpg" for preset in model.spec.presets}
+    for stale in [path for path in folder.glob("*.jpg") if path.name not in names]:
+        stale.unlink()
     print(f"{len(model.spec.presets)} tiles in {folder}")
 
 
