@@ -111,6 +111,8 @@ async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
         return _http_problem(refusal)
     except RelensError as error:
         return problem_of(error)
+    except ConnectionResetError:  # the client hung up while it sent: nobody hears this answer
+        return problem(400, "http", "The request broke off", "its body did not come whole", "Send it again.")
     except Exception:  # a defect of ours must not show its insides, nor end the server
         log.exception("%s %s failed", request.method, request.path)
         request.app[STATE].metrics.error("internal")

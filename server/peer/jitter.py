@@ -20,6 +20,7 @@ MAX_MISSING = 512
 MAX_JUMP = 3000  # a step in sequence numbers longer than this is a new stream
 NACKS_AT_ONCE = 128
 HOLES_AT_ONCE = 8
+PLEAD_S = 0.08  # a hole this old: a keyframe is asked for, to be here when the hole is given up
 NACK_LEAST_S, NACK_MOST_S = 0.02, 0.04
 REORDER_MOST_S = 0.02  # how late a packet may be before it is asked for, where some overtake
 
@@ -79,6 +80,7 @@ class JitterBuffer:
         self._released = False  # something has left: older packets are late
         self._waiting = True  # for a keyframe
         self._asked_pli: float | None = None
+        self._pleaded: float | None = None  # when a keyframe was last asked for beside an open hole
         self._pli_now = False
         self._rtt = 0.05
         self._reorder = 0.0
@@ -157,6 +159,7 @@ class JitterBuffer:
                 break
             self._give_up()
             self._release(out)
+        self._plead(out, now)
         if self._ask_at <= now:
             self._ask(out, now)
         if self._waiting and self._next is not None:
@@ -166,6 +169,31 @@ class JitterBuffer:
                 self._pli_now = False
                 out.pli = True
         return out
+
+    def _plead(self, out: Output, now: float) -> None:
+        """Beside an old hole: go on from a keyframe that is whole behind it, else ask for one in good time."""
+        hole = self._hole_since()
+        if hole is None or now < hole + PLEAD_S:
+            return
+        start = self._whole_keyframe()
+        if start is not None:
+            self._lose()
+            self._drop_before(start)
+            self._pli_now = False
+            self._release(out)
+        elif not self._waiting and (self._pleaded is None or now >= self._pleaded + self._keyframe_interval):
+            self._pleaded = now
+            out.pli = True
+
+    def _whole_keyframe(self) -> int | None:
+        """Where the newest keyframe starts of which every packet is here; only the last two are looked at."""
+        for start in sorted(self._starts)[-2:][::-1]:
+            number, timestamp = start, self._packets[start].timestamp
+            while (packet := self._packets.get(number)) is not None and packet.timestamp == timestamp:
+                if packet.marker:
+                    return start
+                number += 1
+        return None
 
     def _ask(self, out: Output, now: float) -> None:
         self._ask_at = math.inf
@@ -183,6 +211,9 @@ class JitterBuffer:
         hole = self._hole_since()
         if hole is not None:
             times.append(hole + self._hole_timeout)
+            if not self._waiting:  # while one waits for a keyframe the next packet brings the news
+                pleaded = -math.inf if self._pleaded is None else self._pleaded
+                times.append(max(hole + PLEAD_S, pleaded + self._keyframe_interval))
         if self._waiting and self._asked_pli is not None:
             times.append(self._asked_pli + self._keyframe_interval)
         return min(times, default=None)

@@ -123,13 +123,14 @@ def test_a_missing_packet_is_asked_for_again_and_again_then_given_up() -> None:
     assert [n for _, n in feed.nacks] == [1] * len(feed.nacks)
     assert len(feed.nacks) >= 5
     assert feed.nacks[0][0] == 0.066
-    assert not feed.plis
+    assert feed.plis == [pytest.approx(0.146)]  # a keyframe is asked for in time to be here when it is given up
+    assert not feed.buffer.waiting
     feed.run_until(0.2161)  # 150 ms after it was noticed, without a packet coming
-    assert feed.plis == [pytest.approx(0.216)]
+    assert feed.plis == [pytest.approx(0.146), pytest.approx(0.216)]
     assert feed.timestamps == [0]  # what refers to the lost one is not handed up
     assert feed.buffer.waiting
     feed.run_until(0.75)
-    assert len(feed.plis) == 3  # and asked again, a quarter of a second apart
+    assert len(feed.plis) == 4  # and asked again, a quarter of a second apart
     feed.packet(4, 12000, FIRST, True, 0.76)
     assert feed.timestamps == [0]
     feed.packet(5, 15000, KEY, True, 0.78)
@@ -263,3 +264,30 @@ def test_five_percent_loss_with_jitter_never_freezes_long(seed: int) -> None:
     assert max(gaps) < 0.4
     assert len(leaving) > 1700
     assert sorted(t for _, t in leaving) == [t for _, t in leaving]
+
+
+def test_a_whole_keyframe_behind_an_old_hole_ends_the_wait() -> None:
+    feed = Feed()
+    feed.packet(0, 0, KEY, True, 0.0)
+    feed.packet(2, 6000, FIRST, True, 0.066)
+    feed.packet(3, 9000, KEY, False, 0.1)
+    feed.packet(4, 9000, MORE, True, 0.11)
+    assert feed.timestamps == [0]  # the hole is young: the missing one may still come
+    feed.run_until(0.147)
+    assert feed.timestamps == [0, 9000]
+    assert not feed.plis  # it needed no other
+    assert not feed.buffer.waiting
+    assert feed.buffer.next_deadline() is None
+
+
+def test_no_deadline_lies_in_the_past_while_a_keyframe_is_waited_for() -> None:
+    feed = Feed()
+    feed.packet(0, 0, KEY, True, 0.0)
+    feed.packet(2, 3000, FIRST, True, 0.01)
+    feed.run_until(0.2)
+    assert feed.buffer.waiting
+    feed.packet(4, 6000, FIRST, True, 0.21)  # another hole, in what is dropped anyway
+    feed.packet(5, 9000, FIRST, True, 0.3)
+    deadline = feed.buffer.next_deadline()
+    assert deadline is not None
+    assert deadline > 0.3
