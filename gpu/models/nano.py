@@ -32,6 +32,8 @@ ENGINES_KEPT = 4  # compiled graphs, one a source size; the least recently opene
 CACHE = ("cache_source", "cache_luma", "cache_chroma")
 _RAIN, _SNOW = EDIT_NAMES.index("rain"), EDIT_NAMES.index("snow")
 _MIN_SIDE = 16
+# can be asked for, but is not offered: see the verdict in MODEL_CARD.md
+UNCONVINCING = frozenset({"cartoon", "watercolour", "oil_painting"})
 
 SPEC = ModelSpec(
     name="nano",
@@ -41,7 +43,11 @@ SPEC = ModelSpec(
     licence="Apache-2.0",
     weights="in the package, trained by gpu.nano.train",
     memory_bytes_per_stream=32_000_000,  # 1280x720 with rain and snow; 12 MB at 640x480 without
-    presets=tuple(Preset(edit.name, edit.label, edit.prompt, edit.group) for edit in EDITS),
+    presets=tuple(
+        Preset(edit.name, edit.label, edit.prompt, edit.group)
+        for edit in EDITS
+        if edit.name not in UNCONVINCING
+    ),
 )
 
 
