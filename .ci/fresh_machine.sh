@@ -66,6 +66,8 @@ git -c safe.directory='*' clone --quiet file:///src relens
 cd relens
 echo "machine: $(. /etc/os-release; echo "$PRETTY_NAME"), $(python3 --version), $(git --version), $(nproc) cores, node: $(command -v node || echo none)"
 echo "commit:  $(git log -1 --format='%h %s')"
+received() { awk -F'[: ]+' '/:/ && $2 != "lo" { sum += $3 } END { print sum + 0 }' /proc/net/dev; }
+before=$(received)
 began=$SECONDS
 make run PORT="$PORT" >/root/run.log 2>&1 &
 server=$!
@@ -76,9 +78,7 @@ until python3 -c "import urllib.request as u; u.urlopen('http://127.0.0.1:$PORT/
 done
 echo "make run: the URL answers after $((SECONDS - began)) s"
 grep -vE 'WARNING: Location .* is ignored' /root/run.log | sed 's/^/    /' # find-links that this root does not have
-mkdir -p /root/.cache/pip /root/.npm
-bytes=$(du -sb --total /root/.cache/pip /root/.npm | tail -n 1 | cut -f1)
-echo "make run: $((bytes / 1000000)) MB lie in the caches of pip and npm, which were empty: what was downloaded"
+echo "make run: downloaded at most $((($(received) - before) / 1000000)) MB: what this machine received meanwhile, whoever asked"
 du -sh .venv web/node_modules web/dist | sed 's/^/    /'
 .venv/bin/python .ci/edit_once.py "http://127.0.0.1:$PORT"
 kill -TERM "$server"

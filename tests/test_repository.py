@@ -229,6 +229,12 @@ def test_every_test_folder_mirrors_a_source_folder() -> None:
     assert {top for top in tops if not top.endswith(".py")} <= mirrored
 
 
+def test_test_files_have_names_of_their_own() -> None:
+    """Pytest imports them by name alone: a second one of the same name ends the whole run."""
+    names = [path.name for path in tracked("tests/**/*.py") if path.name != "conftest.py"]
+    assert sorted({name for name in names if names.count(name) > 1}) == []
+
+
 @pytest.mark.parametrize("name", ["README.md", "DESIGN.md", "CHANGELOG.md", "LICENSE", "NOTICE"])
 def test_what_a_reader_looks_for_is_there(name: str) -> None:
     assert (ROOT / name).stat().st_size > 200

@@ -3,30 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from camera_clip import write_mjpeg
+from chromium_start import CHROMIUM, FLAGS, Opener
 from live_page import LivePage
 from playwright.sync_api import Browser, Playwright, sync_playwright
 
-CHROMIUM = os.environ.get("CHROMIUM") or "/usr/bin/chromium"
 SHOTS = Path(os.environ.get("PAGE_SHOTS") or Path(__file__).parents[2] / "bench" / "out" / "page")
 DIST = Path(__file__).parents[2] / "web" / "dist" / "index.html"
-FLAGS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-    "--use-fake-device-for-media-stream",
-    "--autoplay-policy=no-user-gesture-required",
-)
-
-Opener = Callable[..., LivePage]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

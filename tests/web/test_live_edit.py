@@ -10,7 +10,7 @@ import av
 import numpy as np
 import pytest
 from camera_clip import HEIGHT, WIDTH
-from conftest import Opener
+from chromium_start import Opener
 from live_page import DEADLINE_MS, Shot
 from live_server import in_process
 from playwright.sync_api import expect

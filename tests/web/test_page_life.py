@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import CHROMIUM, FLAGS, Opener
+from chromium_start import CHROMIUM, FLAGS, Opener
 from live_page import DEADLINE_MS, LivePage
 from live_server import Served
 from playwright.sync_api import Playwright, expect
