@@ -66,7 +66,7 @@ git -c safe.directory='*' clone --quiet file:///src relens
 cd relens
 echo "machine: $(. /etc/os-release; echo "$PRETTY_NAME"), $(python3 --version), $(git --version), $(nproc) cores, node: $(command -v node || echo none)"
 echo "commit:  $(git log -1 --format='%h %s')"
-received() { awk -F'[: ]+' '/:/ && $2 != "lo" { sum += $3 } END { print sum + 0 }' /proc/net/dev; }
+received() { awk -F'[: ]+' '/:/ && $2 != "lo" { sum += $3 } END { printf "%.0f", sum }' /proc/net/dev; }
 before=$(received)
 began=$SECONDS
 make run PORT="$PORT" >/root/run.log 2>&1 &
