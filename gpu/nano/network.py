@@ -25,6 +25,7 @@ CODE = EDITS + HIDDEN  # the conditioning code: the amounts themselves, and what
 FULL, HALF, QUARTER = 16, 24, 48  # channels at [h, w], half and quarter of it
 BLOCKS = 2  # residual blocks at a quarter: depth there is what brings strokes back
 SHARE_BIAS = -3.0  # the cache starts nearly shut
+STILL = 10.0  # the cache is half shut at a motion of 0.15: 5 levels of 255 over 4x4 pixels, 2 of sensor noise
 
 
 def leaky(x: Tensor) -> Tensor:
@@ -195,7 +196,9 @@ class Core(nn.Module):  # type: ignore[misc,unused-ignore]
     def cache_share(self, features: Tensor, motion: Tensor) -> Tensor:
         """[B,1,2h,2w] in 0..1: how much of the frame before stays, from features and motion [B,1,h/2,w/2]."""
         seen = F.relu(features + self.see_motion(motion))
-        return torch.sigmoid(F.pixel_shuffle(self.share(seen), 4) + SHARE_BIAS)
+        # where anything near moved more than noise does, nothing stays: what lags is worse than what flickers
+        still = (2.0 - STILL * F.max_pool2d(motion, 5, 1, 2)).clamp(0.0, 1.0)
+        return F.pixel_shuffle(torch.sigmoid(self.share(seen) + SHARE_BIAS) * still, 4)
 
 
 def moved(source: Tensor, previous: Tensor) -> Tensor:
