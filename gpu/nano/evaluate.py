@@ -181,7 +181,7 @@ def sheet(model: NanoModel, image: F32) -> U8:
         target = teach(image, one(name), place, TICKS)
         pair = np.hstack([target, to_rgb(run(model, frames, one(name))[-1])])
         small = cv2.resize(pair.clip(0, 1), (288, 108), interpolation=cv2.INTER_AREA)
-        tile = np.ascontiguousarray((small * 255).astype(np.uint8)) & np.uint8(0xF8)  # for a small file
+        tile = np.ascontiguousarray((small * 255).astype(np.uint8)) & np.uint8(0xF0)  # for a small file
         cv2.putText(tile, name, (5, 14), cv2.FONT_HERSHEY_SIMPLEX, 0.4, (255, 80, 80), 1)
         tiles.append(tile)
     tiles += [np.zeros_like(tiles[0])] * (-len(tiles) % 3)
