@@ -171,7 +171,7 @@ class JitterBuffer:
         return out
 
     def _plead(self, out: Output, now: float) -> None:
-        """Beside an old hole: go on from a keyframe that is whole behind it, else ask for one in good time."""
+        """Beside an old hole: go on from a whole keyframe behind it, else ask for one in good time."""
         hole = self._hole_since()
         if hole is None or now < hole + PLEAD_S:
             return

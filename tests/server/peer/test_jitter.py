@@ -123,7 +123,7 @@ def test_a_missing_packet_is_asked_for_again_and_again_then_given_up() -> None:
     assert [n for _, n in feed.nacks] == [1] * len(feed.nacks)
     assert len(feed.nacks) >= 5
     assert feed.nacks[0][0] == 0.066
-    assert feed.plis == [pytest.approx(0.146)]  # a keyframe is asked for in time to be here when it is given up
+    assert feed.plis == [pytest.approx(0.146)]  # in time for a keyframe to be here at the giving up
     assert not feed.buffer.waiting
     feed.run_until(0.2161)  # 150 ms after it was noticed, without a packet coming
     assert feed.plis == [pytest.approx(0.146), pytest.approx(0.216)]
