@@ -71,7 +71,7 @@ def cache_loss(core: Core, sample: tuple[Tensor, ...]) -> Tensor:
     """Unroll T frames: near the clean teacher, and changing from frame to frame as the clean teacher does."""
     luma, chroma, target_luma, _, cond, texture, coords = sample
     loss = torch.zeros(())
-    edited = previous = torch.zeros(())
+    edited = torch.zeros(())
     for t in range(luma.shape[1]):
         with torch.no_grad():
             new, _, _, features = core(luma[:, t], chroma[:, t], cond, texture, coords)
@@ -85,8 +85,6 @@ def cache_loss(core: Core, sample: tuple[Tensor, ...]) -> Tensor:
             change = (edited - before) - (target_luma[:, t] - target_luma[:, t - 1])
             # against what the same editor draws now, too: the cache must not trade sharpness for calm
             loss = loss + pyramid_loss(edited, target_luma[:, t]) + 2.0 * change.abs().mean()
-        previous = edited
-    del previous
     return loss / (luma.shape[1] - 1)
 
 
