@@ -29,6 +29,7 @@ from .receive import Meter
 from .types import EncodedAudio, PeerConfig
 
 HISTORY_PACKETS = 8192
+LOSSY = 0.02  # above this share lost, what is sent again is sent twice: a lost repeat costs a round trip
 AUDIO_QUEUE = 50  # one second
 
 
@@ -82,6 +83,7 @@ class VideoSender(_Sender):
         self._sent_again: dict[int, float] = {}
         self._rtx_sequence = random.randrange(32768)
         self._needs_keyframe = True
+        self._loss = 0.0
         self.meter = Meter()
         self.retransmitted = self.frames_sent = self.frames_unsent = 0
 
@@ -152,25 +154,32 @@ class VideoSender(_Sender):
         else:
             for report in getattr(packet, "reports", ()):
                 if report.ssrc == self._port.ssrc:
-                    self._rate.on_loss(report.fraction_lost / 256)
+                    self._loss = report.fraction_lost / 256
+                    self._rate.on_loss(self._loss)
 
     async def _retransmit(self, lost: list[int]) -> None:
         now = time.monotonic()
+        again: list[RtpPacket] = []
         for sequence in lost[:256]:
             kept = self._history.get(sequence)
             if kept is None or now - self._sent_again.get(sequence, 0.0) < 0.01:
                 continue
             self._sent_again[sequence] = now
-            packet, rtx = kept[1], self._port.rtx_payload_type
-            if rtx is not None:
-                packet = wrap_rtx(packet, rtx, self._rtx_sequence, self._port.rtx_ssrc)
-                self._rtx_sequence = (self._rtx_sequence + 1) & 0xFFFF
-            self.retransmitted += 1
-            self.meter.add(len(packet.payload), now)
-            try:
-                await self._port.send(packet, count=False)
-            except ConnectionError:
-                return
+            again.append(kept[1])
+        try:
+            for packet in again * (2 if self._loss > LOSSY else 1):
+                await self._send_again(packet, now)
+        except ConnectionError:
+            return
+
+    async def _send_again(self, packet: RtpPacket, now: float) -> None:
+        rtx = self._port.rtx_payload_type
+        if rtx is not None:
+            packet = wrap_rtx(packet, rtx, self._rtx_sequence, self._port.rtx_ssrc)
+            self._rtx_sequence = (self._rtx_sequence + 1) & 0xFFFF
+        self.retransmitted += 1
+        self.meter.add(len(packet.payload), now)
+        await self._port.send(packet, count=False)
 
 
 class AudioSender(_Sender):

@@ -1,0 +1,51 @@
+"""What is sent again: once on a clean path, twice on a lossy one, and never what was not sent."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from aiortc import RTCRtpSender
+from aiortc.rtp import RTCP_RTPFB_NACK, RtcpReceiverInfo, RtcpRrPacket, RtcpRtpfbPacket
+
+from server.peer.payload import Vp8Format
+from server.peer.rate import RateControl
+from server.peer.send import VideoSender
+from server.peer.types import PeerConfig
+
+
+class Transport:
+    """As much of a DTLS transport as a sender that never starts looks at."""
+
+    state = "new"
+
+
+class Wire:
+    """Stands where packets leave for the network."""
+
+    ssrc, payload_type, rtx_ssrc, rtx_payload_type, rtt = 1, 96, 2, 97, 0.05
+
+    def __init__(self) -> None:
+        self.sent: list[Any] = []
+
+    async def send(self, packet: Any, count: bool = True) -> None:
+        self.sent.append(packet)
+
+
+@pytest.mark.parametrize(("lost_of_256", "copies"), [(0, 1), (13, 2)])
+async def test_repeats_are_doubled_on_a_lossy_path(lost_of_256: int, copies: int) -> None:
+    config = PeerConfig()
+    rate = RateControl(100_000, 1_000_000, lambda bps: None)
+    sender = VideoSender(RTCRtpSender("video", Transport()), Vp8Format(), config, lambda: None, rate)  # type: ignore[arg-type]
+    wire = Wire()
+    sender._port = wire  # type: ignore[assignment]
+    packet = sender._packet(b"picture", 0, True)
+    sender._remember(packet, 0.0)
+    report = RtcpReceiverInfo(1, lost_of_256, 0, 0, 0, 0, 0)
+    await sender._on_rtcp(RtcpRrPacket(ssrc=9, reports=[report]))
+    unknown = (packet.sequence_number + 1) & 0xFFFF
+    nack = RtcpRtpfbPacket(RTCP_RTPFB_NACK, ssrc=9, media_ssrc=1, lost=[packet.sequence_number, unknown])
+    await sender._on_rtcp(nack)
+    assert [again.payload_type for again in wire.sent] == [97] * copies
+    assert len({again.sequence_number for again in wire.sent}) == copies
+    assert sender.retransmitted == copies
