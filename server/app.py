@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from aiohttp import web
 
 from gpu.errors import RelensError
-from server.config import Config
+from server.config import LOOPBACK, Config
 from server.loop_delay import LoopDelay
 from server.metrics import Metrics
 from server.problem import problem, problem_of
@@ -80,8 +80,16 @@ async def _guard(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Other origins' pages only where allowed; every refusal as problem+json; nothing sniffed."""
     config = request.app[STATE].config
     origin = request.headers.get("Origin")
-    foreign = origin is not None and urlsplit(origin).netloc != request.host
+    foreign = origin is not None and _netloc(origin) != request.host
     allowed = not foreign or "*" in config.allowed_origins or origin in config.allowed_origins
+    if _rebound(request, config):
+        return problem(
+            403,
+            "host",
+            "Not this server's name",
+            f"this server listens on {config.host} alone and was called {request.host[:100]}",
+            f"Add http://{request.host[:100]} to allowed_origins where a proxy passes that name on.",
+        )
     if request.method == "OPTIONS" and foreign:
         response: web.StreamResponse = web.Response(status=204 if allowed else 403)
     elif not allowed and request.method not in ("GET", "HEAD"):
@@ -100,6 +108,23 @@ async def _guard(request: web.Request, handler: Handler) -> web.StreamResponse:
         if allowed and origin is not None:
             _let_in(response, origin)
     return response
+
+
+def _netloc(origin: str) -> str | None:
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:  # "http://["
+        return None
+
+
+def _rebound(request: web.Request, config: Config) -> bool:
+    """Called by a foreign name on an address that only this machine reaches: a site's DNS points here."""
+    if config.host not in LOOPBACK or "*" in config.allowed_origins:
+        return False
+    named = _netloc(f"http://{request.host}")
+    host = urlsplit(f"http://{named}").hostname if named else None
+    known = {_netloc(origin) for origin in config.allowed_origins}
+    return host not in LOOPBACK and request.host not in known
 
 
 async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:

@@ -23,6 +23,8 @@ ENV_PREFIX = "RELENS_"
 DOC_PATH = Path(__file__).with_name("CONFIG.md")
 REPOSITORY = Path(__file__).parent.parent
 
+LOOPBACK = ("127.0.0.1", "::1", "localhost")  # addresses and names that only this machine reaches
+
 
 def _key(default: Any, doc: str, low: float | None = None, high: float | None = None) -> Any:
     return field(default=default, metadata={"doc": doc, "low": low, "high": high})

@@ -13,13 +13,12 @@ from collections.abc import Callable
 from aiohttp import web
 
 from server.app import make_app, version
-from server.config import Config
+from server.config import LOOPBACK, Config
 from server.errors import ConfigError
 from server.state import STATE
 
 log = logging.getLogger(__name__)
 
-LOOPBACK = ("127.0.0.1", "::1", "localhost")
 HTTP_SHUTDOWN_S = 2.0  # for requests still running after the sessions ended
 
 

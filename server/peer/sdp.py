@@ -274,7 +274,7 @@ def _check_bundle(offer: Offer, session: str) -> None:
     if not all(mids) or len(set(mids)) != len(mids):
         raise ProtocolError("The offer's media lines need an a=mid each, all different.")
     if len(used) > 1:
-        found = re.search(r"(?m)^a=group:BUNDLE (.+?)\s*$", session)
+        found = re.search(r"(?m)^a=group:BUNDLE ([^\n]*)$", session)
         if found is None or not set(mids) <= set(found[1].split()):
             raise ProtocolError(
                 "The offer's media lines are not bundled; offer with bundlePolicy 'max-bundle'."

@@ -140,6 +140,24 @@ async def test_pages_of_other_origins_are_let_in_only_where_allowed() -> None:
         assert "ETag" in body["headers"]["Access-Control-Expose-Headers"]  # type: ignore[index]
 
 
+async def test_a_broken_origin_is_a_foreign_one() -> None:
+    async with serving() as served:
+        await refused(served, "POST", "/sessions", 403, data=b"v=0", headers={"Origin": "http://[", **SDP})
+
+
+async def test_a_foreign_name_on_a_loopback_address_is_refused() -> None:
+    rebound = {"Host": "evil.test", "Origin": "http://evil.test", **SDP}
+    async with serving() as served:
+        await refused(served, "POST", "/sessions", 403, data=b"v=0", headers=rebound)
+        await refused(served, "GET", "/config.json", 403, headers=rebound)
+        await refused(served, "GET", "/config.json", 403, headers={"Host": "http://["})
+        for name in ("localhost:8080", "127.0.0.1", "[::1]:8080"):
+            async with served.http.get(served.base + "/healthz", headers={"Host": name}) as reply:
+                assert reply.status == 200
+    async with serving(allowed_origins=("http://evil.test",)) as served:
+        await refused(served, "POST", "/sessions", 400, data=b"v=0", headers=rebound)
+
+
 async def test_tag_changes_with_the_ice_credentials() -> None:
     answer = "v=0\r\no=- 1 2 IN IP4 0.0.0.0\r\na=ice-ufrag:abcd\r\n"
     assert etag_of(answer) == etag_of(answer)

@@ -326,3 +326,10 @@ def test_fragments() -> None:
     assert len(parse_fragment(("a=" + GOOD + "\r\n") * 200)[1]) == MAX_CANDIDATES
     with pytest.raises(ProtocolError):
         parse_fragment("a=x\r\n" * 10_000)
+
+
+@pytest.mark.timeout(20)
+def test_a_long_bundle_line_costs_no_more_than_its_length() -> None:
+    """A pattern that backtracked took some 100 s for this one, on the event loop."""
+    with pytest.raises(ProtocolError, match="bundled"):
+        parse(offer(video("0"), channel("1"), bundle="0" + " " * 100_000 + "b"))
