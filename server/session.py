@@ -138,7 +138,7 @@ class Session:
         if self._pipeline is not None:
             loop = asyncio.get_running_loop()
             closing = loop.run_in_executor(self._executor, self._pipeline.close)
-            # shielded: a close that is cancelled before its turn would leave two threads and the model's state
+            # shielded: a close cancelled before its turn would leave two threads and the model's state
             await close_bounded(asyncio.shield(closing), f"session {self.id[:6]}: its pipeline")
 
     # -- PeerListener
