@@ -42,7 +42,7 @@ SPEC = ModelSpec(
     max_size=(1280, 720),
     licence="Apache-2.0",
     weights="in the package, trained by gpu.nano.train",
-    memory_bytes_per_stream=32_000_000,  # 1280x720 with rain and snow; 12 MB at 640x480 without
+    memory_bytes_per_stream=32_000_000,  # 1280x720, 22 MB of it weather that a size shares; 15 MB at 640x480
     presets=tuple(
         Preset(edit.name, edit.label, edit.prompt, edit.group)
         for edit in EDITS
@@ -74,7 +74,9 @@ class NanoModel:
         self._check_weights()
         self._tower = TextTower.load()
         self._engines: OrderedDict[tuple[int, int], Engine] = OrderedDict()
-        self._lock = threading.Lock()  # compiling, and the engine's one thread at a time
+        self._lock = threading.Lock()  # the engine's one thread at a time
+        # What sizes share is made under this one, so no stream waits for it. Taken before _lock, never after.
+        self._compiling = threading.Lock()
         self._device = self._engine_for(320, 240).name
 
     @classmethod
@@ -93,7 +95,7 @@ class NanoModel:
         return f"CPU, {self._device}"
 
     def open_state(self, width: int, height: int) -> EditState:
-        """A fresh cache; compiles for a size not seen before (a fraction of a second)."""
+        """A fresh cache; compiles and makes weather for a size not seen before (a fraction of a second)."""
         most = SPEC.max_size  # either way up: phones are held upright
         fits = max(width, height) <= max(most) and min(width, height) <= min(most)
         if width % 2 or height % 2 or min(width, height) < _MIN_SIDE or not fits:
@@ -101,14 +103,15 @@ class NanoModel:
                 f"nano cannot take {width}x{height}: send an even size from {_MIN_SIDE}x{_MIN_SIDE} "
                 f"to {most[0]}x{most[1]}"
             )
-        with self._lock:
-            engine = self._engine_for(width, height)
-        tensors = {name: np.zeros(shape, np.float32) for name, shape in _shapes(width, height).items()}
         w, h = working_size(width, height)
+        with self._compiling:
+            engine = self._engine_for(width, height)
+            fields, particles = textures(w, h), Particles(width, height, 0)
+        tensors = {name: np.zeros(shape, np.float32) for name, shape in _shapes(width, height).items()}
         for name in ("y", "uv", "particles"):
             tensors[name] = np.zeros(tensors[name].shape, np.uint8)
         tensors["coords"][0] = coordinates(w, h)
-        return NanoState(width, height, engine, tensors, textures(w, h), Particles(width, height, 0))
+        return NanoState(width, height, engine, tensors, fields, particles)
 
     def read(self, prompt: str) -> Reading:
         return self._tower.read(prompt)
@@ -119,7 +122,7 @@ class NanoModel:
         reading = self.read(edit.prompt)
         own.edit = edit
         if edit.seed != own.particles.seed:
-            own.particles = Particles(own.width, own.height, edit.seed)
+            own.particles.place(edit.seed)
         if reading.understood:
             amounts = np.zeros(len(EDIT_NAMES), np.float32)
             for name, amount in reading.parts:
@@ -133,7 +136,7 @@ class NanoModel:
         return [self._step(own, frame) for frame in chunk]
 
     def close(self) -> None:
-        with self._lock:
+        with self._compiling, self._lock:
             for engine in self._engines.values():
                 engine.close()
             self._engines.clear()

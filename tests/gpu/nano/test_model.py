@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import shutil
+import threading
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from gpu.engine import open_engine
 from gpu.errors import FrameError, ModelError
-from gpu.models.nano import CACHE, SPEC, WEIGHTS, NanoModel, NanoState
+from gpu.models.nano import CACHE, ENGINES_KEPT, SPEC, WEIGHTS, NanoModel, NanoState
 from gpu.nano.edits import EDIT_BY_NAME, EDIT_NAMES
+from gpu.nano.particles import _tiles
 from gpu.nano.transition import Conditioning
 from gpu.types import Edit, Frame
 from tests.gpu.nano.conftest import GOLDEN, clip, picture, psnr, same
@@ -204,6 +208,56 @@ def test_seed_places_the_flakes(model: NanoModel) -> None:
         shown.append(model.step(state, [frame])[0])
     assert same(shown[0], shown[1])
     assert not same(shown[0], shown[2])
+
+
+def test_weather_is_made_when_a_stream_opens(model: NanoModel) -> None:
+    state = opened(model, 160, 112)
+    made = _tiles.cache_info().misses
+    for seed in (0, 3, 4):
+        model.set_edit(state, Edit(1, "make it rain and snow", 1.0, 0, seed))
+        model.step(state, [picture(160, 112)])
+    assert _tiles.cache_info().misses == made
+
+
+def test_a_compile_holds_up_close_but_no_stream(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = NanoModel.load(threads=1)
+    state = opened(model, 160, 112)
+    force(state, "sepia")
+    compiling, go_on = threading.Event(), threading.Event()
+    waited: list[bool] = []
+
+    def slow(*args: Any) -> Any:
+        compiling.set()
+        waited.append(go_on.wait(10))
+        return open_engine(*args)
+
+    monkeypatch.setattr("gpu.models.nano.open_engine", slow)
+    opening = threading.Thread(target=model.open_state, args=(176, 112))
+    closing = threading.Thread(target=model.close)
+    opening.start()
+    assert compiling.wait(10)
+    model.step(state, [picture(160, 112)])
+    assert not waited, "the step waited for the compile"
+    closing.start()
+    closing.join(0.05)
+    assert closing.is_alive()
+    go_on.set()
+    for thread in (opening, closing):
+        thread.join(10)
+        assert not thread.is_alive()
+    with pytest.raises(ModelError, match="closed"):
+        model.step(state, [picture(160, 112)])
+
+
+def test_a_stream_outlives_its_engines_place_among_the_kept(model: NanoModel) -> None:
+    old = opened(model, 160, 112)
+    force(old, "ink")
+    for width in range(32, 32 + 16 * ENGINES_KEPT, 16):
+        model.open_state(width, 32)
+    fresh = opened(model, 160, 112)
+    assert fresh.engine is not old.engine
+    force(fresh, "ink")
+    assert same(*(model.step(state, [picture(160, 112)])[0] for state in (old, fresh)))
 
 
 @pytest.mark.parametrize("name", EDIT_NAMES)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from gpu.nano.colour import planes_to_rgb, rgb_to_planes
 from gpu.nano.edits import EDIT_NAMES
 from gpu.nano.geometry import MULTIPLE, WORKING_PIXELS, coordinates, texture_weight, textures, working_size
-from gpu.nano.particles import Particles
+from gpu.nano.particles import Particles, _tiles
 from gpu.nano.transition import NOTHING, Conditioning, Transition
 
 
@@ -70,6 +70,21 @@ def test_flakes_persist_and_fall() -> None:
     best = max(likeness, key=likeness.__getitem__)
     assert 1 <= best <= 8
     assert likeness[best] > 0.4 * float((before * before).sum())
+
+
+def test_a_new_seed_starts_elsewhere_in_the_same_tiles() -> None:
+    weather, other = Particles(64, 48, 0), Particles(64, 48, 5)
+    made = _tiles.cache_info().misses
+    unseeded = weather.cover(123, True, True)
+    weather.place(5)
+    assert np.array_equal(weather.cover(123, True, True), other.cover(123, True, True))
+    assert not np.array_equal(weather.cover(123, True, True), unseeded)
+    for kind in ((True, False), (False, True)):  # layer by layer: not the same picture moved
+        shown = np.sort(weather.cover(123, *kind), axis=None)
+        assert not np.array_equal(shown, np.sort(Particles(64, 48, 0).cover(123, *kind), axis=None))
+    weather.place(0)
+    assert np.array_equal(weather.cover(123, True, True), unseeded)
+    assert _tiles.cache_info().misses == made, "tiles are made when the weather is opened, and once a size"
 
 
 def test_no_weather_is_no_cover() -> None:
