@@ -23,6 +23,8 @@ from gpu.errors import RelensError
 from gpu.models.registry import MODEL_NAMES, load_model
 from gpu.types import Codec, Edit, Frame
 from server.config import Config
+from server.errors import ConfigError
+from server.serve import listen_remedy, tls_context
 
 SIZE = (640, 480)  # what most cameras give
 FRAMES = 12
@@ -52,7 +54,8 @@ def examine(config: Config) -> list[Finding]:
         *(_codec(codec) for codec in CODECS),
         _module("OpenVINO", "openvino", _openvino_devices),
         _module("ONNX Runtime", "onnxruntime", _ort_providers),
-        *(_model(name, config) for name in MODEL_NAMES),
+        *(_model(name, config) for name in dict.fromkeys((*MODEL_NAMES, config.model))),
+        *_tls(config),
         _port(config),
         _page(config),
         _nvidia(),
@@ -205,15 +208,27 @@ def _port(config: Config) -> Finding:
             name=name,
             ok=False,
             detail=f"{config.host}: {error.strerror or error}",
-            remedy="stop the program that uses it, or choose another with --port",
+            remedy=listen_remedy(error),
         )
     return Finding(name=name, ok=True, detail=f"free on {config.host}")
+
+
+def _tls(config: Config) -> list[Finding]:
+    """Only where one is asked for."""
+    if not config.tls_cert:
+        return []
+    try:
+        tls_context(config)
+    except ConfigError as error:
+        return [Finding(name="TLS", ok=False, detail=str(error))]
+    return [Finding(name="TLS", ok=True, detail=config.tls_cert)]
 
 
 def _page(config: Config) -> Finding:
     built = (config.web_path / "index.html").is_file()
     detail = "built" if built else f"there is no index.html in {config.web_path}"
-    return Finding(name="page", ok=built, detail=detail, remedy="run make setup")
+    remedy = "run make setup" + (", or give --web-dir the folder it builds into" if config.web_dir else "")
+    return Finding(name="page", ok=built, detail=detail, remedy=remedy)
 
 
 def _nvidia() -> Finding:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import logging
 import os
 import signal
+import socket
 import ssl
 from collections.abc import Callable
 
@@ -26,7 +28,7 @@ async def serve(config: Config, say: Callable[[str], None] = print) -> None:
     """Run until SIGTERM or SIGINT; a second one skips the drain.
 
     Raises ConfigError (address, certificate), ModelError or DeviceError before anything is served."""
-    tls = _tls(config)
+    tls = tls_context(config)
     app = make_app(config)
     runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=HTTP_SHUTDOWN_S)
     await runner.setup()
@@ -37,7 +39,7 @@ async def serve(config: Config, say: Callable[[str], None] = print) -> None:
         except OSError as error:
             raise ConfigError(
                 f"cannot listen on {config.host} port {config.port} ({_reason(error)}): "
-                "another program may use it; choose another with --port, or 0 for a free one"
+                + listen_remedy(error)
             ) from error
         stop, now = asyncio.Event(), asyncio.Event()
         with _signals(stop, now):
@@ -85,7 +87,11 @@ def _announce(
     worker = app[STATE].workers.loaded(config.model)
     device = worker.model.device if worker is not None else "?"
     say(f"relens {version()} is ready: {scheme}://{shown}:{port}/  model {config.model} on {device}")
-    if config.host in LOOPBACK:
+    if not (config.web_path / "index.html").is_file():
+        say(f"There is no page in {config.web_path}: run `make setup`, or give --web-dir; the API works")
+    if config.host in LOOPBACK and config.tls_cert:
+        say("Only this machine can open it. For the network: --host 0.0.0.0")
+    elif config.host in LOOPBACK:
         say(
             "Only this machine can open it. For the network: --host 0.0.0.0 --tls-cert CERT.pem "
             "--tls-key KEY.pem (browsers give a camera only to HTTPS or localhost)"
@@ -98,11 +104,22 @@ def _announce(
 
 
 def _reason(error: OSError) -> str:
-    """asyncio's own text repeats the address."""
+    """asyncio's own text repeats the address; a resolver's number is not the system's."""
+    if isinstance(error, socket.gaierror):
+        return str(error.strerror or error)
     return os.strerror(error.errno) if error.errno else str(error)
 
 
-def _tls(config: Config) -> ssl.SSLContext | None:
+def listen_remedy(error: OSError) -> str:
+    """What to do about an address that cannot be listened on."""
+    if error.errno == errno.EADDRINUSE:
+        return "another program uses it; choose another with --port, or 0 for a free one"
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return "ports below 1024 need rights; choose another with --port"
+    return "give --host an address of this machine, such as 127.0.0.1, or 0.0.0.0 for all"
+
+
+def tls_context(config: Config) -> ssl.SSLContext | None:
     if not config.tls_cert:
         return None
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)

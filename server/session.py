@@ -35,6 +35,8 @@ UNSENT_TICK_S = 0.05
 STATS_EVERY_S = 1.0
 LAST_WORDS_S = 0.05  # for the reason of an end to leave before the channel closes
 
+UNHEARD = ("deleted", "peer-closed", "peer-lost", "never-connected", "refused")  # nobody listens any more
+
 
 class Session:
     """Made for one offer; ends once, for one reason, and tells `on_closed` when nothing of it is left."""
@@ -127,7 +129,13 @@ class Session:
         self._metrics.session_ended(code)
         if self._ticker is not None:
             self._ticker.cancel()
-        if code not in ("deleted", "peer-closed", "peer-lost", "refused"):  # somebody may still listen
+        if code not in (
+            "deleted",
+            "peer-closed",
+            "peer-lost",
+            "never-connected",
+            "refused",
+        ):  # somebody may still listen
             self._channel.say(protocol.Error(code=code, message=message))
             await asyncio.sleep(LAST_WORDS_S)
         self._bridge.close()
@@ -175,6 +183,8 @@ class Session:
                 self._media_s = time.monotonic()
                 self._peer.request_keyframe()
                 self.on_keyframe_needed()
+            case PeerState.FAILED if self.state is SessionState.CONNECTING:
+                self.end("never-connected", "no network path to the peer was found in time")
             case PeerState.FAILED:
                 self.end("peer-lost", "the network path to the peer is gone")
             case PeerState.CLOSED:

@@ -10,7 +10,7 @@ import json
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -49,6 +49,8 @@ SPEC = ModelSpec(
         if edit.name not in UNCONVINCING
     ),
 )
+
+OFFERED = frozenset(preset.label for preset in SPEC.presets)
 
 
 @dataclass(slots=True)
@@ -114,7 +116,9 @@ class NanoModel:
         return NanoState(width, height, engine, tensors, fields, particles)
 
     def read(self, prompt: str) -> Reading:
-        return self._tower.read(prompt)
+        """As the tower reads it, but nobody is sent to an edit that does not convince."""
+        reading = self._tower.read(prompt)
+        return replace(reading, nearest=tuple(label for label in reading.nearest if label in OFFERED))
 
     def set_edit(self, state: EditState, edit: Edit) -> Reading:
         """The cache stays; what is not understood leaves the picture as it is."""

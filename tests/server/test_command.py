@@ -178,3 +178,31 @@ def test_doctor_reports_an_engine_that_does_not_load() -> None:
     finding = doctor._module("Engine", "no_such_engine", lambda _: [])
     assert not finding.ok
     assert "pip install no_such_engine" in doctor.report([finding], False)
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        main(["--version"])
+    assert end.value.code == 0
+    assert capsys.readouterr().out.startswith("relens 0.")
+
+
+def test_the_doctor_finds_what_serve_would_refuse(tmp_path: Path) -> None:
+    not_pem = tmp_path / "cert.pem"
+    not_pem.write_text("no certificate")
+    config = Config(model="nope", host="192.0.2.1", tls_cert=str(not_pem), tls_key=str(not_pem))
+    found = {finding.name: finding for finding in doctor.examine(config) if not finding.ok}
+    assert found["model nope"].needed
+    assert "tls_cert" in found["TLS"].detail
+    assert "--host" in found[f"port {config.port}"].remedy
+
+
+@pytest.mark.parametrize("host", ["192.0.2.1", "no.such.host.invalid"])
+def test_an_address_of_another_machine_is_named_as_such(
+    host: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["serve", "--model", "passthrough", "--port", "0", "--host", host]) == 2
+    said = capsys.readouterr().err
+    assert host in said
+    assert "--host" in said
+    assert "another program" not in said

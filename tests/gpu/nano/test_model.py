@@ -294,3 +294,9 @@ def test_foreign_weights_are_refused(tmp_path: Path) -> None:
     graph.unlink()
     with pytest.raises(ModelError, match="cannot be read"):
         NanoModel(tmp_path)
+
+
+def test_nobody_is_sent_to_an_edit_that_does_not_convince(model: NanoModel) -> None:
+    offered = {preset.label for preset in SPEC.presets}
+    for prompt in ("add a dog", "blur the room behind me", "make me a robot", "paint me", "a comic hero"):
+        assert set(model.read(prompt).nearest) <= offered, prompt
