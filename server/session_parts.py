@@ -36,6 +36,7 @@ def peer_config(config: Config) -> PeerConfig:
         connect_timeout_s=config.connect_timeout_s,
         idle_timeout_s=config.lost_s,
         min_bitrate_bps=config.min_bitrate_bps,
+        start_bitrate_bps=config.start_bitrate_bps,
         max_bitrate_bps=config.max_bitrate_bps,
     )
 

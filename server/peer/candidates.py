@@ -7,7 +7,7 @@ import re
 
 from server.errors import ProtocolError
 
-MAX_CANDIDATES = 64
+MAX_CANDIDATES = 64  # of one fragment, and of one ICE generation in all
 _FOUNDATION = re.compile(r"[\w+/]{1,32}", re.ASCII)
 
 

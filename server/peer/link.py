@@ -15,9 +15,9 @@ from gpu.types import EncodedFrame
 from server.errors import ProtocolError
 
 from .answer import answer_sdp
-from .candidates import parse_candidate
+from .candidates import MAX_CANDIDATES, parse_candidate
 from .payload import payload_format
-from .privates import IcePath, dtls_of, open_connection
+from .privates import IcePath, bound_sctp, dtls_of, open_connection
 from .rate import RateControl
 from .receive import AudioReceiver, VideoReceiver
 from .sdp import Offer
@@ -50,6 +50,7 @@ class Link:
         self._pc: RTCPeerConnection = open_connection(config.ice_servers)
         self._path: IcePath | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._candidates: set[str] = set()  # taken, of this ICE generation
         self._channel: RTCDataChannel | None = None
         self.video_in: VideoReceiver | None = None
         self.video_out: VideoSender | None = None
@@ -72,6 +73,7 @@ class Link:
         """-> the answer. Raises ProtocolError."""
         self._pc.on("datachannel", self._on_channel)
         await self._set_remote(self.offer)
+        bound_sctp(self._pc)
         for transceiver, media in zip(self._pc.getTransceivers(), self._lines(), strict=True):
             if media.direction in ("sendrecv", "recvonly"):
                 transceiver.direction = "sendrecv" if media.direction == "sendrecv" else "sendonly"
@@ -126,6 +128,7 @@ class Link:
         lead, connect = offer.transport, None
         if lead.ufrag != self.remote_ufrag:
             connect = await self._path.restart(lead.ufrag, lead.pwd, self._config.connect_timeout_s)
+            self._candidates.clear()
         self.add_candidates(offer.candidates)
         await self._set_remote(offer)
         answer = await self._answer(offer)
@@ -152,7 +155,11 @@ class Link:
         """
         assert self._path is not None
         for candidate in map(_candidate, lines):
-            if candidate is not None and len(self._tasks) < MAX_TASKS:
+            if candidate is None or len(self._tasks) >= MAX_TASKS:
+                continue
+            text = candidate.to_sdp()
+            if text not in self._candidates and len(self._candidates) < MAX_CANDIDATES:
+                self._candidates.add(text)
                 self._spawn(self._path.add_candidate(candidate))
 
     @property
@@ -191,6 +198,8 @@ class Link:
         task.add_done_callback(self._tasks.discard)
 
     async def close(self) -> None:
+        if self.video_in is not None:
+            self.video_in.close()  # its task may never have begun
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

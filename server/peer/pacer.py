@@ -32,10 +32,9 @@ class Pacer:
         self.queued_bytes = 0
 
     def push(self, payloads: list[bytes], pts: int) -> bool:
-        """False where there is no room: frames not yet begun are dropped, the next must be a keyframe."""
+        """False where there is no room: the frame is not taken."""
         size = sum(map(len, payloads))
         if self.queued_bytes + size > self._max:
-            self.flush()
             return False
         if self._last_pts is not None and 0 < pts - self._last_pts < 90_000:
             step = min(max((pts - self._last_pts) / 90_000, 0.01), 0.1)
@@ -46,10 +45,13 @@ class Pacer:
         self._rate = max(LEAST_RATE, self.queued_bytes / (self._interval * SHARE))
         return True
 
-    def flush(self) -> None:
-        """Drops what has not begun to leave; a frame that has is finished"""
+    def flush(self) -> int:
+        """Drops what has not begun to leave, a frame that has is finished; -> how many were dropped."""
+        dropped = 0
         while self._units and not self._units[-1].begun:
             self.queued_bytes -= self._units.pop().size
+            dropped += 1
+        return dropped
 
     def pop(self, now: float) -> tuple[bytes, int, bool] | None:
         """-> (payload, RTP timestamp, marker), or None: nothing may leave now."""

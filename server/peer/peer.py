@@ -50,7 +50,9 @@ class Peer:
         self._listener = listener
         self._state = PeerState.CONNECTING
         self._link: Link | None = None
-        self._rate = RateControl(config.min_bitrate_bps, config.max_bitrate_bps, self._on_bitrate)
+        self._rate = RateControl(
+            config.min_bitrate_bps, config.start_bitrate_bps, config.max_bitrate_bps, self._on_bitrate
+        )
         self._connecting_since = time.monotonic()
         self._restarting: asyncio.Task[Any] | None = None
         self._watching: asyncio.Task[None] | None = None

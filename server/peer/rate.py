@@ -12,11 +12,15 @@ LOSS_WEIGHT = 0.3  # of one report: at few packets a second each is mostly chanc
 
 
 class RateControl:
-    """Calls `on_bitrate` with a value between floor and ceiling whenever it changes by more than STEP."""
+    """Calls `on_bitrate` with a value between floor and ceiling whenever it changes by more than STEP.
+
+    It begins at `start`, which the encoder is opened with, and probes upwards from there.
+    """
 
     def __init__(
         self,
         floor: int,
+        start: int,
         ceiling: int,
         on_bitrate: Callable[[int], None],
         clock: Callable[[], float] = time.monotonic,
@@ -25,11 +29,11 @@ class RateControl:
         self._on_bitrate = on_bitrate
         self._clock = clock
         self._remb = ceiling
-        self._by_loss = float(ceiling)
+        start = min(max(start, floor), ceiling)
+        self._by_loss = float(start)
         self._last_loss = 0.0
         self.loss = 0.0
-        self.target = ceiling
-        self._told: int | None = None
+        self.target = self._told = start
 
     def on_remb(self, bps: int) -> None:
         self._remb = bps
@@ -53,6 +57,6 @@ class RateControl:
         self.target = int(min(max(min(self._remb, self._by_loss), self._floor), self._ceiling))
         told = self._told
         at_bound = self.target in (self._floor, self._ceiling) and self.target != told
-        if told is None or at_bound or abs(self.target - told) > STEP * told:
+        if at_bound or abs(self.target - told) > STEP * told:
             self._told = self.target
             self._on_bitrate(self.target)

@@ -64,6 +64,7 @@ class VideoReceiver:
         self._last_packet = 0.0
         self._wake = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
+        self._closed = False
         self.meter = Meter()
         self.packets = self.nacks_sent = self.plis_sent = 0
 
@@ -79,6 +80,8 @@ class VideoReceiver:
         self._wake.set()
 
     def _packet(self, packet: RtpPacket, arrival_ms: int) -> None:
+        if self._closed:
+            return
         now = time.monotonic()
         self.packets += 1
         size = len(packet.payload) + packet.padding_size
@@ -110,6 +113,8 @@ class VideoReceiver:
         return True
 
     def _poll(self, now: float) -> None:
+        if self._closed:  # or the timer would be set again for ever
+            return
         out = self.buffer.poll(now)
         if out.nacks or out.pli:
             self._nacks += out.nacks
@@ -151,8 +156,14 @@ class VideoReceiver:
                         RtcpPsfbPacket(fmt=RTCP_PSFB_APP, ssrc=self._port.rtcp_ssrc, media_ssrc=0, fci=fci)
                     )
         finally:
-            if self._timer is not None:
-                self._timer.cancel()
+            self.close()
+
+    def close(self) -> None:
+        """Nothing is taken or timed from now on."""
+        self._closed = True
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
     async def _send_pli(self, ssrc: int) -> None:
         now = time.monotonic()

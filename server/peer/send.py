@@ -99,12 +99,11 @@ class VideoSender(_Sender):
                 self._on_keyframe()
             return
         if not self._pacer.push(self._format.pack(frame.data), frame.pts):
-            self.frames_unsent += 1
+            self.frames_unsent += 1 + self._pacer.flush()  # what waits is as good as lost behind this one
             self._needs_keyframe = True
             self._on_keyframe()
             return
         self._needs_keyframe = False
-        self.frames_sent += 1
         self._wake.set()
 
     async def _run(self) -> None:
@@ -118,6 +117,7 @@ class VideoSender(_Sender):
                     self._remember(packet, now)
                     self.meter.add(len(packet.payload), now)
                     await self._port.send(packet)
+                    self.frames_sent += packet.marker  # its last packet: only now is the frame gone
                 delay = self._pacer.delay()
                 if delay is not None:
                     await asyncio.sleep(delay)

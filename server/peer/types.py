@@ -49,6 +49,7 @@ class PeerConfig:
     hole_timeout_s: float = 0.15  # a missing packet is given up after this
     keyframe_interval_s: float = 0.25  # requests closer together than this are one
     min_bitrate_bps: int = 150_000
+    start_bitrate_bps: int = 1_500_000  # what the encoder begins with
     max_bitrate_bps: int = 6_000_000
     history_s: float = 1.5  # how long a sent packet can be sent again
     max_sdp_bytes: int = 128 * 1024
@@ -80,8 +81,8 @@ class PeerStats:
     packets_sent: int
     retransmitted: int
     loss_out: float  # fraction the browser last reported
-    frames_sent: int
-    frames_unsent: int  # dropped for want of room
+    frames_sent: int  # to their last packet
+    frames_unsent: int  # not taken, or dropped for want of room
     send_queue_bytes: int
     datagrams_refused: int
 

@@ -16,6 +16,7 @@ from server.peer.types import IceServer
 
 from .ice import IcePath, check_ice_servers, ice_servers
 from .rtp import ReceiverPort, SenderPort
+from .sctp import bound_sctp
 
 __all__ = [
     "IcePath",
@@ -23,6 +24,7 @@ __all__ = [
     "RemoteBitrateEstimator",
     "RtpPacket",
     "SenderPort",
+    "bound_sctp",
     "check_ice_servers",
     "dtls_of",
     "open_connection",

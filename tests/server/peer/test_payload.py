@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from itertools import pairwise
 
 import pytest
 from aiortc.codecs.h264 import h264_depayload
@@ -155,7 +156,10 @@ def test_overflow_finishes_what_has_begun_and_drops_the_rest() -> None:
     assert pacer.push([bytes(1000)] * 60, 1)
     assert pacer.pop(0.0) is not None
     assert pacer.push([bytes(1000)] * 30, 2)
-    assert not pacer.push([bytes(1000)] * 30, 3)
+    assert pacer.push([bytes(1000)] * 5, 3)
+    assert not pacer.push([bytes(1000)] * 30, 4)
+    assert pacer.flush() == 2
+    assert pacer.flush() == 0  # one begun is finished
     timestamps = set()
     for i in range(1, 2000):
         while (item := pacer.pop(i / 100)) is not None:
@@ -167,7 +171,7 @@ def test_overflow_finishes_what_has_begun_and_drops_the_rest() -> None:
 def test_rate_follows_remb_and_loss_within_bounds() -> None:
     told: list[int] = []
     now = [0.0]
-    rate = RateControl(100_000, 4_000_000, told.append, lambda: now[0])
+    rate = RateControl(100_000, 4_000_000, 4_000_000, told.append, lambda: now[0])
     rate.on_remb(1_000_000)
     rate.on_remb(1_010_000)  # too little to speak of
     rate.on_remb(10)
@@ -184,3 +188,24 @@ def test_rate_follows_remb_and_loss_within_bounds() -> None:
         rate.on_loss(0.0)
     assert low < rate.target == 4_000_000 == told[-1]
     assert all(100_000 <= t <= 4_000_000 for t in told)
+
+
+def test_rate_starts_where_the_encoder_does_and_probes_upwards() -> None:
+    told: list[int] = []
+    now = [0.0]
+    rate = RateControl(100_000, 1_500_000, 6_000_000, told.append, lambda: now[0])
+    assert rate.target == 1_500_000
+    rate.on_remb(50_000_000)
+    now[0] += 1
+    rate.on_loss(0.0)
+    assert rate.target == 1_628_000 == told[-1]  # not the ceiling
+    reports = 1
+    while rate.target < 6_000_000:
+        now[0] += 1
+        rate.on_loss(0.0)
+        reports += 1
+    assert reports < 20
+    assert all(b < 1.2 * a for a, b in pairwise(told))
+    rate.on_remb(700_000)
+    assert rate.target == 700_000 == told[-1]
+    assert RateControl(100_000, 9_000_000, 6_000_000, told.append).target == 6_000_000

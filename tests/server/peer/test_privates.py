@@ -24,6 +24,7 @@ from aiortc import (
     rtcicetransport,
     rtcrtpreceiver,
     rtcrtpsender,
+    rtcsctptransport,
     rtp,
 )
 from aiortc.rate import RemoteBitrateEstimator
@@ -63,6 +64,8 @@ SIGNATURES = [
     (aioice.Connection.send, ["self", "data"], True),
     (aioice.ice.StunProtocol.datagram_received, ["self", "data", "addr"], False),
     (RemoteBitrateEstimator.add, ["self", "arrival_time_ms", "abs_send_time", "payload_size", "ssrc"], False),
+    (rtcsctptransport.RTCSctpTransport._receive_data_chunk, ["self", "chunk"], True),
+    (rtcsctptransport.RTCSctpTransport._get_inbound_stream, ["self", "stream_id"], False),
     (rtp.wrap_rtx, ["packet", "payload_type", "sequence_number", "ssrc"], False),
     (rtp.pack_remb_fci, ["bitrate", "ssrcs"], False),
     (rtp.unpack_remb_fci, ["data"], False),
@@ -112,6 +115,16 @@ BEHAVIOUR = [
     ),
     (rtcicetransport.RTCIceGatherer.getLocalParameters, "usernameFragment=self._connection.local_username"),
     (rtcicetransport.RTCIceGatherer.getLocalCandidates, "self._connection.local_candidates"),
+    (rtcsctptransport.RTCSctpTransport._receive_chunk, "await self._receive_data_chunk(chunk)"),
+    (rtcsctptransport.RTCSctpTransport._handle_data, "if self._sack_needed: await self._send_sack()"),
+    (
+        rtcsctptransport.RTCSctpTransport._receive_data_chunk,
+        "if self._mark_received(chunk.tsn): return # find stream inbound_stream = self._get_inbound_stream(",
+    ),
+    (
+        rtcsctptransport.RTCSctpTransport._receive_forward_tsn_chunk,
+        "inbound_stream = self._get_inbound_stream(stream_id)",
+    ),
     (RTCPeerConnection.close, "await transceiver.receiver.transport.transport.stop()"),
     (
         aioice.ice.StunProtocol.datagram_received,
@@ -131,6 +144,8 @@ SENDER = ("mid", "rtp_header_extensions_map", "rtp_started", "rtp_exited", "rtx_
 SENDER += ("ntp_timestamp", "rtp_timestamp", "octet_count", "packet_count")
 RECEIVER = ("started", "rtcp_task", "remote_streams", "rtcp_ssrc")
 CONNECTION = ("_check_list", "_protocols", "_nominated", "_closing", "local_username", "local_password")
+SCTP = ("_advertised_rwnd", "_inbound_streams", "_data_channels", "_last_received_tsn")
+SCTP += ("_sack_misordered", "_sack_needed")
 CONNECTION += ("remote_username", "remote_password", "remote_is_lite", "ice_controlling")
 
 
@@ -138,6 +153,7 @@ async def test_attributes() -> None:
     pc = RTCPeerConnection(RTCConfiguration(iceServers=[]))
     try:
         transceiver = pc.addTransceiver("video")
+        pc.createDataChannel("x")
         dtls = transceiver.receiver.transport
         ice = dtls.transport
         for holder, names in (
@@ -149,6 +165,8 @@ async def test_attributes() -> None:
             (ice, ["_connection", "_recv", "_send", "_RTCIceTransport__monitor_task"]),
             (ice.iceGatherer, ["_connection", "_remote_candidates_end"]),
             (ice._connection, CONNECTION),
+            (pc.sctp, SCTP),
+            (rtcsctptransport.InboundStream(), ["reassembly"]),
         ):
             for name in names:
                 assert hasattr(holder, name), (holder, name)

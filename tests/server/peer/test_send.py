@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
 from aiortc import RTCRtpSender
 from aiortc.rtp import RTCP_RTPFB_NACK, RtcpReceiverInfo, RtcpRrPacket, RtcpRtpfbPacket
+from browser import until
 
+from gpu.types import EncodedFrame
 from server.peer.payload import Vp8Format
 from server.peer.rate import RateControl
 from server.peer.send import VideoSender
@@ -35,7 +38,7 @@ class Wire:
 @pytest.mark.parametrize(("lost_of_256", "copies"), [(0, 1), (13, 2)])
 async def test_repeats_are_doubled_on_a_lossy_path(lost_of_256: int, copies: int) -> None:
     config = PeerConfig()
-    rate = RateControl(100_000, 1_000_000, lambda bps: None)
+    rate = RateControl(100_000, 500_000, 1_000_000, lambda bps: None)
     sender = VideoSender(RTCRtpSender("video", Transport()), Vp8Format(), config, lambda: None, rate)  # type: ignore[arg-type]
     wire = Wire()
     sender._port = wire  # type: ignore[assignment]
@@ -49,3 +52,19 @@ async def test_repeats_are_doubled_on_a_lossy_path(lost_of_256: int, copies: int
     assert [again.payload_type for again in wire.sent] == [97] * copies
     assert len({again.sequence_number for again in wire.sent}) == copies
     assert sender.retransmitted == copies
+
+
+async def test_every_frame_is_counted_once_as_sent_or_unsent() -> None:
+    config = PeerConfig(max_send_bytes=50_000)
+    rate = RateControl(100_000, 500_000, 1_000_000, lambda bps: None)
+    sender = VideoSender(RTCRtpSender("video", Transport()), Vp8Format(), config, lambda: None, rate)  # type: ignore[arg-type]
+    sender._port = Wire()  # type: ignore[assignment]
+    sender.ready = True
+    picture = b"\x10\x02\x00\x9d\x01\x2a" + bytes(20_000)
+    for i in range(5):  # there is room for two; with the third those go too; then two more
+        sender.send(EncodedFrame(picture, i * 3000, True))
+    assert (sender.frames_sent, sender.frames_unsent) == (0, 3)
+    running = asyncio.ensure_future(sender._run())
+    await until(lambda: sender.queued_bytes == 0)
+    running.cancel()
+    assert (sender.frames_sent, sender.frames_unsent) == (2, 3)
