@@ -67,6 +67,11 @@ function onKeyUp(event: KeyboardEvent): void {
   if (event.key === "`" || event.key.toLowerCase() === "s") store.peeking.value = false;
 }
 
+/** A button pressed by pointer keeps no focus: Space and the letters stay shortcuts. Keyboard presses have detail 0. */
+function onClick(event: MouseEvent): void {
+  if (event.detail > 0) (event.target as Element).closest("button")?.blur();
+}
+
 const endPeek = (): void => {
   store.peeking.value = false;
 };
@@ -74,6 +79,7 @@ const endPeek = (): void => {
 export function listenToKeys(): void {
   addEventListener("keydown", onKeyDown);
   addEventListener("keyup", onKeyUp);
+  addEventListener("click", onClick);
   addEventListener("blur", endPeek); // the key's release may go to another window
   document.addEventListener("fullscreenchange", () => {
     store.fullscreen.value = document.fullscreenElement !== null;

@@ -1,4 +1,4 @@
-/** The page's one message line, over the foot of the stage so that nothing moves when it comes. */
+/** The page's one message line, over the stage so that nothing moves when it comes: at its foot, on phones at its top. */
 import { useEffect, useState } from "preact/hooks";
 import { Icon } from "./icons";
 import { store } from "./store";
@@ -25,7 +25,9 @@ export function NoticeBar() {
       {notice && (
         <div class={`notice ${notice.tone}`} data-testid="message">
           {/* A countdown read out every second would drown everything else. */}
-          <p aria-hidden={left !== null}>{left === null ? notice.text : strings.messages.full(left)}</p>
+          <p aria-hidden={left !== null} title={notice.text}>
+            {left === null ? notice.text : strings.messages.full(left)}
+          </p>
           {left !== null && <p class="hidden">{notice.text}</p>}
           {notice.action && (
             <button type="button" class="primary" data-testid="message-action" onClick={notice.action.run}>
@@ -53,7 +55,7 @@ export function DegradedTag() {
   return (
     <div class="degraded" role="status">
       {store.degraded.value && (
-        <span class="tag" data-testid="degraded">
+        <span class="tag" data-testid="degraded" title={store.degraded.value}>
           {store.degraded.value}
         </span>
       )}

@@ -6,13 +6,12 @@ import { strings } from "./strings";
 
 const words = strings.presets;
 
-/** Which tiles were rendered from the sample when the page was built, by model. */
+/** Which tiles were rendered from the sample, by model: shown until there is one of the own picture. */
 declare const THUMBNAILS: Record<string, string[]>;
 
 function renderedThumbnail(name: string): string | undefined {
   const model = currentModel.value?.name ?? "";
-  const there = store.source.value === "sample" && THUMBNAILS[model]?.includes(name);
-  return there ? `presets/${model}/${name}.jpg` : undefined;
+  return THUMBNAILS[model]?.includes(name) ? `presets/${model}/${name}.jpg` : undefined;
 }
 
 interface TileProps {

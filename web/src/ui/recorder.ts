@@ -31,7 +31,9 @@ export class Recorder {
     const [stream, dispose] = what === "both" ? sideBySide(source, edited) : [clone(edited), () => {}];
     this.#dispose = dispose;
     this.#recorder = new MediaRecorder(stream, { mimeType, videoBitsPerSecond: BITRATE_BPS });
-    this.#recorder.ondataavailable = ({ data }) => this.#chunks.push(data);
+    this.#recorder.ondataavailable = ({ data }) => {
+      if (data.size > 0) this.#chunks.push(data);
+    };
     this.#recorder.onstop = () => {
       this.#dispose();
       const extension = mimeType.startsWith("video/mp4") ? "mp4" : "webm";

@@ -1,7 +1,7 @@
 /** Joins the client library, the sources and the store: everything a person can do is a function here. */
 import { type Reading, RelensClient, type StateEvent } from "../client";
 import { download, fileName } from "./download";
-import { type NoticeActions, refusalNotice, sourceNotice } from "./notices";
+import { type Notice, type NoticeActions, refusalNotice, sourceNotice } from "./notices";
 import { Recorder } from "./recorder";
 import { pngOf, thumbnailOf } from "./snapshot";
 import { openCamera, openSample, openScreen, type Source, type SourceKind } from "./sources";
@@ -33,11 +33,15 @@ interface SentEdit {
   seed: number;
   atMs: number;
   label: string;
+  /** False where a pause fell between asking and seeing: its time would be the pause's. */
+  timed: boolean;
 }
 
 let source: Source | null = null;
 let opening = 0;
 let recorder: Recorder | null = null;
+let stopAsked = false;
+let held: Notice | null = null; // what became of a recording, while the connection's trouble is told instead
 let firstEditMs: number | null = null;
 let goneTimer: ReturnType<typeof setTimeout> | undefined;
 const sent = new Map<number, SentEdit>();
@@ -82,6 +86,14 @@ async function refreshModels(): Promise<void> {
 }
 
 // -- sources ------------------------------------------------------------------------------------------------------
+
+/** A press on a source's button: the one that runs stays as it is. */
+export function chooseSource(kind: SourceKind): void {
+  const runs = source?.kind === kind && source.stream.getVideoTracks()[0]?.readyState === "live";
+  if (runs)
+    opening += 1; // another that is just being opened is no longer wanted
+  else void useSource(kind);
+}
 
 export async function useSource(kind: SourceKind): Promise<void> {
   opening += 1;
@@ -132,7 +144,12 @@ function openSource(kind: SourceKind): Promise<Source> {
 export function useModel(name: string): void {
   store.modelName.value = name;
   store.thumbnails.value = {};
-  if (source) client.connect(source.stream, { model: name });
+  store.applied.value = null;
+  clearNotice("edit");
+  if (!source) return;
+  const { wanted } = client; // sent again on the new session
+  store.pending.value = wanted?.prompt ? { revision: wanted.revision, prompt: wanted.prompt } : null;
+  client.connect(source.stream, { model: name });
 }
 
 // -- edits --------------------------------------------------------------------------------------------------------
@@ -144,9 +161,17 @@ export async function apply(
   const strength = options.strength ?? store.strength.value;
   const transitionMs = options.transitionMs ?? store.transitionMs.value;
   const atMs = performance.now();
-  const { revision, received } = client.edit(prompt, { strength, transitionMs });
+  const { revision } = client.edit(prompt, { strength, transitionMs });
   firstEditMs ??= atMs;
-  sent.set(revision, { prompt, strength, transitionMs, seed: 0, atMs, label: "" });
+  sent.set(revision, {
+    prompt,
+    strength,
+    transitionMs,
+    seed: 0,
+    atMs,
+    label: "",
+    timed: !store.paused.value,
+  });
   if (sent.size > MAX_REMEMBERED_EDITS) sent.delete(sent.keys().next().value ?? 0);
   store.pending.value = { revision, prompt };
   clearNotice("edit");
@@ -154,10 +179,6 @@ export async function apply(
     const others = store.recent.value.filter((entry) => entry !== prompt);
     store.recent.value = [prompt, ...others].slice(0, MAX_RECENT);
   }
-  received.then(
-    (reading) => noteReading(revision, prompt, reading),
-    () => {}, // told by the client's `error` event
-  );
 }
 
 /** The edit in force again at another strength: while a slider is dragged. */
@@ -173,13 +194,20 @@ export function applyPreset(index: number): void {
   if (preset) void apply(preset.prompt, { recent: false });
 }
 
-function noteReading(revision: number, prompt: string, reading: Reading): void {
+/** Also for an edit sent again on a new session, whose model may read it otherwise. */
+function noteReading(revision: number, reading: Reading): void {
   const edit = sent.get(revision);
-  if (edit) edit.label = reading.label;
+  if (!edit) return;
+  const { prompt } = edit;
+  const again = edit.label !== "";
+  edit.label = reading.label;
   const applied = store.applied.value;
-  if (applied?.revision === revision) store.applied.value = { ...applied, label: reading.label };
+  if (applied?.revision === revision) {
+    store.applied.value = reading.understood ? { ...applied, label: reading.label } : null;
+  }
   if (reading.understood || !prompt) return;
   if (store.pending.value?.revision === revision) store.pending.value = null;
+  if (again && store.notice.value?.about === "recording") return; // which nobody would be told again
   const [nearest] = reading.nearest;
   store.notice.value = {
     about: "edit",
@@ -195,8 +223,11 @@ function noteReading(revision: number, prompt: string, reading: Reading): void {
 
 export function togglePause(): void {
   store.paused.value = !store.paused.value;
-  if (store.paused.value) client.pause();
-  else client.resume();
+  clearNotice("recording");
+  if (store.paused.value) {
+    for (const edit of sent.values()) edit.timed = false; // those not seen yet wait for the pause's end
+    client.pause();
+  } else client.resume();
 }
 
 export async function snapshot(): Promise<void> {
@@ -204,26 +235,34 @@ export async function snapshot(): Promise<void> {
   if (blob) download(blob, fileName("png"));
 }
 
+function noteRecording(text: string, action: Notice["action"] = null, tone: Notice["tone"] = "info"): void {
+  store.notice.value = { about: "recording", text, action, tone };
+}
+
 export function toggleRecording(): void {
   if (recorder) {
+    stopAsked = true;
     recorder.stop();
     return;
   }
   if (!videos.edited || !videos.source) return;
+  const { messages, tools } = strings;
+  if (store.paused.value) {
+    noteRecording(messages.recorderPaused, { label: tools.resume, run: togglePause });
+    return;
+  }
+  stopAsked = false;
   try {
     recorder = new Recorder(store.recordWhat.value, videos.edited, videos.source, ({ blob, extension }) => {
       recorder = null;
       store.recording.value = false;
       if (blob.size > 0) download(blob, fileName(extension));
+      else noteRecording(messages.recorderEmpty, null, "problem");
+      if (blob.size > 0 && !stopAsked) noteRecording(messages.recorderEnded);
     });
     store.recording.value = true;
   } catch {
-    store.notice.value = {
-      about: "recording",
-      text: strings.messages.recorderAbsent,
-      action: null,
-      tone: "problem",
-    };
+    noteRecording(messages.recorderAbsent, null, "problem");
   }
 }
 
@@ -256,6 +295,7 @@ client.on("stats", (stats) => {
 client.on("degraded", ({ level, message }) => {
   store.degraded.value = level > 0 ? message : "";
 });
+client.on("received", ({ revision, reading }) => noteReading(revision, reading));
 client.on("applied", ({ revision, pts }) => {
   const edit = sent.get(revision);
   if (!edit) return;
@@ -271,8 +311,9 @@ client.on("applied", ({ revision, pts }) => {
 client.on("shown", (receipt) => {
   store.lastReceipt.value = receipt;
   const applied = store.applied.value;
-  if (applied?.revision === receipt.revision) store.applied.value = { ...applied, tookMs: receipt.appliedMs };
-  store.timeline.value = markShown(store.timeline.value, receipt.revision, receipt.appliedMs);
+  const tookMs = sent.get(receipt.revision)?.timed ? receipt.appliedMs : null;
+  if (applied?.revision === receipt.revision) store.applied.value = { ...applied, tookMs };
+  store.timeline.value = markShown(store.timeline.value, receipt.revision, tookMs);
   keepThumbnail(receipt.revision);
 });
 client.on("error", ({ code, message, revision }) => {
@@ -288,6 +329,8 @@ function onState(event: StateEvent): void {
   clearTimeout(goneTimer);
   if (event.state === "open") {
     clearNotice("connection");
+    store.notice.value ??= held;
+    held = null;
     void refreshModels();
     return;
   }
@@ -297,12 +340,17 @@ function onState(event: StateEvent): void {
   const other = store.models.value.find((model) => model.name !== store.modelName.value)?.name ?? null;
   const notice = refusalNotice(event.refusal, event.retryInMs, other, actions);
   if (event.attempt > 1 || event.state !== "reconnecting") {
-    store.notice.value = notice;
+    noteConnection(notice);
     return;
   }
   goneTimer = setTimeout(() => {
-    if (store.connection.value.state !== "open") store.notice.value = notice;
+    if (store.connection.value.state !== "open") noteConnection(notice);
   }, NO_FULL_WAIT_MS);
+}
+
+function noteConnection(notice: Notice): void {
+  if (store.notice.value?.about === "recording") held = store.notice.value;
+  store.notice.value = notice;
 }
 
 /** A preset's tile shows what it made of this very picture, once it was used. */

@@ -1,6 +1,6 @@
 /** Sample, camera or screen; and for the camera which one, how large, and whether with sound. */
 import { useEffect, useState } from "preact/hooks";
-import { useSource } from "./session";
+import { chooseSource, useSource } from "./session";
 import { type CameraChoice, listCameras, type SourceKind } from "./sources";
 import { store } from "./store";
 import { strings } from "./strings";
@@ -108,7 +108,7 @@ export function SourcePicker() {
             type="button"
             data-testid={`source-${kind}`}
             aria-pressed={store.source.value === kind}
-            onClick={() => void useSource(kind)}
+            onClick={() => chooseSource(kind)}
           >
             {label}
           </button>

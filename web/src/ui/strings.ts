@@ -39,7 +39,7 @@ export const strings = {
 
   bar: {
     label: "Instruction",
-    placeholder: "Say what to change: make it night",
+    placeholder: "What should change?",
     apply: "Apply",
     applied: "Applied",
     pending: "Pending",
@@ -86,7 +86,7 @@ export const strings = {
       string
     >,
     key: (key: string) => `key ${key}`,
-    none: "This model brings no presets. Type what to change.",
+    none: "This model shows the picture as it came.",
   },
 
   timeline: {
@@ -164,13 +164,15 @@ export const strings = {
     model: (detail: string) => `The server cannot run this model: ${detail}`,
     refused: (detail: string, remedy: string) => `The server refused: ${detail}${remedy ? ` ${remedy}` : ""}`,
     notUnderstood: (prompt: string) =>
-      `“${prompt}” is outside what this model can do: the picture stays as it is.`,
+      `Outside what this model can do: “${prompt}”. The picture stays as it is.`,
     said: (detail: string) => `The server says: ${detail}`,
     editRefused: (detail: string) => `The edit was refused: ${detail}`,
     noWebRtc:
       "This browser has no WebRTC, which carries the live picture: open the page in a current browser.",
     recorderAbsent: "This browser cannot record: take snapshots, or use another browser.",
-    recorderFailed: "The recording stopped by itself: what there is was saved.",
+    recorderPaused: "Nothing can be recorded while paused: resume, then record.",
+    recorderEmpty: "No picture came while recording, so nothing was saved: record again once it plays.",
+    recorderEnded: "The recording ended with the stream and was saved: press Record for a new one.",
   },
 
   keys: {
