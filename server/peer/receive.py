@@ -145,7 +145,10 @@ class VideoReceiver:
                 if self._nacks:
                     lost, self._nacks = self._nacks[:128], []
                     self.nacks_sent += len(lost)
-                    await self._port.send_nack(ssrc, lost)
+                    # Twice, at once: a lost request costs a round trip of the 150 ms a hole has; a browser
+                    # repeats a packet no more than once a round trip however often it is asked.
+                    for _ in range(2):
+                        await self._port.send_nack(ssrc, lost)
                 if self._pli:
                     await self._send_pli(ssrc)
                 if self._remb is not None:
@@ -173,7 +176,8 @@ class VideoReceiver:
             return
         self._pli, self._last_pli = False, now
         self.plis_sent += 1
-        await self._port.send_pli(ssrc)
+        for _ in range(2):  # a lost one would cost the whole interval; browsers make one keyframe of both
+            await self._port.send_pli(ssrc)
 
 
 class AudioReceiver:
