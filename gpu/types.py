@@ -65,11 +65,20 @@ class Edit:
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    """One edit of an instruction: which, how much (0..1), where, and with which colours."""
+
+    name: str
+    amount: float
+    region: Literal["everywhere", "background", "person"] = "everywhere"
+    colours: tuple[str, ...] = ()  # (what is found, what it becomes), as far as the edit has such
+
+
+@dataclass(frozen=True, slots=True)
 class Reading:
     """What a model understood of a prompt."""
 
-    # (name of the edit, amount 0..1), strongest first; empty: the source
-    parts: tuple[tuple[str, float], ...]
+    parts: tuple[Part, ...]  # strongest first; empty: the source
     confidence: float  # 0..1
     nearest: tuple[str, ...] = ()  # labels of the nearest things the model can do, best first
     understood: bool = True  # False: outside the model's reach; the picture stays as it is
@@ -83,7 +92,7 @@ class Preset:
     name: str
     label: str
     prompt: str
-    group: str  # "looks" | "weather" | "drawing" | "art" | "room"
+    group: str  # "art" | "drawing" | "looks" | "weather" | "room" | "colour"
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ import msgspec
 from gpu.types import ModelSpec, Reading
 from server import protocol
 from server.config import Config
+from server.reading import wire_parts
 from server.session_stats import SessionFacts
 
 
@@ -107,7 +108,7 @@ def model_info(spec: ModelSpec, default: bool, device: str) -> ModelInfo:
 def reading_info(reading: Reading) -> ReadingInfo:
     return ReadingInfo(
         label=reading.label,
-        parts=[protocol.Part(name=name, amount=amount) for name, amount in reading.parts],
+        parts=wire_parts(reading),
         confidence=reading.confidence,
         understood=reading.understood,
         nearest=list(reading.nearest),

@@ -17,6 +17,7 @@ from gpu.errors import RelensError
 from gpu.types import Edit, Reading
 from server import protocol
 from server.rate import TokenBucket
+from server.reading import received
 
 log = logging.getLogger(__name__)
 
@@ -63,7 +64,7 @@ class EditChannel:
     def begin(self, edit: Edit) -> None:
         """The first edit, given before there was a channel; its receipt waits for the channel."""
         self.revision = edit.revision
-        self.say(_received(edit.revision, self._control.set_edit(edit)))
+        self.say(received(edit.revision, self._control.set_edit(edit)))
 
     def on_message(self, data: str | bytes) -> None:
         """Handle one message of the client, of any content."""
@@ -140,19 +141,8 @@ class EditChannel:
         except RelensError as error:
             self._refuse("edit-refused", str(error), message.revision)
         else:
-            self.say(_received(message.revision, reading))
+            self.say(received(message.revision, reading))
 
     def _refuse(self, code: str, message: str, revision: int | None = None) -> None:
         self._rejected(code)
         self.say(protocol.Error(code=code, message=message, revision=revision))
-
-
-def _received(revision: int, reading: Reading) -> protocol.Received:
-    return protocol.Received(
-        revision=revision,
-        label=reading.label,
-        parts=[protocol.Part(name=name, amount=amount) for name, amount in reading.parts],
-        confidence=reading.confidence,
-        understood=reading.understood,
-        nearest=list(reading.nearest),
-    )

@@ -5,7 +5,7 @@ Text messages carry JSON, binary ones MessagePack; the same structs. Names on th
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta, Struct
@@ -49,8 +49,12 @@ ClientMessage = EditMessage | Pause | Resume | Ping
 
 
 class Part(_Message, frozen=True):
+    """One edit that a model found in a prompt; `colours`: what is found, then what it becomes."""
+
     name: str
     amount: float
+    region: Literal["everywhere", "background", "person"] = "everywhere"
+    colours: list[str] = []
 
 
 class Received(_Message, tag="received", frozen=True):

@@ -1,14 +1,21 @@
-"""The edits `nano` can do: names, words for people, groups. Order is the order of the conditioning vector.
+"""The edits `nano` can do: names, words for people, groups, and which network makes them.
 
-Knows nothing of networks, text towers or teachers.
+Order is the order of the text tower's targets. Knows nothing of networks, text towers or teachers.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
-Group = Literal["looks", "weather", "drawing"]
+Group = Literal["art", "drawing", "looks", "weather", "room", "colour"]
+Kind = Literal["paint", "draw", "look", "blur"]
+Region = Literal["everywhere", "background", "person"]
+
+REGIONS: tuple[Region, ...] = get_args(Region)
+# what `recolour` and `colour_pop` find, and what `recolour` and `backdrop` paint
+HUES: tuple[str, ...] = ("red", "orange", "yellow", "green", "cyan", "blue", "purple", "pink")
+COLOURS: tuple[str, ...] = (*HUES, "white", "grey", "black", "brown")
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,30 +26,119 @@ class EditInfo:
     label: str
     group: Group
     prompt: str
+    kind: Kind = "look"
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """An instruction worth a tile on the page that is no plain edit: a region, a colour, a combination."""
+
+    name: str
+    label: str
+    group: Group
+    prompt: str
+
+
+def _paint(name: str, label: str, prompt: str) -> EditInfo:
+    return EditInfo(name, label, "art", prompt, "paint")
+
+
+def _draw(name: str, label: str, prompt: str) -> EditInfo:
+    return EditInfo(name, label, "drawing", prompt, "draw")
 
 
 EDITS: tuple[EditInfo, ...] = (
+    # art: strokes and textures of a painter's hand
+    _paint("starry_night", "Starry night", "paint it like Van Gogh's Starry Night"),
+    _paint("ukiyo_e", "Japanese woodblock print", "as a Japanese ukiyo-e print"),
+    _paint("impressionist", "Impressionist", "as an impressionist painting"),
+    _paint("soft_pastel", "Soft pastels", "drawn with soft pastels"),
+    _paint("coloured_pencil", "Coloured pencils", "drawn with coloured pencils"),
+    _paint("expressionist", "Expressionist", "as an expressionist painting"),
+    _paint("cubist", "Cubist", "as a cubist painting"),
+    _paint("pop_art", "Pop art", "as pop art"),
+    _paint("stained_glass", "Stained glass", "as a stained glass window"),
+    _paint("mosaic", "Mosaic", "as a mosaic"),
+    _paint("woodcut", "Woodcut", "as a woodcut"),
+    _paint("engraving", "Engraving", "as an old engraving"),
+    _paint("fresco", "Fresco", "as a pale fresco"),
+    _paint("old_master", "Old master", "painted by an old master"),
+    _paint("lithograph", "Lithograph", "as a lithograph"),
+    _paint("linocut", "Linocut", "as a linocut"),
+    _paint("poster", "Bold poster", "as a bold yellow poster"),
+    _paint("ink_splash", "Ink splash", "with splashes of coloured ink"),
+    _paint("fauvist", "Fauvist", "as a fauvist painting"),
+    _paint("post_impressionist", "Post-impressionist", "as a post-impressionist painting by Gauguin"),
+    _paint("chiaroscuro", "Chiaroscuro", "as a chiaroscuro painting"),
+    _paint("crimson_oil", "Crimson oils", "painted in dark red oils"),
+    _paint("watercolour", "Watercolour", "turn it into a watercolour"),
+    _paint("oil_painting", "Oil painting", "as an oil painting"),
+    # drawing: lines
+    _draw("pencil", "Pencil sketch", "as a pencil sketch"),
+    _draw("charcoal", "Charcoal", "as a charcoal drawing"),
+    _draw("ink", "Ink drawing", "as an ink drawing"),
+    _draw("line_and_wash", "Line and wash", "watercolour with ink outlines"),
+    _draw("cartoon", "Cartoon", "turn it into a cartoon"),
+    _draw("comic", "Comic book", "as a comic book with halftone dots"),
+    _draw("neon", "Neon", "glowing neon outlines"),
+    _draw("blueprint", "Blueprint", "as a blueprint"),
+    _draw("chalkboard", "Chalkboard", "chalk on a blackboard"),
+    _draw("pixel_art", "Pixel art", "as pixel art"),
+    # looks: light and colour of every pixel
     EditInfo("night", "Night", "looks", "make it night"),
     EditInfo("golden_hour", "Golden hour", "looks", "golden hour light"),
+    EditInfo("sunset", "Sunset", "looks", "a red sunset"),
+    EditInfo("blue_hour", "Blue hour", "looks", "the blue hour after dusk"),
     EditInfo("sepia", "Sepia", "looks", "sepia tones"),
     EditInfo("black_and_white", "Black and white", "looks", "black and white"),
+    EditInfo("noir", "Film noir", "looks", "film noir"),
     EditInfo("vintage_film", "Vintage film", "looks", "faded vintage film"),
     EditInfo("teal_and_orange", "Teal and orange", "looks", "teal and orange movie look"),
-    EditInfo("infrared", "Infrared", "looks", "infrared photograph"),
+    EditInfo("cyberpunk", "Cyberpunk", "looks", "cyberpunk colours"),
+    EditInfo("bleach_bypass", "Bleach bypass", "looks", "bleach bypass"),
+    EditInfo("cross_process", "Cross-processed", "looks", "cross-processed film"),
+    EditInfo("vivid", "Vivid", "looks", "vivid colours"),
+    EditInfo("pastel", "Pastel tones", "looks", "pale pastel tones"),
+    EditInfo("dream", "Dreamy glow", "looks", "a dreamy soft glow"),
     EditInfo("high_key", "High key", "looks", "bright high key photograph"),
+    EditInfo("infrared", "Infrared", "looks", "infrared photograph"),
+    EditInfo("night_vision", "Night vision", "looks", "green night vision goggles"),
     EditInfo("thermal", "Thermal camera", "looks", "thermal camera"),
+    EditInfo("duotone", "Duotone", "looks", "purple and yellow duotone"),
     EditInfo("negative", "Negative", "looks", "photographic negative"),
+    EditInfo("underwater", "Underwater", "looks", "under water"),
+    EditInfo("warm", "Warmer", "looks", "make it warmer"),
+    EditInfo("cool", "Cooler", "looks", "make the colours cooler"),
+    EditInfo("brighten", "Brighter", "looks", "make it brighter"),
+    EditInfo("darken", "Darker", "looks", "make it darker"),
+    # weather and seasons
     EditInfo("rain", "Rain", "weather", "make it rain"),
     EditInfo("snow", "Snow", "weather", "make it snow"),
     EditInfo("fog", "Fog", "weather", "add thick fog"),
-    EditInfo("pencil", "Pencil sketch", "drawing", "as a pencil sketch"),
-    EditInfo("ink", "Ink drawing", "drawing", "as an ink drawing"),
-    EditInfo("cartoon", "Cartoon", "drawing", "turn it into a cartoon"),
-    EditInfo("neon", "Neon", "drawing", "glowing neon outlines"),
-    EditInfo("blueprint", "Blueprint", "drawing", "as a blueprint"),
-    EditInfo("watercolour", "Watercolour", "drawing", "as a watercolour painting"),
-    EditInfo("oil_painting", "Oil painting", "drawing", "as an oil painting"),
+    EditInfo("autumn", "Autumn", "weather", "autumn leaves"),
+    EditInfo("winter", "Winter", "weather", "a cold frosty winter"),
+    # the room, and colours one by one
+    EditInfo("blur", "Blur", "room", "blur the background", "blur"),
+    EditInfo("backdrop", "Plain backdrop", "room", "replace the background with green"),
+    EditInfo("recolour", "Recolour", "colour", "make the red things blue"),
+    EditInfo("colour_pop", "Colour pop", "colour", "keep only the red in colour"),
+)
+
+OFFERS: tuple[Offer, ...] = (
+    Offer("room_dark", "Darken the room", "room", "darken the background"),
+    Offer("room_only_me", "Only me in colour", "room", "keep only me in colour"),
+    Offer("room_night", "Night behind me", "room", "make the background night"),
+    Offer("room_painted", "Painted room", "room", "paint the background like Starry Night, but not me"),
+    Offer("me_sketched", "Sketch me", "room", "draw only me as a pencil sketch"),
+    Offer("snowy_night_sketch", "Snowy night sketch", "weather", "snowy night, as a pencil sketch"),
+    Offer("rainy_night", "Rainy night", "weather", "make it a rainy night"),
 )
 
 EDIT_NAMES: tuple[str, ...] = tuple(edit.name for edit in EDITS)
 EDIT_BY_NAME: dict[str, EditInfo] = {edit.name: edit for edit in EDITS}
+WEATHER_PARTICLES: tuple[str, ...] = ("rain", "snow")
+
+
+def names_of(kind: Kind) -> tuple[str, ...]:
+    """Names of the edits one network makes, in order: the order of its experts."""
+    return tuple(edit.name for edit in EDITS if edit.kind == kind)
