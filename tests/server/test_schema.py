@@ -10,7 +10,15 @@ import pytest
 from server import protocol, schema
 
 SERVER_MESSAGES = [
-    protocol.Received(revision=1, label="x", parts=[protocol.Part(name="n", amount=0.5)], nearest=["a"]),
+    protocol.Received(
+        revision=1,
+        label="x",
+        parts=[
+            protocol.Part(name="n", amount=0.5),
+            protocol.Part(name="m", amount=1.0, region="person", colours=["red", "blue"]),
+        ],
+        nearest=["a"],
+    ),
     protocol.Applied(revision=1, pts=2**32 - 1),
     protocol.Degraded(level=1, message="busy"),
     protocol.Error(code="x", message="y", revision=None),

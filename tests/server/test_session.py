@@ -12,7 +12,7 @@ import pytest
 from aiortc import RTCSessionDescription
 from visitor import SDP, serving, until
 
-from gpu.types import Reading
+from gpu.types import Part, Reading
 from server.session import Session
 from server.session_parts import SessionState
 
@@ -307,14 +307,18 @@ async def test_no_task_and_no_thread_is_left_after_sessions() -> None:
 
 
 async def test_readings_reach_the_receipt(monkeypatch: pytest.MonkeyPatch) -> None:
-    reading = Reading((("night", 0.8),), 0.9, ("rain",), True, "night")
+    parts = (Part("night", 0.8), Part("recolour", 0.5, "background", ("red", "blue")))
+    reading = Reading(parts, 0.9, ("rain",), True, "night")
     async with serving() as served:
         worker = await served.state.workers.get()
         monkeypatch.setattr(worker.model, "read", lambda prompt: reading)
         visitor = await served.visitor().connect()
         visitor.edit(1, "night")
         received = await visitor.hears("received", revision=1)
-        assert received["parts"] == [{"name": "night", "amount": 0.8}]
+        assert received["parts"] == [
+            {"name": "night", "amount": 0.8, "region": "everywhere", "colours": []},
+            {"name": "recolour", "amount": 0.5, "region": "background", "colours": ["red", "blue"]},
+        ]
         assert (received["label"], received["confidence"]) == ("night", 0.9)
         assert received["nearest"] == ["rain"]
         await visitor.hears("applied", revision=1)

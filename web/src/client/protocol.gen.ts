@@ -37,9 +37,12 @@ export interface Latency {
   p95Ms: number;
 }
 
+/** One edit that a model found in a prompt; `colours`: what is found, then what it becomes. */
 export interface Part {
   amount: number;
+  colours?: string[];
   name: string;
+  region?: "background" | "everywhere" | "person";
 }
 
 /** The edited stream stops until `resume`; the source is not processed meanwhile. */

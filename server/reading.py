@@ -1,0 +1,26 @@
+"""What a model took an instruction for, as it goes over the wire: the same of an answer and of a receipt."""
+
+from __future__ import annotations
+
+from gpu.types import Reading
+from server import protocol
+
+
+def wire_parts(reading: Reading) -> list[protocol.Part]:
+    """The parts of a reading, strongest first."""
+    return [
+        protocol.Part(name=part.name, amount=part.amount, region=part.region, colours=list(part.colours))
+        for part in reading.parts
+    ]
+
+
+def received(revision: int, reading: Reading) -> protocol.Received:
+    """The receipt of the edit `revision`."""
+    return protocol.Received(
+        revision=revision,
+        label=reading.label,
+        parts=wire_parts(reading),
+        confidence=reading.confidence,
+        understood=reading.understood,
+        nearest=list(reading.nearest),
+    )
