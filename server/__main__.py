@@ -19,8 +19,11 @@ BAD_USE = 2
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command: 0 when it did its work, 1 when it found a fault, 2 for unusable settings."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    if words[:1] == ["distill"]:  # has commands and help of its own
+        return _distill(words[1:])
     parser = _parser()
-    arguments = vars(parser.parse_args(argv))
+    arguments = vars(parser.parse_args(words))
     command = arguments.pop("command")
     try:
         code = {"serve": _serve, "doctor": _doctor, "models": _models}[command](arguments)
@@ -49,6 +52,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_config(doctor)
     models = commands.add_parser("models", help="list the edit models")
     models.add_argument("--json", action="store_true", help="as one JSON document")
+    commands.add_parser("distill", help="make nano anew: pictures, training, export, report", add_help=False)
     return parser
 
 
@@ -106,6 +110,15 @@ def _models(arguments: dict[str, Any]) -> int:
         if model.presets:
             print(f"{'':<12} {', '.join(preset.label for preset in model.presets)}")
     return 0
+
+
+def _distill(words: Sequence[str]) -> int:
+    from gpu.nano.distill.cli import main as distill
+
+    try:
+        return distill(words)
+    except KeyboardInterrupt:
+        return 130
 
 
 if __name__ == "__main__":

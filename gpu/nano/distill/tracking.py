@@ -69,7 +69,7 @@ def track(covers: Sequence[F32]) -> Tracks:
 
 
 def _steps(before: F32, now: F32) -> list[Step]:
-    """The steps most of the picture agrees on, strongest first: peaks of the correlation; to stand is none."""
+    """The steps most of the picture agrees on, strongest first: peaks of the correlation, none at rest."""
     a, b = (np.fft.rfft2((c > _CONTRAST).astype(np.float32)) for c in (before, now))
     height, width = before.shape
     correlation = np.fft.irfft2(np.conj(a) * b, s=before.shape)

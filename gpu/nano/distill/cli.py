@@ -1,0 +1,181 @@
+"""`relens distill`: makes `nano` anew, from pictures to a model card. Parses arguments only.
+
+Imports nothing heavy until a command needs it: without the `distill` extra it says what to install.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+EXTRA = ("torch", "cv2", "onnx", "onnxscript", "tqdm")
+INSTALL = "relens distill needs the training tools ({missing} is missing): pip install 'relens[distill]'"
+BAD_USE = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """How one part of `nano` is trained and exported."""
+
+    task: str  # module:Class for gpu.nano.distill.loop; "" : nothing is learned
+    exporter: str  # module with export()
+    teachers: tuple[tuple[str, str], ...] = ()  # (option of the task, file in DATA/teachers)
+    minutes: float = 30.0  # on two CPU cores, as shipped
+
+
+_AT = "gpu.nano.distill"
+KINDS: dict[str, Kind] = {
+    "steady": Kind(f"{_AT}.steady:SteadyTask", f"{_AT}.steady"),
+    "look": Kind(f"{_AT}.look:Looks", f"{_AT}.look"),
+    "draw": Kind(f"{_AT}.draw_train:Draw", f"{_AT}.draw"),
+    "paint": Kind(f"{_AT}.paint:Paint", f"{_AT}.paint", (("teacher", "multistyle26.onnx"),)),
+    "person": Kind(f"{_AT}.person:Person", f"{_AT}.person", (("teacher", "selfie_segmentation.tflite"),)),
+}
+FIXED = {"blur": f"{_AT}.blur", "finish": f"{_AT}.finish"}  # graphs without anything learned
+TEXT = "gpu.nano.text.train"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command: 0 when done, 2 for unusable input. Raises SystemExit with a remedy."""
+    parser = _parser()
+    args = parser.parse_args(arguments)
+    try:
+        return int(args.run(args))
+    except ModuleNotFoundError as exc:
+        missing = (exc.name or "").partition(".")[0]
+        if missing not in EXTRA:
+            raise
+        print(f"relens: {INSTALL.format(missing=missing)}", file=sys.stderr)
+        return BAD_USE
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="relens distill",
+        description="Make nano anew: prepare pictures, train the parts, export, evaluate, write its card.",
+    )
+    commands = parser.add_subparsers(required=True, metavar="command")
+
+    prepare = commands.add_parser("prepare", help="a pool of pictures and the teachers' files")
+    prepare.add_argument("--out", type=Path, required=True, metavar="DATA", help="where pool and teachers go")
+    prepare.add_argument("--download", type=Path, metavar="DIR", help="fetch the model card's packages here")
+    prepare.add_argument(
+        "--folder", type=Path, action="append", default=[], metavar="DIR", help="your own pictures and videos"
+    )
+    prepare.add_argument("--ditto", type=Path, metavar="DIR", help="a copy of Ditto-1M, as it is published")
+    prepare.add_argument("--ditto-most", type=int, default=2000, metavar="N", help="pictures of it at most")
+    prepare.add_argument("--seed", type=int, help="of what is laid on what")
+    prepare.set_defaults(run=_prepare)
+
+    train = commands.add_parser("train", help="train one part; resumable, with a live contact sheet")
+    train.add_argument("kind", choices=[*KINDS, "text"])
+    train.add_argument("--data", type=Path, required=True, metavar="DATA", help="what `prepare` wrote")
+    train.add_argument("--out", type=Path, required=True, metavar="DIR", help="checkpoint and contact sheet")
+    train.add_argument("--minutes", type=float, help="how long (30)")
+    train.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"])
+    train.add_argument("--resume", action="store_true", help="go on from the checkpoint in DIR")
+    train.add_argument("--rate", type=float, default=2e-3)
+    train.add_argument("--threads", type=int, default=1)
+    train.add_argument("--workers", type=int, default=1, help="processes that make batches")
+    train.add_argument("--bf16", action="store_true", help="faster on GPUs and CPUs with AVX-512 bf16")
+    train.add_argument("--option", action="append", default=[], metavar="KEY=VALUE", help="for the task")
+    train.set_defaults(run=_train)
+
+    export = commands.add_parser("export", help="checkpoints to ONNX files and experts.npz")
+    export.add_argument("kind", nargs="*", default=[], help=f"of {', '.join(KINDS)}; all that are there")
+    export.add_argument("--checkpoints", type=Path, required=True, metavar="DIR", help="what `train` wrote")
+    export.add_argument("--weights", type=Path, required=True, metavar="DIR", help="the model's new folder")
+    export.set_defaults(run=_export)
+
+    evaluate = commands.add_parser("evaluate", help="the model against its teachers on held-out clips")
+    evaluate.add_argument("clip", type=Path, nargs="+", help="videos or photographs never trained on")
+    evaluate.add_argument("--data", type=Path, required=True, metavar="DATA", help="for its teachers")
+    evaluate.add_argument("--weights", type=Path, metavar="DIR", help="of the model (those in the package)")
+    evaluate.add_argument("--out", type=Path, required=True, metavar="DIR", help="results, sheets, report")
+    evaluate.add_argument("--edits", help="comma-separated names (all)")
+    evaluate.add_argument("--frames", type=int, default=8)
+    evaluate.add_argument("--size", default="640x480")
+    evaluate.add_argument("--threads", type=int, default=2)
+    evaluate.set_defaults(run=_evaluate)
+
+    card = commands.add_parser("card", help="write the tables of a report into the model card")
+    card.add_argument("report", type=Path, help="report.json of `evaluate` or `python -m bench nano-report`")
+    card.add_argument("--card", type=Path, help="the card to write into (the package's)")
+    card.set_defaults(run=_card)
+    return parser
+
+
+def _prepare(args: argparse.Namespace) -> int:
+    from gpu.nano.distill import prepare
+
+    return prepare.run(args)
+
+
+def _train(args: argparse.Namespace) -> int:
+    import torch
+
+    if args.kind == "text":
+        return _train_text(args)
+    from gpu.nano.distill import loop
+    from gpu.nano.distill.prepare import POOL, TEACHERS
+
+    kind = KINDS[args.kind]
+    given = {option.partition("=")[0] for option in args.option}
+    options = list(args.option)
+    for name, file in kind.teachers:
+        path = args.data / TEACHERS / file
+        if name in given:
+            continue
+        if not path.exists():
+            raise SystemExit(
+                f"the teacher of {args.kind} is missing ({path}): run `relens distill prepare --download DIR "
+                f"--out {args.data}`, or give --option {name}=FILE"
+            )
+        options.append(f"{name}={path}")
+    device = args.device
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    command = [kind.task, "--pool", args.data / POOL, "--out", args.out, "--device", device]
+    command += ["--minutes", kind.minutes if args.minutes is None else args.minutes, "--rate", args.rate]
+    command += ["--threads", args.threads, "--workers", args.workers]
+    command += ["--resume"] * args.resume + ["--bf16"] * args.bf16
+    command += [word for option in options for word in ("--option", option)]
+    loop.main([str(word) for word in command])
+    return 0
+
+
+def _train_text(args: argparse.Namespace) -> int:
+    args.out.mkdir(parents=True, exist_ok=True)
+    importlib.import_module(TEXT).main(["--out", str(args.out / "text.npz")])
+    return 0
+
+
+def _export(args: argparse.Namespace) -> int:
+    for module in (*EXTRA[:1], *EXTRA[2:4]):
+        importlib.import_module(module)
+    unknown = sorted(set(args.kind) - set(KINDS))
+    if unknown:
+        raise SystemExit(f"there is no {unknown[0]} to export: choose of {', '.join(KINDS)}")
+    from gpu.nano.distill import assemble
+
+    return assemble.export(args.kind, args.checkpoints, args.weights)
+
+
+def _evaluate(args: argparse.Namespace) -> int:
+    from gpu.nano.distill import evaluate
+
+    return evaluate.run(args)
+
+
+def _card(args: argparse.Namespace) -> int:
+    from gpu.nano.distill import card
+
+    return card.run(args)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
