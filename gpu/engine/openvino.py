@@ -52,7 +52,15 @@ class _Compiled:
             ) from exc
         self.inputs = {port.any_name: tuple(int(d) for d in port.shape) for port in self.compiled.inputs}
         self.dtypes = {port.any_name: np.dtype(port.element_type.to_dtype()) for port in self.compiled.inputs}
-        self.outputs = tuple(port.any_name for port in self.compiled.outputs)
+        self.results = {
+            port.any_name: (tuple(int(d) for d in port.shape), np.dtype(port.element_type.to_dtype()))
+            for port in self.compiled.outputs
+        }
+        self._tensor = ov.Tensor
+
+    def view(self, array: Tensor) -> Any:
+        """The array as OpenVINO sees it: the same memory."""
+        return self._tensor(array, shared_memory=True)
 
 
 def _fix_shapes(graph: Any, shapes: Shapes) -> None:
@@ -87,7 +95,7 @@ class OpenVinoEngine:
                 _compiled[key] = shared
         self._shared: _Compiled | None = shared
         self._request: Any = shared.compiled.create_infer_request()
-        self._inputs, self._dtypes, self._outputs = shared.inputs, shared.dtypes, shared.outputs
+        self._inputs, self._dtypes, self._outputs = shared.inputs, shared.dtypes, tuple(shared.results)
         self._name = f"OpenVINO, {threads or 'all'} threads"
 
     @property
@@ -103,15 +111,16 @@ class OpenVinoEngine:
         return self._outputs
 
     def run(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        if self._request is None:
+        if self._request is None or self._shared is None:
             raise ModelError("this engine is closed: open another")
         check_inputs(inputs, self._inputs, self._dtypes)
+        results = {name: np.empty(shape, dtype) for name, (shape, dtype) in self._shared.results.items()}
+        # The plugin reads and writes these very arrays: nothing is copied, and what leaves is the caller's.
+        for i, array in enumerate(results.values()):
+            self._request.set_output_tensor(i, self._shared.view(array))
         contiguous = {name: np.ascontiguousarray(tensor) for name, tensor in inputs.items()}
         self._request.infer(contiguous, share_inputs=True, share_outputs=True)
-        # The request's own buffers are written again by the next run: what leaves is a copy.
-        return {
-            name: np.array(self._request.get_output_tensor(i).data) for i, name in enumerate(self._outputs)
-        }
+        return results
 
     def close(self) -> None:
         self._request = None

@@ -15,17 +15,28 @@ from gpu.nano.edits import EDIT_NAMES
 
 F32 = NDArray[np.float32]
 
-WORKING_PIXELS = 320 * 240  # about 15 ms a frame on two cores; a 640x480 camera is worked on at its own size
-MULTIPLE = 4  # the deepest level is at a quarter of [h, w]
+WORKING_PIXELS = 320 * 240  # of [h, w]; a 640x480 camera is worked on at its own size
+MOST_PIXELS = WORKING_PIXELS * 27 // 20  # above, the canvas has half the source's side (848x480 is below)
+MULTIPLE = 4  # of w and h: the deepest level is at a quarter of [h, w]
 _TILE = 512  # pixels; textures repeat after this
 
 
+def is_halved(width: int, height: int) -> bool:
+    """Whether the canvas of a source of that size has half its side; else source and canvas are equally large."""
+    return width * height > 4 * MOST_PIXELS
+
+
 def working_size(width: int, height: int) -> tuple[int, int]:
-    """(w, h) of the chroma canvas for a source of that size in pixels: its shape, at most WORKING_PIXELS."""
-    scale = min(0.5, math.sqrt(WORKING_PIXELS / (width * height)))
-    w = max(MULTIPLE, round(width * scale / MULTIPLE) * MULTIPLE)
-    h = max(MULTIPLE, round(height * scale / MULTIPLE) * MULTIPLE)
-    return w, h
+    """(w, h) of the chroma canvas for a source of that size in pixels."""
+    step = 2 * MULTIPLE * (1 + is_halved(width, height))
+    return MULTIPLE * math.ceil(width / step), MULTIPLE * math.ceil(height / step)
+
+
+def padded_size(width: int, height: int) -> tuple[int, int]:
+    """The source's own size, grown to what the canvas covers: edge pixels are repeated on the right and below."""
+    scale = 2 * (1 + is_halved(width, height))
+    w, h = working_size(width, height)
+    return scale * w, scale * h
 
 
 def fold(canvas: F32) -> F32:
@@ -69,26 +80,81 @@ def _hatch_tile() -> F32:
     return _unit(lines[index, np.arange(_TILE)[None, :]])
 
 
-def _paper_tile() -> F32:
-    """Tooth of paper: noise of three grain sizes; periodic."""
-    rng = np.random.default_rng(12)
+def _grain_tile(seed: int, layers: tuple[tuple[int, float], ...]) -> F32:
+    """Noise of several grain sizes (passes of smoothing, weight); periodic."""
+    rng = np.random.default_rng(seed)
     field = np.zeros((_TILE, _TILE))
-    for passes, weight in ((1, 0.6), (4, 1.0), (24, 0.8)):
+    for passes, weight in layers:
         layer = _smooth(_smooth(rng.normal(size=(_TILE, _TILE)), passes, 0), passes, 1)
         field += weight * layer / layer.std()
     return _unit(field)
 
 
-_tiles: list[F32] = []
+def _dots_tile() -> F32:
+    """A printer's screen at 45 degrees, 7 pixels from dot to dot; 1 in the middle of a dot."""
+    at = np.arange(_TILE) * (2 * math.pi * 52 / _TILE)
+    rows, cols = at[:, None], at[None, :]
+    return ((np.cos(rows + cols) + np.cos(rows - cols)) / 2).astype(np.float32)
+
+
+def _grid_tile() -> F32:
+    """Ruled paper: 1 on fine lines every 32 pixels, -1 elsewhere."""
+    line = np.arange(_TILE) % 32 == 0
+    return np.where(line[:, None] | line[None, :], 1.0, -1.0).astype(np.float32)
+
+
+def _bayer_tile() -> F32:
+    """A 4x4 ordered dither whose pixels are blocks of 8x8."""
+    order = np.array([[0, 8, 2, 10], [12, 4, 14, 6], [3, 11, 1, 9], [15, 7, 13, 5]])
+    pattern = np.kron((order + 0.5) / 8 - 1, np.ones((8, 8)))
+    return np.tile(pattern, (_TILE // 32, _TILE // 32)).astype(np.float32)
+
+
+def _make_tile(name: str) -> F32:
+    if name == "hatch":
+        return _hatch_tile()
+    if name == "cross":  # the other way across, and elsewhere on the sheet
+        return np.ascontiguousarray(np.roll(_hatch_tile(), 77, 1)[:, ::-1])
+    if name == "paper":
+        return _grain_tile(12, ((1, 0.6), (4, 1.0), (24, 0.8)))
+    if name == "tooth":  # rough paper under a soft stick
+        return _grain_tile(13, ((1, 1.0), (2, 0.8), (40, 0.25)))
+    return {"dots": _dots_tile, "grid": _grid_tile, "bayer": _bayer_tile}[name]()
+
+
+_tiles: dict[str, F32] = {}
+# the two textures a drawing is made on; what is not here needs none
+_TEXTURES: dict[str, tuple[str, str]] = {
+    "pencil": ("hatch", "cross"),
+    "charcoal": ("hatch", "tooth"),
+    "ink": ("hatch", "cross"),
+    "line_and_wash": ("paper", "tooth"),
+    "comic": ("dots", "paper"),
+    "blueprint": ("grid", "paper"),
+    "chalkboard": ("hatch", "tooth"),
+    "pixel_art": ("bayer", "paper"),
+}
+
+
+def _cut(names: tuple[str, str], w: int, h: int, x: int, y: int) -> F32:
+    for name in names:
+        if name not in _tiles:
+            _tiles[name] = _make_tile(name)
+    rows = (np.arange(2 * h) + y) % _TILE
+    cols = (np.arange(2 * w) + x) % _TILE
+    return np.stack([_tiles[name][np.ix_(rows, cols)] for name in names])
 
 
 def textures(w: int, h: int, x: int = 0, y: int = 0) -> F32:
     """[2, 2h, 2w] hatching and paper in -1..1 for a canvas, cut from the endless sheet at (x, y)."""
-    if not _tiles:
-        _tiles.extend((_hatch_tile(), _paper_tile()))
-    rows = (np.arange(2 * h) + y) % _TILE
-    cols = (np.arange(2 * w) + x) % _TILE
-    return np.stack([tile[np.ix_(rows, cols)] for tile in _tiles])
+    return _cut(("hatch", "paper"), w, h, x, y)
+
+
+def textures_for(name: str, w: int, h: int, x: int = 0, y: int = 0) -> F32:
+    """[2, 2h, 2w] in -1..1: the two textures the drawing of that name is made on; zeros where it needs none."""
+    if name not in _TEXTURES:
+        return np.zeros((2, 2 * h, 2 * w), np.float32)
+    return _cut(_TEXTURES[name], w, h, x, y)
 
 
 _PENCIL = EDIT_NAMES.index("pencil")
