@@ -56,7 +56,7 @@ function renderedThumbnails() {
   return Object.fromEntries(
     readdirSync(folder).map((model) => [
       model,
-      readdirSync(`${folder}/${model}`).map((name) => name.replace(/\.jpg$/, "")),
+      readdirSync(`${folder}/${model}`).map((name) => name.replace(/\.webp$/, "")),
     ]),
   );
 }

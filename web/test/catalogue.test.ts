@@ -30,14 +30,24 @@ test("nonsense becomes nothing, not an exception", () => {
 test("a reading, of GET /understand and of `received`", () => {
   const reading = parseReading({
     label: "night",
-    parts: [{ name: "night", amount: 0.5 }],
+    parts: [
+      { name: "night", amount: 0.5 },
+      { name: "recolour", amount: 1, region: "person", colours: ["red", "blue"] },
+      { name: "fog", region: "nowhere", colours: ["", 3] },
+      "nonsense",
+    ],
     confidence: 0.9,
     nearest: ["dusk"],
     understood: false,
   });
   assert.deepEqual(reading, {
     label: "night",
-    parts: [{ name: "night", amount: 0.5 }],
+    parts: [
+      { name: "night", amount: 0.5, region: "everywhere", colours: [] },
+      { name: "recolour", amount: 1, region: "person", colours: ["red", "blue"] },
+      { name: "fog", amount: 1, region: "everywhere", colours: [] },
+      { name: "", amount: 1, region: "everywhere", colours: [] },
+    ],
     confidence: 0.9,
     nearest: ["dusk"],
     understood: false,

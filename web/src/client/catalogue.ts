@@ -22,10 +22,21 @@ export interface ServerConfig {
   iceServers: RTCIceServer[];
 }
 
+export type Region = "everywhere" | "background" | "person";
+
+/** One edit of an instruction. `colours`: what is found, then what it becomes, as far as the edit has such. */
+export interface Part {
+  name: string;
+  /** 0..1 */
+  amount: number;
+  region: Region;
+  colours: string[];
+}
+
 /** What a model takes an instruction for. `understood` false: the picture stays as it is. */
 export interface Reading {
   label: string;
-  parts: { name: string; amount: number }[];
+  parts: Part[];
   confidence: number;
   nearest: string[];
   understood: boolean;
@@ -74,15 +85,25 @@ export function parseModels(value: unknown): Model[] {
   });
 }
 
+function parsePart(value: unknown): Part {
+  const part = fields(value);
+  const region = text(part.region);
+  return {
+    name: text(part.name),
+    amount: number(part.amount, 1),
+    region: region === "background" || region === "person" ? region : "everywhere",
+    colours: list(part.colours)
+      .map((colour) => text(colour))
+      .filter((colour) => colour !== ""),
+  };
+}
+
 /** Takes the reading of GET /understand and the `received` message alike. */
 export function parseReading(value: unknown): Reading {
   const reading = fields(value);
   return {
     label: text(reading.label),
-    parts: list(reading.parts).map((part) => {
-      const [name, amount] = Array.isArray(part) ? part : [fields(part).name, fields(part).amount];
-      return { name: text(name), amount: number(amount, 1) };
-    }),
+    parts: list(reading.parts).map(parsePart),
     confidence: number(reading.confidence, 1),
     nearest: list(reading.nearest).map((name) => text(name)),
     understood: reading.understood !== false,

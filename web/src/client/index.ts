@@ -1,5 +1,5 @@
 /** The relens client library: what other pages import. */
-export type { Model, Preset, Reading, ServerConfig } from "./catalogue";
+export type { Model, Part, Preset, Reading, Region, ServerConfig } from "./catalogue";
 export {
   type ClientEvents,
   type ClientOptions,

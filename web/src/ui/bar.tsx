@@ -1,37 +1,20 @@
-/** The instruction: what is applied, what is pending, what is typed and what it will be taken for. */
+/** The instruction: what is typed and what it will be taken for; what is applied and what is pending. */
 import { useEffect, useRef } from "preact/hooks";
 import { Icon } from "./icons";
-import { apply, client } from "./session";
-import { store } from "./store";
+import { PartChips, ReadingLine, spoken, useReading } from "./reading";
+import { RegionSwitch } from "./region";
+import { apply } from "./session";
+import { presetsInOrder, promptFor, sentence, store, suggestions } from "./store";
 import { strings } from "./strings";
 
 const words = strings.bar;
-const DEBOUNCE_MS = 160;
-const UNSURE = 0.6;
 
-/** Asks what the draft would be taken for, the last question only. */
-function useReading(): void {
-  const draft = store.draft.value.trim();
-  const model = store.modelName.value;
-  useEffect(() => {
-    if (!draft) {
-      store.reading.value = null;
-      return;
-    }
-    const controller = new AbortController();
-    const timer = setTimeout(async () => {
-      try {
-        store.reading.value = await client.signalling.understand(model, draft, controller.signal);
-      } catch {
-        // Aborted by the next letter, or the server is away: then nothing is promised.
-        if (!controller.signal.aborted) store.reading.value = null;
-      }
-    }, DEBOUNCE_MS);
-    return () => {
-      clearTimeout(timer);
-      controller.abort();
-    };
-  }, [draft, model]);
+/** Chips only where they say more than the sentence of a preset does. */
+function AppliedParts() {
+  const applied = store.applied.value;
+  const parts = applied?.reading?.parts ?? [];
+  const plain = presetsInOrder.value.some(({ prompt }) => prompt === applied?.prompt);
+  return plain ? null : <PartChips parts={parts} />;
 }
 
 function Standing() {
@@ -43,7 +26,7 @@ function Standing() {
         <span class="dot" aria-hidden="true" />
         <span class="hidden">{words.applied}: </span>
         <b>{applied ? applied.prompt || words.nothing : words.nothing}</b>
-        {applied?.label && applied.label !== applied.prompt && <span class="soft"> {applied.label}</span>}
+        <AppliedParts />
         {applied?.tookMs != null && (
           <span class="took" data-testid="applied-ms" title={words.tookLabel(applied.tookMs)}>
             {words.took(applied.tookMs)}
@@ -60,65 +43,76 @@ function Standing() {
   );
 }
 
-function ReadingLine() {
-  const reading = store.draft.value.trim() ? store.reading.value : null;
+function Draft() {
+  const reading = sentence.value.trim() ? store.reading.value?.reading : null;
   return (
-    <div class="reading" data-testid="reading" aria-live="polite">
-      {reading && (
-        <>
-          {reading.understood ? (
-            <span>
-              {words.reading} <b>{reading.label || reading.parts.map(({ name }) => name).join(" + ")}</b>
-              <meter min={0} max={1} value={reading.confidence} aria-hidden="true" />
-              <span class="soft">{words.sure(reading.confidence)}</span>
-            </span>
-          ) : (
-            <span class="unsure">{words.unknown}</span>
-          )}
-          {(!reading.understood || reading.confidence < UNSURE) && reading.nearest.length > 0 && (
-            <span class={reading.understood ? "nearest extra" : "nearest"}>
-              <span class="soft">{words.nearest}</span>
-              {reading.nearest.slice(0, 3).map((name) => (
-                <button key={name} type="button" class="link" onClick={() => submit(name)}>
-                  {name}
-                </button>
-              ))}
-            </span>
-          )}
-        </>
-      )}
+    <div class="reading" data-testid="reading">
+      {reading && <ReadingLine reading={reading} run={(label) => submit(promptFor(label))} />}
+      <span class="hidden" role="status" aria-live="polite">
+        {reading && spoken(reading)}
+      </span>
     </div>
   );
 }
 
-function submit(prompt: string): void {
+export function submit(prompt: string): void {
   store.draft.value = "";
+  store.chosen.value = -1;
   void apply(prompt);
+  // Where a keyboard covers half of the screen, the picture is worth more than the next letter.
+  if (matchMedia("(hover: none)").matches) document.getElementById("instruction")?.blur();
+}
+
+/** What the keys of a list do in the box: through the suggestions, or back through what was asked for lately. */
+function useArrows(): { onKeyDown: (event: KeyboardEvent) => void; typed: (text: string) => void } {
+  const recalled = useRef(-1);
+  const typed = (text: string): void => {
+    recalled.current = -1;
+    store.chosen.value = -1;
+    store.draft.value = text;
+  };
+  const recallAt = (index: number): void => {
+    typed(store.recent.value[Math.min(store.recent.value.length - 1, index)] ?? "");
+    recalled.current = Math.max(-1, Math.min(store.recent.value.length - 1, index));
+  };
+  const onKeyDown = (event: KeyboardEvent): void => {
+    const { key } = event;
+    if (key === "Escape" && store.draft.value) {
+      event.stopPropagation(); // leaving the box is the next press
+      typed("");
+      return;
+    }
+    if (key !== "ArrowUp" && key !== "ArrowDown") return;
+    event.preventDefault();
+    if (recalled.current >= 0 || !store.draft.value.trim()) {
+      recallAt(recalled.current + (key === "ArrowUp" ? 1 : -1));
+      return;
+    }
+    const next = store.chosen.value + (key === "ArrowDown" ? 1 : -1);
+    const last = suggestions.value.length - 1;
+    store.chosen.value = next < -1 ? last : next > last ? -1 : next;
+  };
+  return { onKeyDown, typed };
 }
 
 export function Bar() {
   const input = useRef<HTMLInputElement>(null);
-  const recalled = useRef(-1);
+  const { onKeyDown, typed } = useArrows();
+  const typing = sentence.value.trim() !== "";
+  const open = suggestions.value.length > 0;
+  const chosen = suggestions.value[store.chosen.value];
   useReading();
   useEffect(() => {
     // On a phone focus would bring the keyboard up over the picture.
     if (matchMedia("(hover: hover)").matches) input.current?.focus({ preventScroll: true });
   }, []);
-  const recallAt = (index: number): void => {
-    recalled.current = Math.min(store.recent.value.length - 1, Math.max(-1, index));
-    store.draft.value = store.recent.value[recalled.current] ?? "";
-  };
   return (
-    <div class="bar">
-      <div class="line" data-typing={store.draft.value.trim() !== ""}>
-        <Standing />
-        <ReadingLine />
-      </div>
+    <div class="bar" data-typing={typing}>
       <form
         onSubmit={(event) => {
           event.preventDefault();
-          const prompt = store.draft.value.trim();
-          recalled.current = -1;
+          const prompt = sentence.value.trim();
+          typed("");
           if (prompt) submit(prompt);
         }}
       >
@@ -130,28 +124,44 @@ export function Bar() {
           ref={input}
           data-testid="instruction"
           type="text"
+          role="combobox"
+          aria-autocomplete="list"
+          aria-expanded={open}
+          aria-controls="suggestions"
+          aria-activedescendant={chosen && `suggestion-${chosen.name}`}
           autocomplete="off"
           autocapitalize="none"
           spellcheck={false}
           enterkeyhint="go"
           maxLength={2000}
           placeholder={words.placeholder}
-          value={store.draft.value}
-          onInput={(event) => {
-            store.draft.value = event.currentTarget.value;
-          }}
-          onKeyDown={(event) => {
-            if (event.key === "ArrowUp" || event.key === "ArrowDown") {
-              event.preventDefault();
-              recallAt(recalled.current + (event.key === "ArrowUp" ? 1 : -1));
-            }
-          }}
+          value={sentence.value}
+          onInput={(event) => typed(event.currentTarget.value)}
+          onKeyDown={onKeyDown}
         />
-        <button type="submit" class="primary" data-testid="apply" disabled={!store.draft.value.trim()}>
+        {typing && (
+          <button
+            type="button"
+            class="tool"
+            data-testid="clear"
+            aria-label={words.clear}
+            title={words.clear}
+            onPointerDown={(event) => event.preventDefault()}
+            onClick={() => typed("")}
+          >
+            <Icon name="close" />
+          </button>
+        )}
+        <button type="submit" class="primary" data-testid="apply" disabled={!typing}>
           {words.apply}
           <Icon name="enter" />
         </button>
       </form>
+      <div class="line">
+        <Standing />
+        <Draft />
+        <RegionSwitch />
+      </div>
     </div>
   );
 }

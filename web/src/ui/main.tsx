@@ -1,5 +1,6 @@
 /** Puts the page up, then starts it. */
 import "./style.css";
+import "./gallery.css";
 import { render } from "preact";
 import { App } from "./app";
 import { listenToKeys } from "./keys";

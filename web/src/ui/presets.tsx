@@ -1,107 +1,116 @@
-/** What a model can do, as tiles that show it on this very picture once used; and what was asked for lately. */
+/** What a model can do: its presets by groups, those that fit while something is typed, and what was asked for lately. */
+import { useRef } from "preact/hooks";
 import type { Preset } from "../client";
+import { useCurrentGroup } from "./groups";
+import { Matches } from "./matches";
 import { apply } from "./session";
-import { currentModel, presetGroups, presetsInOrder, store } from "./store";
+import { groupName, presetGroups, store, suggestions } from "./store";
 import { strings } from "./strings";
+import { keyOf, pictureOf, Tile } from "./tile";
 
 const words = strings.presets;
+const RECENT = "recent"; // the group of what was asked for lately; no model has a group of that name
 
-/** Which tiles were rendered from the sample, by model: shown until there is one of the own picture. */
-declare const THUMBNAILS: Record<string, string[]>;
+const play = (prompt: string): void => void apply(prompt, { recent: false });
 
-function renderedThumbnail(name: string): string | undefined {
-  const model = currentModel.value?.name ?? "";
-  return THUMBNAILS[model]?.includes(name) ? `presets/${model}/${name}.jpg` : undefined;
-}
-
-interface TileProps {
-  name: string;
-  label: string;
-  picture: string | null;
-  used: boolean;
-  keyName: string;
-  active: boolean;
-  run: () => void;
-}
-
-function Tile({ name, label, picture, used, keyName, active, run }: TileProps) {
+function Group({ name, children }: { name: string; children: preact.ComponentChildren }) {
   return (
-    <button
-      type="button"
-      class="tile"
-      data-testid={`preset-${name}`}
-      data-used={used}
-      aria-pressed={active}
-      aria-keyshortcuts={keyName}
-      title={keyName ? `${label} (${words.key(keyName)})` : label}
-      onClick={run}
-    >
-      <span class="thumb">{picture && <img src={picture} alt="" />}</span>
-      <span class="name">{label}</span>
-      {keyName && (
-        <span class="key" aria-hidden="true">
-          {keyName}
-        </span>
-      )}
-    </button>
+    <section class="group" data-group={name} aria-label={groupName(name)}>
+      <h2>{groupName(name)}</h2>
+      {children}
+    </section>
   );
 }
 
-function PresetTile({ preset, wanted }: { preset: Preset; wanted: string | undefined }) {
-  const place = presetsInOrder.value.indexOf(preset) + 1;
-  const own = store.thumbnails.value[preset.name] ?? renderedThumbnail(preset.name);
+function Tiles({ presets, withOriginal }: { presets: Preset[]; withOriginal: boolean }) {
+  const wanted = store.pending.value?.prompt ?? store.applied.value?.prompt ?? "";
   return (
-    <Tile
-      name={preset.name}
-      label={preset.label}
-      picture={own ?? store.sourceThumbnail.value}
-      used={own !== undefined}
-      keyName={place <= 9 ? String(place) : ""}
-      active={wanted === preset.prompt}
-      run={() => void apply(preset.prompt, { recent: false })}
-    />
+    <div class="tiles">
+      {withOriginal && (
+        <Tile
+          name="original"
+          label={words.original}
+          picture={{ url: store.sourceThumbnail.value, edited: true }}
+          keyName="0"
+          active={wanted === ""}
+          run={() => play("")}
+        />
+      )}
+      {presets.map((preset) => (
+        <Tile
+          key={preset.name}
+          name={preset.name}
+          label={preset.label}
+          picture={pictureOf(preset)}
+          keyName={keyOf(preset)}
+          active={wanted === preset.prompt}
+          run={() => play(preset.prompt)}
+        />
+      ))}
+    </div>
+  );
+}
+
+function Recent() {
+  return (
+    <div class="chips">
+      {store.recent.value.map((prompt) => (
+        <button key={prompt} type="button" class="chip" onClick={() => void apply(prompt)}>
+          {prompt}
+        </button>
+      ))}
+    </div>
+  );
+}
+
+function Gallery() {
+  const nav = useRef<HTMLElement>(null);
+  const groups = presetGroups.value;
+  const names = groups.map(([group]) => group);
+  if (store.recent.value.length > 0) names.push(RECENT);
+  const [current, jump] = useCurrentGroup(nav, names);
+  return (
+    <>
+      {names.length > 1 && (
+        <nav ref={nav} class="groups" aria-label={words.groupsLabel}>
+          {names.map((name) => (
+            <button
+              key={name}
+              type="button"
+              data-testid={`group-${name}`}
+              aria-current={current === name}
+              onClick={(event) => jump(name, event.detail === 0)}
+            >
+              {groupName(name)}
+              {name !== RECENT && (
+                <span class="count" aria-hidden="true">
+                  {groups.find(([group]) => group === name)?.[1].length}
+                </span>
+              )}
+            </button>
+          ))}
+        </nav>
+      )}
+      {groups.length === 0 && store.models.value.length > 0 && <p class="soft">{words.none}</p>}
+      {groups.map(([group, presets], index) => (
+        <Group key={group} name={group}>
+          <Tiles presets={presets} withOriginal={index === 0} />
+        </Group>
+      ))}
+      {store.recent.value.length > 0 && (
+        <Group name={RECENT}>
+          <Recent />
+        </Group>
+      )}
+    </>
   );
 }
 
 export function Presets() {
-  const wanted = store.pending.value?.prompt ?? store.applied.value?.prompt;
-  const groups = presetGroups.value;
+  const fitting = suggestions.value;
   return (
-    <section class="presets" aria-label={words.title}>
-      {groups.length === 0 && store.models.value.length > 0 && <p class="soft">{words.none}</p>}
-      {groups.map(([group, presets], index) => (
-        <div class="group" key={group}>
-          <h2>{words.groups[group] ?? group}</h2>
-          <div class="tiles">
-            {index === 0 && (
-              <Tile
-                name="original"
-                label={words.original}
-                picture={store.sourceThumbnail.value}
-                used
-                keyName="0"
-                active={wanted === undefined || wanted === ""}
-                run={() => void apply("", { recent: false })}
-              />
-            )}
-            {presets.map((preset) => (
-              <PresetTile key={preset.name} preset={preset} wanted={wanted} />
-            ))}
-          </div>
-        </div>
-      ))}
-      {store.recent.value.length > 0 && (
-        <div class="group">
-          <h2>{words.recent}</h2>
-          <div class="chips">
-            {store.recent.value.map((prompt) => (
-              <button key={prompt} type="button" class="chip" onClick={() => void apply(prompt)}>
-                {prompt}
-              </button>
-            ))}
-          </div>
-        </div>
-      )}
+    <section class="presets" aria-label={words.title} data-testid="presets">
+      {fitting.length > 0 ? <Matches presets={fitting} /> : <Gallery />}
     </section>
   );
 }

@@ -5,7 +5,7 @@ import { type Notice, type NoticeActions, refusalNotice, sourceNotice } from "./
 import { Recorder } from "./recorder";
 import { pngOf, thumbnailOf } from "./snapshot";
 import { openCamera, openSample, openScreen, type Source, type SourceKind } from "./sources";
-import { currentModel, presetsInOrder, store, type View } from "./store";
+import { currentModel, presetsInOrder, promptFor, store, type View } from "./store";
 import { strings } from "./strings";
 import { appendEntry, markShown, timelineJson } from "./timeline";
 
@@ -32,7 +32,8 @@ interface SentEdit {
   transitionMs: number;
   seed: number;
   atMs: number;
-  label: string;
+  /** null until the server said what it took it for. */
+  reading: Reading | null;
   /** False where a pause fell between asking and seeing: its time would be the pause's. */
   timed: boolean;
 }
@@ -169,7 +170,7 @@ export async function apply(
     transitionMs,
     seed: 0,
     atMs,
-    label: "",
+    reading: null,
     timed: !store.paused.value,
   });
   if (sent.size > MAX_REMEMBERED_EDITS) sent.delete(sent.keys().next().value ?? 0);
@@ -199,11 +200,11 @@ function noteReading(revision: number, reading: Reading): void {
   const edit = sent.get(revision);
   if (!edit) return;
   const { prompt } = edit;
-  const again = edit.label !== "";
-  edit.label = reading.label;
+  const again = edit.reading !== null;
+  edit.reading = reading;
   const applied = store.applied.value;
   if (applied?.revision === revision) {
-    store.applied.value = reading.understood ? { ...applied, label: reading.label } : null;
+    store.applied.value = reading.understood ? { ...applied, reading } : null;
   }
   if (reading.understood || !prompt) return;
   if (store.pending.value?.revision === revision) store.pending.value = null;
@@ -213,7 +214,7 @@ function noteReading(revision: number, reading: Reading): void {
     about: "edit",
     text: strings.messages.notUnderstood(prompt),
     action: nearest
-      ? { label: strings.messages.applyNearest(nearest), run: () => void apply(nearest) }
+      ? { label: strings.messages.applyNearest(nearest), run: () => void apply(promptFor(nearest)) }
       : null,
     tone: "info",
   };
@@ -299,8 +300,9 @@ client.on("received", ({ revision, reading }) => noteReading(revision, reading))
 client.on("applied", ({ revision, pts }) => {
   const edit = sent.get(revision);
   if (!edit) return;
-  const { prompt, label, strength, transitionMs, seed, atMs } = edit;
-  store.applied.value = { revision, prompt, label, tookMs: null };
+  const { prompt, reading, strength, transitionMs, seed, atMs } = edit;
+  const label = reading?.label ?? "";
+  store.applied.value = { revision, prompt, reading, tookMs: null };
   const atS = (atMs - (firstEditMs ?? atMs)) / 1000;
   store.timeline.value = appendEntry(store.timeline.value, {
     ...{ revision, prompt, label, strength, transitionMs, seed, atS, pts },

@@ -4,6 +4,8 @@ import type { EditReceipt, Model, Preset, Reading, StateEvent, StatsEvent } from
 import { recall, remember } from "./memory";
 import type { Notice } from "./notices";
 import type { CameraChoice, SourceKind } from "./sources";
+import { strings } from "./strings";
+import { suggest } from "./suggest";
 import type { TimelineEntry } from "./timeline";
 import { judge, type Verdict } from "./verdict";
 
@@ -12,8 +14,14 @@ export type View = "split" | "side" | "edit";
 export interface AppliedEdit {
   revision: number;
   prompt: string;
-  label: string;
+  reading: Reading | null;
   tookMs: number | null;
+}
+
+/** What the model takes a text for. */
+export interface TextReading {
+  text: string;
+  reading: Reading;
 }
 
 export interface PendingShown {
@@ -38,8 +46,13 @@ export const store = {
 
   models: signal<Model[]>([]),
   modelName: signal(""),
+  /** What is typed, letter by letter; suggestions are made from it. */
   draft: signal(""),
-  reading: signal<Reading | null>(null),
+  draftReading: signal<TextReading | null>(null),
+  /** The suggestion the arrows have reached; -1 for none. */
+  chosen: signal(-1),
+  /** Of what is in the box, which may be a suggestion's sentence. */
+  reading: signal<TextReading | null>(null),
 
   source: signal<SourceKind>("sample"),
   sourceStream: signal<MediaStream | null>(null),
@@ -78,6 +91,26 @@ export const presetGroups = computed<[string, Preset[]][]>(() => {
 });
 
 export const presetsInOrder = computed<Preset[]>(() => presetGroups.value.flatMap(([, presets]) => presets));
+
+export const presetNamed = computed(
+  () => new Map(presetsInOrder.value.map((preset) => [preset.name, preset])),
+);
+
+/** What to send for an edit the model names by its label: a sentence it surely understands, where there is one. */
+export const promptFor = (label: string): string =>
+  presetsInOrder.value.find((preset) => preset.label === label)?.prompt ?? label;
+
+export const groupName = (group: string): string => strings.presets.groups[group] ?? group;
+
+/** What fits the text being typed; empty while nothing does. */
+export const suggestions = computed<Preset[]>(() => {
+  const { draft, draftReading } = store;
+  const known = draftReading.value?.text === draft.value.trim() ? draftReading.value.reading : null;
+  return suggest(draft.value, presetsInOrder.value, known, groupName);
+});
+
+/** What is in the box and will be sent: the suggestion the arrows have reached, or what is typed. */
+export const sentence = computed(() => suggestions.value[store.chosen.value]?.prompt ?? store.draft.value);
 
 export const verdict = computed<Verdict | null>(() => {
   const stats = store.stats.value;

@@ -1,6 +1,15 @@
 /** Every sentence of the page, in one place. Functions where a value goes into the sentence. */
 
+import type { Region } from "../client";
+
 const ms = (value: number): string => `${Math.round(value)} ms`;
+const percent = (share: number): string => `${Math.round(share * 100)} %`;
+
+const REGION_NAMES: Record<Region, string> = {
+  everywhere: "everywhere",
+  background: "background",
+  person: "only me",
+};
 
 export const strings = {
   title: "relens",
@@ -47,11 +56,43 @@ export const strings = {
     took: (value: number) => ms(value),
     tookLabel: (value: number) => `On the screen ${ms(value)} after it was asked for`,
     pendingFor: (prompt: string) => prompt || "back to the source",
-    reading: "Taken for",
-    sure: (share: number) => `${Math.round(share * 100)} % sure`,
+    clear: "Clear the instruction (Esc)",
+  },
+
+  reading: {
+    takenFor: "Taken for",
+    nothing: "the source, as it is",
+    sure: (share: number) => `${percent(share)} sure`,
     unknown: "Outside what this model can do.",
     nearest: "Nearest",
-    clear: "Clear the instruction",
+    or: "or",
+    amount: percent,
+    regions: REGION_NAMES,
+    /** An edit without a preset has only its name in code. */
+    nameless: (name: string) => name.charAt(0).toUpperCase() + name.slice(1).replaceAll("_", " "),
+    spoken: (parts: string[], share: number, others: string[]) =>
+      `Taken for ${parts.join(", ") || "the source, as it is"}. ${percent(share)} sure.${
+        others.length > 0 ? ` Or ${others.join(", ")}?` : ""
+      }`,
+    spokenUnknown: (nearest: string[]) =>
+      `Outside what this model can do.${nearest.length > 0 ? ` Nearest: ${nearest.join(", ")}.` : ""}`,
+    spokenPart: (name: string, amount: number, region: Region, colours: string[]) =>
+      [
+        name,
+        amount < 0.995 ? percent(amount) : "",
+        colours.length > 0 ? `(${colours.join(" to ")})` : "",
+        { everywhere: "", background: "in the background", person: "only on me" }[region],
+      ]
+        .filter(Boolean)
+        .join(" "),
+  },
+
+  region: {
+    label: "Where it applies",
+    names: { everywhere: "Everywhere", background: "Background", person: "Only me" } as Record<
+      Region,
+      string
+    >,
   },
 
   dials: {
@@ -79,12 +120,19 @@ export const strings = {
 
   presets: {
     title: "Presets",
-    recent: "Recent",
     original: "Original",
-    groups: { looks: "Looks", weather: "Weather", drawing: "Drawing", art: "Art", room: "Room" } as Record<
-      string,
-      string
-    >,
+    groupsLabel: "Groups of presets",
+    groups: {
+      art: "Art",
+      drawing: "Drawing",
+      looks: "Looks",
+      weather: "Weather",
+      room: "Room",
+      colour: "Colour",
+      recent: "Recent",
+    } as Record<string, string>,
+    fitting: "Presets that fit",
+    nearest: "Nearest presets",
     key: (key: string) => `key ${key}`,
     none: "This model shows the picture as it came.",
   },
@@ -179,14 +227,14 @@ export const strings = {
     title: "Keyboard",
     close: "Close",
     rows: [
-      ["Enter", "apply what is typed"],
+      ["Enter", "apply what is typed, or the preset reached with ↑ ↓"],
       ["1 – 9", "presets (while the instruction is empty or not focused)"],
       ["0", "back to the original"],
       ["/", "to the instruction"],
-      ["Esc", "leave the instruction"],
+      ["Esc", "clear the instruction, then leave it"],
       ["S (hold)", "see the source; ` while typing"],
       ["← →", "move the divider, when it is focused"],
-      ["↑ ↓", "recent instructions, while typing"],
+      ["↑ ↓", "presets that fit, while typing; recent instructions, from an empty line"],
       ["Space", "pause and go on"],
       ["F", "full screen"],
       ["R", "record"],

@@ -1,0 +1,156 @@
+"""Presets and the type-ahead: what is shown while one looks, types and presses keys."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from chromium_start import Opener
+from live_page import DEADLINE_MS, LivePage
+from live_server import in_process
+from made_model import SPEC, UNSURE, MadeModel
+from playwright.sync_api import expect
+
+from server import workers
+from server.config import Config
+
+PHONE = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True}
+SIZES = [
+    ("desktop", {"viewport": {"width": 1280, "height": 800}}),
+    ("phone", PHONE),
+    ("sideways", {"viewport": {"width": 844, "height": 390}, "is_mobile": True, "has_touch": True}),
+]
+
+
+@pytest.fixture(scope="module")
+def base() -> Iterator[str]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(workers, "load_model", lambda name, threads=0: MadeModel())
+        patch.setattr(workers, "list_models", lambda: [SPEC])
+        with in_process(Config(port=0, model="nano")) as base:
+            yield base
+
+
+def names(page: LivePage) -> list[str]:
+    """The presets in view of a screen reader, in order."""
+    found = page.page.locator("[data-testid=presets] [data-testid^=preset-]")
+    return [str(tile.get_attribute("data-testid")).removeprefix("preset-") for tile in found.all()]
+
+
+def test_every_preset_has_its_place(base: str, open_page: Opener) -> None:
+    page = open_page(base, viewport={"width": 1280, "height": 800})
+    page.open()
+    assert sorted(names(page)) == sorted(["original", *(preset.name for preset in SPEC.presets)])
+    for group in ("room", "art", "colour"):
+        page.it(f"group-{group}").click()
+        expect(page.it(f"group-{group}")).to_have_attribute("aria-current", "true")
+        first = next(preset for preset in SPEC.presets if preset.group == group)
+        expect(page.it(f"preset-{first.name}")).to_be_in_viewport()
+    page.it("preset-colour_pop").click()
+    expect(page.it("preset-colour_pop")).to_have_attribute("aria-pressed", "true")
+
+
+def test_typing_shows_what_fits_and_what_is_understood(base: str, open_page: Opener) -> None:
+    page = open_page(base, viewport={"width": 1280, "height": 800})
+    page.open()
+    box, reading = page.it("instruction"), page.it("reading")
+    box.press_sequentially("watercolor")  # as Americans write it
+    assert "watercolour" in names(page)
+    box.fill("slightly recolour red blue in the background")
+    part = reading.locator("[data-part=recolour]")
+    expect(part).to_have_attribute("data-region", "background", timeout=DEADLINE_MS)
+    expect(part).to_contain_text("50 %")
+    assert [swatch.get_attribute("title") for swatch in part.locator(".swatch").all()] == ["red", "blue"]
+    expect(reading).to_contain_text("93 % sure")
+    expect(reading.get_by_role("status")).to_contain_text("Recolour 50 % (red to blue) in the background")
+    box.fill("a fire engine")
+    expect(reading).to_contain_text("Outside", timeout=DEADLINE_MS)
+    expect(reading.get_by_test_id("nearest")).to_have_text(["Rain", "Snow", "Fog"])
+    assert names(page)[:3] == ["rain", "snow", "fog"]
+    box.fill(UNSURE)
+    expect(reading.get_by_test_id("nearest").first).to_have_text("Winter", timeout=DEADLINE_MS)
+    box.fill("")
+    assert len(names(page)) == len(SPEC.presets) + 1
+
+
+def test_keys_go_through_what_fits(base: str, open_page: Opener) -> None:
+    page = open_page(base, viewport={"width": 1280, "height": 800})
+    page.open()
+    page.use_camera()
+    box = page.it("instruction")
+    box.fill("night")
+    box.press("ArrowDown")
+    box.press("ArrowDown")
+    chosen = page.page.locator("[role=option][aria-selected=true]")
+    expect(chosen).to_have_count(1)
+    sentence = chosen.locator(".soft").inner_text()
+    expect(box).to_have_value(sentence)
+    expect(box).to_have_attribute("aria-activedescendant", str(chosen.get_attribute("id")))
+    box.press("Enter")
+    expect(page.it("applied-edit").locator("b")).to_have_text(sentence, timeout=DEADLINE_MS)
+    expect(box).to_have_value("")
+    box.press("3")
+    third = SPEC.presets[2]
+    expect(page.it("applied-edit").locator("b")).to_have_text(third.prompt, timeout=DEADLINE_MS)
+    box.press("ArrowUp")  # from an empty line: what was asked for lately
+    expect(box).to_have_value(sentence)
+    box.press("Escape")
+    expect(box).to_have_value("")
+    expect(box).to_be_focused()
+    box.press("Escape")
+    expect(box).not_to_be_focused()
+
+
+def test_the_region_switch_writes_into_the_sentence(base: str, open_page: Opener) -> None:
+    page = open_page(base, viewport={"width": 1280, "height": 800})
+    page.open()
+    page.use_camera()
+    box = page.it("instruction")
+    box.fill("fog")
+    page.it("region-person").click(timeout=DEADLINE_MS)
+    expect(box).to_have_value("fog, only on me")
+    expect(page.it("reading").locator("[data-part=fog]")).to_have_attribute("data-region", "person")
+    page.it("region-background").click()
+    expect(box).to_have_value("fog, only in the background")
+    box.press("Enter")
+    applied = page.it("applied-edit")
+    expect(applied.locator("b")).to_have_text("fog, only in the background", timeout=DEADLINE_MS)
+    expect(page.it("region-background")).to_have_attribute("aria-pressed", "true")
+    page.it("region-everywhere").click()
+    expect(applied.locator("b")).to_have_text("fog", timeout=DEADLINE_MS)
+    box.fill("make the background night")  # says it in its own words
+    expect(page.it("reading").locator("[data-part=night]")).to_be_visible(timeout=DEADLINE_MS)
+    expect(page.it("region-person")).to_have_count(0)
+
+
+@pytest.mark.parametrize(("name", "options"), SIZES, ids=[name for name, _ in SIZES])
+def test_screenshots(
+    base: str, open_page: Opener, shots: Path, name: str, options: dict[str, object]
+) -> None:
+    page = open_page(base, **options)
+    page.open("?prompt=as%20a%20pencil%20sketch")
+    page.sees_picture(20)
+
+    def shot(what: str) -> None:
+        page.page.wait_for_timeout(300)
+        page.page.screenshot(path=str(shots / f"gallery-{name}-{what}.png"))
+        overflow = page.page.evaluate("() => document.documentElement.scrollWidth - innerWidth")
+        assert overflow <= 0, f"{name}, {what}: the page is {overflow} px wider than the screen"
+
+    shot("idle")
+    page.it("group-weather").click()
+    shot("weather")
+    box = page.it("instruction")
+    for what, text in {
+        "letters": "nig",
+        "parts": "slightly snow and night, only in the background",
+        "colours": "recolour the red shirt blue",
+        "beyond": "a fire engine with seven ladders",
+    }.items():
+        box.fill(text)
+        page.page.wait_for_timeout(500)
+        if what == "letters":
+            box.press("ArrowDown")
+        shot(what)
+        assert box.is_visible()

@@ -1,0 +1,128 @@
+/** What a sentence is taken for: each edit with its amount, place and colours; how sure; what lies near. */
+import { useEffect } from "preact/hooks";
+import type { Part, Reading } from "../client";
+import { Icon } from "./icons";
+import { client } from "./session";
+import { presetNamed, sentence, store } from "./store";
+import { strings } from "./strings";
+import { UNSURE } from "./suggest";
+
+const words = strings.reading;
+const DEBOUNCE_MS = 140;
+const MAX_NEAREST = 3;
+
+/** Asks what the sentence in the box would be taken for, the last question only. */
+export function useReading(): void {
+  const text = sentence.value.trim();
+  const model = store.modelName.value;
+  useEffect(() => {
+    if (!text) {
+      store.reading.value = null;
+      store.draftReading.value = null;
+      return;
+    }
+    const controller = new AbortController();
+    const timer = setTimeout(async () => {
+      try {
+        const reading = await client.signalling.understand(model, text, controller.signal);
+        store.reading.value = { text, reading };
+        if (store.draft.value.trim() === text) store.draftReading.value = { text, reading };
+      } catch {
+        // Aborted by the next letter, or the server is away: then nothing is promised.
+        if (!controller.signal.aborted) store.reading.value = null;
+      }
+    }, DEBOUNCE_MS);
+    return () => {
+      clearTimeout(timer);
+      controller.abort();
+    };
+  }, [text, model]);
+}
+
+export const partName = (name: string): string => presetNamed.value.get(name)?.label ?? words.nameless(name);
+
+/** The reading as a sentence, for those who hear the page. */
+export function spoken(reading: Reading): string {
+  const nearest = reading.nearest.slice(0, MAX_NEAREST);
+  if (!reading.understood) return words.spokenUnknown(nearest);
+  const parts = reading.parts.map((part) =>
+    words.spokenPart(partName(part.name), part.amount, part.region, part.colours),
+  );
+  return words.spoken(parts, reading.confidence, reading.confidence < UNSURE ? nearest : []);
+}
+
+/** A colour's own word is its name in CSS too; what CSS does not know stays a word. */
+function Swatches({ colours }: { colours: string[] }) {
+  return (
+    <span class="swatches">
+      {colours.map((colour, index) => (
+        <span key={colour}>
+          {index > 0 && <span aria-hidden="true">→</span>}
+          {CSS.supports("color", colour) ? (
+            <span class="swatch" style={{ background: colour }} title={colour} />
+          ) : (
+            colour
+          )}
+        </span>
+      ))}
+    </span>
+  );
+}
+
+function PartChip({ part }: { part: Part }) {
+  const { name, amount, region, colours } = part;
+  return (
+    <span class="part" data-part={name} data-region={region}>
+      {partName(name)}
+      {amount < 0.995 && <span class="amount">{words.amount(amount)}</span>}
+      {colours.length > 0 && <Swatches colours={colours} />}
+      {region !== "everywhere" && (
+        <span class="region">
+          <Icon name={region} />
+          <span>{words.regions[region]}</span>
+        </span>
+      )}
+    </span>
+  );
+}
+
+export function PartChips({ parts }: { parts: Part[] }) {
+  return (
+    <>
+      {parts.map((part, index) => (
+        <PartChip key={`${part.name}${index}`} part={part} />
+      ))}
+    </>
+  );
+}
+
+/** `run` gets the label of the alternative that was pressed. */
+export function ReadingLine({ reading, run }: { reading: Reading; run: (label: string) => void }) {
+  const { understood, confidence, parts, nearest, label } = reading;
+  return (
+    <>
+      {understood ? (
+        <>
+          <span class="soft taken-for">{words.takenFor}</span>
+          {parts.length > 0 ? <PartChips parts={parts} /> : <b>{label || words.nothing}</b>}
+          <span class="sure">
+            <meter min={0} max={1} low={UNSURE} optimum={1} value={confidence} aria-hidden="true" />
+            {words.sure(confidence)}
+          </span>
+        </>
+      ) : (
+        <span class="unsure">{words.unknown}</span>
+      )}
+      {(!understood || confidence < UNSURE) && nearest.length > 0 && (
+        <span class="nearest">
+          <span class="soft">{understood ? words.or : words.nearest}</span>
+          {nearest.slice(0, MAX_NEAREST).map((name) => (
+            <button key={name} type="button" class="chip" data-testid="nearest" onClick={() => run(name)}>
+              {name}
+            </button>
+          ))}
+        </span>
+      )}
+    </>
+  );
+}
