@@ -1,8 +1,8 @@
 """Training task of the painter, and its export.
 
-Targets are painted by the teacher in the data process, in bf16; every picture is used several times, seen each
-time at another place of the grid and with other sensor noise, so that the student learns to paint the same whatever
-the noise and the grid. Knows nothing of the run time.
+Targets are painted by the teacher in the data process, in bf16; every picture is used several times, seen
+each time at another place of the grid and with other sensor noise, so that the student learns to paint the
+same whatever the noise and the grid. Knows nothing of the run time.
 """
 
 from __future__ import annotations
@@ -50,6 +50,7 @@ class Paint:
         self._teacher: Pastiche | None = None
         self._judge: Pastiche | None = None
         self._shelf: list[Painted] = []
+        self._pictures: list[U8] = []
         self._styles = np.stack([blend(name) for name in BLENDS])
 
     def network(self) -> nn.Module:
@@ -75,8 +76,11 @@ class Paint:
     def _paint(self, pool: Sequence[U8], rng: np.random.Generator, count: int) -> list[Painted]:
         if self._teacher is None:
             self._teacher = Pastiche(self._path).bfloat16()
-        side = CROP + SHIFT
-        sources = [draw_clip(pool, rng, side, scale=(1.2, 3.0))[0] for _ in range(count)]
+        if not self._pictures:
+            self._pictures = distinct(pool)
+        sources = [draw_clip(self._pictures, rng, CROP + SHIFT, scale=(1.2, 3.0))[0] for _ in range(count)]
+        # other colours than the photographs have: a fifth with their channels exchanged
+        sources = [s[..., rng.permutation(3)] if rng.random() < 0.2 else s for s in sources]
         styles = self._styles[rng.integers(len(self._styles), size=count)]
         mixed = rng.random(count) < 0.08  # a cross-fade of two styles is a blend of their rows
         styles = np.where(mixed[:, None], (styles + styles[::-1]) / 2, styles).astype(np.float32)
@@ -154,7 +158,7 @@ class Paint:
         if self._judge is None:
             self._judge = Pastiche(self._path)
         tiles = []
-        views = [view(picture) for picture in pictures[:12:4]]
+        views = [view(picture) for picture in pictures[1:4]]
         for n, name in enumerate(names_of("paint")):
             image = torch.from_numpy(views[n % len(views)]).permute(2, 0, 1)[None]
             style = torch.from_numpy(blend(name))[None]
@@ -163,6 +167,19 @@ class Paint:
             tiles.append(cv2.putText(tile.copy(), name, (4, 14), 0, 0.45, (255, 0, 0), 1, cv2.LINE_AA))
         rows = [np.hstack(tiles[i : i + 3]) for i in range(0, len(tiles), 3)]
         return np.asarray(np.vstack(rows), np.uint8)
+
+
+def distinct(pool: Sequence[U8]) -> list[U8]:
+    """Without pictures nearly like another before them (frames of one clip), or nearly empty."""
+    kept: list[U8] = []
+    small: list[NDArray[np.float32]] = []
+    for picture in pool:
+        thumb = cv2.resize(picture, (16, 12), interpolation=cv2.INTER_AREA).astype(np.float32) / 255
+        detail = float(np.abs(np.diff(picture[::2, ::2].astype(np.float32), axis=1)).mean())
+        if detail > 1.5 and all(float(np.abs(thumb - other).mean()) > 0.04 for other in small):
+            kept.append(picture)
+            small.append(thumb)
+    return kept or list(pool)
 
 
 def view(picture: U8, width: int = 320, height: int = 240) -> NDArray[np.float32]:

@@ -1,9 +1,9 @@
 """The painter: a small style network on 4:2:0 planes, and one step of it as an engine runs it.
 
-Inside, a picture is *folded*: [B, 6, h, w], the four luma pixels of a 2x2 cell (order of pixel_unshuffle), U, V.
-The painter works at half the canvas' size each way, its trunk at an eighth. Every norm's gains and offsets (a row
-of the *style*) are inputs, so that one graph paints every style and a blend of styles is a blend of rows. Knows
-nothing of teachers' files or training.
+Inside, a picture is *folded*: [B, 6, h, w], the four luma pixels of a 2x2 cell (order of pixel_unshuffle),
+U, V. The painter works at half the canvas' size each way, its trunk at an eighth. Every norm's gains and
+offsets (a row of the *style*) are inputs, so that one graph paints every style and a blend of styles is a
+blend of rows. Knows nothing of teachers' files or training.
 """
 
 from __future__ import annotations

