@@ -35,8 +35,8 @@ INPUTS = (
 OUTPUTS = ("out_luma", "out_chroma", "new_cache_paint", "new_cache_stats")
 CROP, SHIFT = 192, 8  # pixels the student sees; the teacher paints that much more
 SHELF = 1200  # pictures kept to be seen again
-JUDGED_EVERY = 4
-PAINTED_ANEW = 0.34  # share of a batch the teacher paints; the rest is from the shelf
+JUDGED_EVERY = 8
+PAINTED_ANEW = 0.25  # share of a batch the teacher paints; the rest is from the shelf
 Painted = tuple[NDArray[np.uint8], NDArray[np.float16], NDArray[np.float32]]  # source, painting, style
 
 

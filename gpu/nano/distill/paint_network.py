@@ -63,22 +63,22 @@ def rgb_cells_to_folded() -> Tensor:
 
 
 def enlarging_kernel() -> tuple[Tensor, Tensor]:
-    """Twice the size by cubic interpolation: [16, 4, 3, 3] folded luma -> 4x4 cells, and [8, 2, 3, 3] chroma.
+    """Twice the size: [16, 4, 3, 3] folded luma -> 4x4 cells, cubic, and [8, 2, 3, 3] chroma, linear.
 
     Measured with the identity: what one pixel becomes is its row of the kernel."""
 
-    def cubic(cell: int) -> Tensor:
+    def kernel(cell: int, mode: str) -> Tensor:
         # of one plane in cells of `cell` pixels: [(2 cell)^2, cell^2, 3, 3]
         side = 5 * cell
         impulses = torch.zeros(cell * cell * 9, 1, side, side)
         places = [(i, j, a, b) for a in range(cell) for b in range(cell) for i in range(3) for j in range(3)]
         for n, (i, j, a, b) in enumerate(places):
             impulses[n, 0, (i + 1) * cell + a, (j + 1) * cell + b] = 1
-        large = F.interpolate(impulses, scale_factor=2.0, mode="bicubic", align_corners=False)
+        large = F.interpolate(impulses, scale_factor=2.0, mode=mode, align_corners=False)
         middle = F.pixel_unshuffle(large, 2 * cell)[:, :, 2, 2]  # [n, (2 cell)^2]
         return middle.T.reshape(4 * cell * cell, cell * cell, 3, 3).contiguous()
 
-    luma, plane = cubic(2), cubic(1)
+    luma, plane = kernel(2, "bicubic"), kernel(1, "bilinear")
     chroma = torch.zeros(8, 2, 3, 3)
     chroma[:4, :1], chroma[4:, 1:] = plane, plane
     return luma, chroma
