@@ -135,7 +135,9 @@ def test_screenshots(
     def shot(what: str) -> None:
         page.page.wait_for_timeout(300)
         page.page.screenshot(path=str(shots / f"gallery-{name}-{what}.png"))
-        overflow = page.page.evaluate("() => document.documentElement.scrollWidth - innerWidth")
+        overflow = page.page.evaluate(
+            "() => document.documentElement.scrollWidth - document.documentElement.clientWidth"
+        )
         assert overflow <= 0, f"{name}, {what}: the page is {overflow} px wider than the screen"
 
     shot("idle")

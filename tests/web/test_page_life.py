@@ -104,7 +104,9 @@ def test_screenshots(
     expect(page.it("fps")).to_contain_text("fps", timeout=DEADLINE_MS)
     page.page.screenshot(path=str(shots / f"{name}.png"))
     assert (shots / f"{name}.png").stat().st_size > 10_000
-    overflow = page.page.evaluate("() => document.documentElement.scrollWidth - innerWidth")
+    overflow = page.page.evaluate(
+        "() => document.documentElement.scrollWidth - document.documentElement.clientWidth"
+    )
     assert overflow <= 0, f"{name}: the page is {overflow} px wider than the screen"
     box = page.it("instruction").bounding_box()
     assert box is not None

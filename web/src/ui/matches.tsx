@@ -36,7 +36,8 @@ function Match({ preset, chosen }: { preset: Preset; chosen: boolean }) {
 }
 
 export function Matches({ presets }: { presets: Preset[] }) {
-  const beyond = store.draftReading.value?.reading.understood === false;
+  const reading = store.draftReading.value?.reading;
+  const beyond = reading?.understood === false && reading.nearest.includes(presets[0]?.label ?? "");
   return (
     <div class="group">
       <h2 id="suggestions-title">{beyond ? words.nearest : words.fitting}</h2>

@@ -49,6 +49,7 @@ export function RegionSwitch() {
           type="button"
           data-testid={`region-${region}`}
           aria-pressed={now === region}
+          aria-label={words.names[region]}
           title={words.names[region]}
           onPointerDown={(event) => event.preventDefault()}
           onClick={() => press(region)}
