@@ -151,7 +151,7 @@ def textures(w: int, h: int, x: int = 0, y: int = 0) -> F32:
 
 
 def textures_for(name: str, w: int, h: int, x: int = 0, y: int = 0) -> F32:
-    """[2, 2h, 2w] in -1..1: the two textures the drawing of that name is made on; zeros where it needs none."""
+    """[2, 2h, 2w] in -1..1: the two textures that drawing is made on; zeros where it needs none."""
     if name not in _TEXTURES:
         return np.zeros((2, 2 * h, 2 * w), np.float32)
     return _cut(_TEXTURES[name], w, h, x, y)

@@ -1,0 +1,109 @@
+"""Drawings: the programs, their textures, the network and its exported graph."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gpu.nano.edits import EDITS
+from gpu.nano.geometry import textures_for
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("cv2")
+
+from gpu.nano.colour import rgb_to_planes  # noqa: E402
+from gpu.nano.distill import draw as task_module  # noqa: E402
+from gpu.nano.distill.draw import GRAPH, NAMES, Draw, write  # noqa: E402
+from gpu.nano.distill.draw_network import Drawings, Stage  # noqa: E402
+from gpu.nano.distill.experts import read  # noqa: E402
+from gpu.nano.distill.teachers.drawings import DRAWINGS, draw  # noqa: E402
+
+
+def picture(height: int = 96, width: int = 128) -> np.ndarray:
+    rng = np.random.default_rng(4)
+    coarse = rng.uniform(size=(height // 16, width // 16, 3))
+    return np.kron(coarse, np.ones((16, 16, 1))).astype(np.float32)
+
+
+def test_every_drawing_has_a_program() -> None:
+    assert set(DRAWINGS) == {edit.name for edit in EDITS if edit.kind == "draw"} == set(NAMES)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_program_draws_the_same_picture_twice_and_differently_from_the_source(name: str) -> None:
+    image = picture()
+    texture = textures_for(name, 64, 48)
+    made = draw(name, image, texture)
+    assert made.shape == image.shape
+    assert made.dtype == np.float32
+    assert made.min() >= 0
+    assert made.max() <= 1
+    assert np.array_equal(made, draw(name, image, texture))
+    assert np.abs(made - image).mean() > 0.01
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_program_does_not_boil_with_noise(name: str) -> None:
+    image = picture() * 0.8 + 0.1
+    noise = np.random.default_rng(5).normal(size=image.shape) * (2 / 255)
+    texture = textures_for(name, 64, 48)
+    change = np.abs(draw(name, image + noise.astype(np.float32), texture) - draw(name, image, texture))
+    assert change.mean() < 6 / 255
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_textures_repeat_and_are_cut_from_one_sheet(name: str) -> None:
+    whole = textures_for(name, 64, 48)
+    assert whole.shape == (2, 96, 128)
+    assert np.abs(whole).max() <= 1
+    assert np.array_equal(whole[:, 16:, 24:], textures_for(name, 52, 40, x=24, y=16))
+    assert np.array_equal(whole, textures_for(name, 64, 48, x=512, y=1024))
+
+
+def test_planes_are_those_of_colour() -> None:
+    for mine, theirs in zip(task_module._planes(picture()), rgb_to_planes(picture()), strict=True):
+        np.testing.assert_allclose(mine, theirs, atol=1e-6)
+
+
+def test_a_batch_has_a_finite_loss_that_reaches_trunk_and_heads() -> None:
+    task = Draw()
+    pool = [np.asarray(picture(320, 320) * 255, np.uint8)] * 2
+    net = task.network()
+    batch = task.batch(pool, np.random.default_rng(1))
+    loss = task.loss(net, tuple(torch.from_numpy(array) for array in batch))
+    loss.backward()
+    assert torch.isfinite(loss)
+    assert net.trunk.bank.weight.grad.abs().sum() > 0
+    seen = net.heads["w1"].grad.abs().flatten(1).sum(1) > 0
+    assert set(seen.nonzero().flatten().tolist()) == set(batch[0].tolist())
+
+
+def test_graph_equals_the_network_and_amount_0_is_the_source(tmp_path: Path) -> None:
+    runtime = pytest.importorskip("onnxruntime")
+    torch.manual_seed(2)
+    net = Drawings(NAMES)
+    write(net, tmp_path)
+    luma, chroma = rgb_to_planes(picture(80, 112))
+    inputs = {
+        "luma": luma[None, None],
+        "chroma": chroma[None],
+        "texture": textures_for("ink", 56, 40)[None],
+        "mask": np.random.default_rng(3).uniform(size=(1, 1, 80, 112)).astype(np.float32),
+    }
+    stored = read(tmp_path)
+    heads = {key: stored[f"draw/ink/{key}"].astype(np.float32) for key in ("w1", "w2", "b2", "w3", "b3")}
+    session = runtime.InferenceSession(str(tmp_path / GRAPH), providers=["CPUExecutionProvider"])
+
+    def run(amount: float) -> list[np.ndarray]:
+        return session.run(None, inputs | {"amount": np.full((1, 1, 1, 1), amount, np.float32)} | heads)
+
+    same = run(0.0)
+    assert np.array_equal(same[0], inputs["luma"])
+    assert np.array_equal(same[1], inputs["chroma"])
+    arrays = [*inputs.values(), np.full((1, 1, 1, 1), 0.7, np.float32), *heads.values()]
+    with torch.no_grad():
+        expected = Stage(net.trunk)(*(torch.from_numpy(array) for array in arrays))
+    for got, wanted in zip(run(0.7), expected, strict=True):
+        np.testing.assert_allclose(got, wanted.numpy(), atol=1e-4)
