@@ -1,9 +1,9 @@
 /** The instruction: what is typed and what it will be taken for; what is applied and what is pending. */
 import { useEffect, useRef } from "preact/hooks";
+import { apply } from "./edits";
 import { Icon } from "./icons";
 import { PartChips, ReadingLine, spoken, useReading } from "./reading";
 import { RegionSwitch } from "./region";
-import { apply } from "./session";
 import { presetsInOrder, promptFor, sentence, store, suggestions } from "./store";
 import { strings } from "./strings";
 

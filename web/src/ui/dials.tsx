@@ -1,8 +1,10 @@
 /** Strength and transition time, and the tools that keep what happened. */
 import type { JSX } from "preact";
+import { restrength, togglePause } from "./edits";
 import { Icon } from "./icons";
-import { clearNotice, restrength, snapshot, toggleFullscreen, togglePause, toggleRecording } from "./session";
-import { store } from "./store";
+import { toggleRecording } from "./recording";
+import { snapshot, toggleFullscreen } from "./session";
+import { clearNotice, store } from "./store";
 import { strings } from "./strings";
 import { throttle } from "./throttle";
 

@@ -1,14 +1,8 @@
 /** The keyboard as an instrument, and the sheet that explains it. */
 import { useEffect, useRef } from "preact/hooks";
-import {
-  apply,
-  applyPreset,
-  nextView,
-  snapshot,
-  toggleFullscreen,
-  togglePause,
-  toggleRecording,
-} from "./session";
+import { apply, applyPreset, togglePause } from "./edits";
+import { toggleRecording } from "./recording";
+import { nextView, snapshot, toggleFullscreen } from "./session";
 import { store } from "./store";
 import { strings } from "./strings";
 

@@ -4,7 +4,8 @@ import "./gallery.css";
 import { render } from "preact";
 import { App } from "./app";
 import { listenToKeys } from "./keys";
-import { client, start } from "./session";
+import { client } from "./live";
+import { start } from "./session";
 
 declare global {
   interface Window {

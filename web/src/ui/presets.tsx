@@ -1,9 +1,9 @@
 /** What a model can do: its presets by groups, those that fit while something is typed, and what was asked for lately. */
 import { useRef } from "preact/hooks";
 import type { Preset } from "../client";
+import { apply } from "./edits";
 import { useCurrentGroup } from "./groups";
 import { Matches } from "./matches";
-import { apply } from "./session";
 import { groupName, presetGroups, store, suggestions } from "./store";
 import { strings } from "./strings";
 import { keyOf, pictureOf, Tile } from "./tile";

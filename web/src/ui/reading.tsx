@@ -2,7 +2,7 @@
 import { useEffect } from "preact/hooks";
 import type { Part, Reading } from "../client";
 import { Icon } from "./icons";
-import { client } from "./session";
+import { client } from "./live";
 import { presetNamed, sentence, store } from "./store";
 import { strings } from "./strings";
 import { UNSURE } from "./suggest";

@@ -1,7 +1,7 @@
 /** Where the edit applies: writes it into the sentence being typed, or asks again for the edit in force. */
 import type { Region } from "../client";
+import { apply } from "./edits";
 import { Icon } from "./icons";
-import { apply } from "./session";
 import { presetGroups, sentence, store } from "./store";
 import { strings } from "./strings";
 import { canMove, inRegion, REGIONS, writtenRegion } from "./where";

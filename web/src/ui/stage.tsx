@@ -2,8 +2,8 @@
 import { useEffect, useRef } from "preact/hooks";
 import { Divider } from "./divider";
 import { Icon } from "./icons";
+import { client, videos } from "./live";
 import { DegradedTag, NoticeBar } from "./notice";
-import { client, videos } from "./session";
 import { thumbnailOf } from "./snapshot";
 import { store, type View } from "./store";
 import { strings } from "./strings";

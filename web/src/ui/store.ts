@@ -119,3 +119,7 @@ export const verdict = computed<Verdict | null>(() => {
 
 // Whoever left with the divider at the edge comes back to a picture with both sides in it.
 store.divider.value = Math.min(0.85, Math.max(0.15, store.divider.value));
+
+export function clearNotice(about: Notice["about"]): void {
+  if (store.notice.value?.about === about) store.notice.value = null;
+}

@@ -1,7 +1,8 @@
 /** The session's edits as a strip: how long each held, what it was, and back to it with one press. */
 import { useEffect, useRef, useState } from "preact/hooks";
+import { apply } from "./edits";
 import { Icon } from "./icons";
-import { apply, downloadTimeline } from "./session";
+import { downloadTimeline } from "./session";
 import { store } from "./store";
 import { strings } from "./strings";
 import { clockTime, mergeStrengths, type TimelineEntry } from "./timeline";

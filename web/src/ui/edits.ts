@@ -1,0 +1,144 @@
+/** What was asked for and what becomes of it: edits out, receipts in, the page's record of both. */
+import type { Reading } from "../client";
+import { client, videos } from "./live";
+import { thumbnailOf } from "./snapshot";
+import { clearNotice, presetsInOrder, promptFor, store } from "./store";
+import { strings } from "./strings";
+import { appendEntry, markShown } from "./timeline";
+
+const MAX_RECENT = 8;
+const MAX_REMEMBERED_EDITS = 256;
+const THUMBNAIL_SETTLE_MS = 350; // after the transition: the model's cache has then filled with the new look
+
+const ENDINGS = new Set(["going-away", "idle", "max-time"]);
+
+interface SentEdit {
+  prompt: string;
+  strength: number;
+  transitionMs: number;
+  seed: number;
+  atMs: number;
+  /** null until the server said what it took it for. */
+  reading: Reading | null;
+  /** False where a pause fell between asking and seeing: its time would be the pause's. */
+  timed: boolean;
+}
+
+let firstEditMs: number | null = null;
+const sent = new Map<number, SentEdit>();
+
+export async function apply(
+  prompt: string,
+  options: { strength?: number; transitionMs?: number; recent?: boolean } = {},
+): Promise<void> {
+  const strength = options.strength ?? store.strength.value;
+  const transitionMs = options.transitionMs ?? store.transitionMs.value;
+  const atMs = performance.now();
+  const { revision } = client.edit(prompt, { strength, transitionMs });
+  firstEditMs ??= atMs;
+  sent.set(revision, {
+    prompt,
+    strength,
+    transitionMs,
+    seed: 0,
+    atMs,
+    reading: null,
+    timed: !store.paused.value,
+  });
+  if (sent.size > MAX_REMEMBERED_EDITS) sent.delete(sent.keys().next().value ?? 0);
+  store.pending.value = { revision, prompt };
+  clearNotice("edit");
+  if (prompt && options.recent !== false) {
+    const others = store.recent.value.filter((entry) => entry !== prompt);
+    store.recent.value = [prompt, ...others].slice(0, MAX_RECENT);
+  }
+}
+
+/** The edit in force again at another strength: while a slider is dragged. */
+export function restrength(strength: number): void {
+  store.strength.value = strength;
+  const prompt = client.wanted?.prompt;
+  if (prompt)
+    void apply(prompt, { strength, transitionMs: Math.min(120, store.transitionMs.value), recent: false });
+}
+
+export function applyPreset(index: number): void {
+  const preset = presetsInOrder.value[index];
+  if (preset) void apply(preset.prompt, { recent: false });
+}
+
+/** Also for an edit sent again on a new session, whose model may read it otherwise. */
+function noteReading(revision: number, reading: Reading): void {
+  const edit = sent.get(revision);
+  if (!edit) return;
+  const { prompt } = edit;
+  const again = edit.reading !== null;
+  edit.reading = reading;
+  const applied = store.applied.value;
+  if (applied?.revision === revision) {
+    store.applied.value = reading.understood ? { ...applied, reading } : null;
+  }
+  if (reading.understood || !prompt) return;
+  if (store.pending.value?.revision === revision) store.pending.value = null;
+  if (again && store.notice.value?.about === "recording") return; // which nobody would be told again
+  const [nearest] = reading.nearest;
+  store.notice.value = {
+    about: "edit",
+    text: strings.messages.notUnderstood(prompt),
+    action: nearest
+      ? { label: strings.messages.applyNearest(nearest), run: () => void apply(promptFor(nearest)) }
+      : null,
+    tone: "info",
+  };
+}
+
+export function togglePause(): void {
+  store.paused.value = !store.paused.value;
+  clearNotice("recording");
+  if (store.paused.value) {
+    for (const edit of sent.values()) edit.timed = false; // those not seen yet wait for the pause's end
+    client.pause();
+  } else client.resume();
+}
+
+/** A preset's tile shows what it made of this very picture, once it was used. */
+function keepThumbnail(revision: number): void {
+  const edit = sent.get(revision);
+  const preset = presetsInOrder.value.find(({ prompt }) => prompt === edit?.prompt);
+  if (!edit || !preset || edit.strength < 0.8) return;
+  setTimeout(() => {
+    if (store.applied.value?.revision !== revision || store.paused.value || !videos.edited) return;
+    const picture = thumbnailOf(videos.edited);
+    if (picture) store.thumbnails.value = { ...store.thumbnails.value, [preset.name]: picture };
+  }, edit.transitionMs + THUMBNAIL_SETTLE_MS);
+}
+
+client.on("received", ({ revision, reading }) => noteReading(revision, reading));
+client.on("applied", ({ revision, pts }) => {
+  const edit = sent.get(revision);
+  if (!edit) return;
+  const { prompt, reading, strength, transitionMs, seed, atMs } = edit;
+  const label = reading?.label ?? "";
+  store.applied.value = { revision, prompt, reading, tookMs: null };
+  const atS = (atMs - (firstEditMs ?? atMs)) / 1000;
+  store.timeline.value = appendEntry(store.timeline.value, {
+    ...{ revision, prompt, label, strength, transitionMs, seed, atS, pts },
+    appliedMs: null,
+  });
+  if ((store.pending.value?.revision ?? 0) <= revision) store.pending.value = null;
+});
+client.on("shown", (receipt) => {
+  store.lastReceipt.value = receipt;
+  const applied = store.applied.value;
+  const tookMs = sent.get(receipt.revision)?.timed ? receipt.appliedMs : null;
+  if (applied?.revision === receipt.revision) store.applied.value = { ...applied, tookMs };
+  store.timeline.value = markShown(store.timeline.value, receipt.revision, tookMs);
+  keepThumbnail(receipt.revision);
+});
+client.on("error", ({ code, message, revision }) => {
+  if (ENDINGS.has(code)) return; // the connection's own state tells what comes of it
+  if (revision !== null && store.pending.value?.revision === revision) store.pending.value = null;
+  const { editRefused, said } = strings.messages;
+  const text = revision === null ? said(message) : editRefused(message);
+  store.notice.value = { about: "edit", text, action: null, tone: "problem" };
+});

@@ -1,0 +1,12 @@
+/** The one client of the page, and the two pictures on its stage. */
+import { RelensClient } from "../client";
+
+declare const CLOCK_WORKER: string;
+
+export const client = new RelensClient({ clockWorkerUrl: CLOCK_WORKER });
+
+/** The two pictures on the stage; set by it when it is mounted. */
+export const videos: { edited: HTMLVideoElement | null; source: HTMLVideoElement | null } = {
+  edited: null,
+  source: null,
+};
