@@ -1,0 +1,142 @@
+"""The person mask's network: the teacher's, on a canvas, sharpened to every pixel and steadied over time.
+
+It begins as the teacher exactly (`adopt`): its first convolution is rewritten for luma and chroma, its last
+one and the bilinear enlargement to the canvas become one. What is new starts silent and is learned: an edge term
+that follows the luma, and the share of the mask before that is kept where nothing moves. Knows no training.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from gpu.nano.colour import _OFFSET, _TO_RGB
+from gpu.nano.distill.enlarge import taps
+from gpu.nano.distill.teachers.person import Selfie
+
+DEEPEST = 16  # the network's deepest level, in chroma pixels
+CELL = 4  # luma pixels; the last level works on cells of 4x4 of them, as 16 channels
+SURE = 0.03  # a mask nearer to 0 or 1 than this is 0 or 1, so that what an edit leaves alone is left exactly
+MOST_KEPT = 0.92  # of the mask before, at most
+WIDTH = 16
+VIEW = 4  # channels kept for seeing what changed
+
+
+class Person(nn.Module):
+    """luma [B, 1, 2h, 2w], chroma [B, 2, h, w], caches, keep [B, 1, 1, 1] -> mask [B, 1, 2h, 2w], view.
+
+    The caches: the mask before, like luma; and `view` [B, VIEW, h/4, w/4], what the picture looked like then.
+    """
+
+    cell: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        # without its stem and its last convolution: the layers below take their places
+        base = Selfie()
+        del base.stem, base.out
+        self.base = base
+        self.stem_luma = nn.Conv2d(1, 16, 6, 4)  # a 3x3 of stride 2 over the means of 2x2 pixels
+        self.stem_chroma = nn.Conv2d(2, 16, 3, 2, bias=False)
+        self.level = nn.Conv2d(16, CELL * CELL, 3, padding=1)
+        # the edges: fine luma and chroma, with the base's features, bend the mask to what is in the picture
+        self.look_chroma = nn.Conv2d(2, 8, 2, 2)
+        self.mix = nn.Conv2d(16 + CELL * CELL + 8, WIDTH, 1)
+        self.around = nn.Conv2d(WIDTH, WIDTH, 3, padding=1)
+        self.slope = nn.Conv2d(WIDTH, CELL * CELL, 1)
+        self.shift = nn.Conv2d(WIDTH, CELL * CELL, 1)
+        # time
+        self.view = nn.Conv2d(WIDTH, VIEW, 2, 2)
+        self.see_change = nn.Conv2d(3 * VIEW, 12, 3, padding=1)
+        self.share = nn.Conv2d(12, 1, 3, padding=1)
+        for layer in (self.slope, self.shift):
+            nn.init.zeros_(layer.weight)
+            nn.init.zeros_(layer.bias)
+        nn.init.constant_(self.share.bias, -1.0)
+        identity = torch.eye(CELL * CELL).reshape(CELL * CELL, 1, CELL, CELL)
+        self.register_buffer("cell", identity, persistent=False)
+
+    def cells(self, plane: Tensor) -> Tensor:
+        """[B, 1, 2h, 2w] -> [B, 16, h/2, w/2]: pixel_unshuffle, as a convolution, faster in OpenVINO."""
+        return F.conv2d(plane, self.cell, stride=CELL)
+
+    @staticmethod
+    def pixels(cells: Tensor) -> Tensor:
+        """The way back; likewise faster than pixel_shuffle."""
+        batch, _, h, w = cells.shape
+        x = cells.reshape(batch, CELL, CELL, h, w).permute(0, 3, 1, 4, 2)
+        return x.reshape(batch, 1, h * CELL, w * CELL)
+
+    def features(self, luma: Tensor, chroma: Tensor) -> Tensor:
+        """The base's last features [B, 16, h/2, w/2]."""
+        h, w = chroma.shape[2], chroma.shape[3]
+        # to whole cells of the deepest level, and one more for the stem, which looks past the end
+        down, right = (h + DEEPEST - 1) // DEEPEST * DEEPEST - h, (w + DEEPEST - 1) // DEEPEST * DEEPEST - w
+        chroma = F.pad(chroma, (0, right + 1, 0, down + 1), mode="replicate")
+        luma = F.pad(luma, (0, 2 * right + 2, 0, 2 * down + 2), mode="replicate")
+        half = F.hardswish(self.stem_luma(luma) + self.stem_chroma(chroma))
+        return self.base.after_stem(half)[:, :, : h // 2, : w // 2]
+
+    def now(self, luma: Tensor, chroma: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Of this frame alone: logits of the mask in cells, view, the base's features."""
+        features, fine = self.features(luma, chroma), self.cells(luma)
+        near = torch.cat([features, fine, self.look_chroma(chroma)], 1)
+        spots = F.relu(self.mix(near))
+        edges = spots + F.relu(self.around(spots))
+        logits = self.level(features) + self.shift(edges) + self.slope(edges) * (fine - 0.5)
+        return logits, torch.tanh(self.view(spots)), features
+
+    def kept(self, view: Tensor, before: Tensor, keep: Tensor) -> Tensor:
+        """Share of the mask before [B, 1, h/2, w/2], from what changed since then."""
+        seen = torch.cat([view, 4 * (view - before), 4 * (view - before).abs()], 1)
+        share = torch.sigmoid(self.share(F.relu(self.see_change(seen))))
+        return MOST_KEPT * keep * F.interpolate(share, scale_factor=2.0, mode="bilinear")
+
+    def forward(
+        self, luma: Tensor, chroma: Tensor, cache_mask: Tensor, cache_view: Tensor, keep: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        logits, view, _ = self.now(luma, chroma)
+        mask = ((torch.sigmoid(logits) - SURE) * (1 / (1 - 2 * SURE))).clamp(0, 1)
+        share = self.kept(view, cache_view, keep)
+        return self.pixels(mask + share * (self.cells(cache_mask) - mask)), view
+
+
+def adopt(teacher: Selfie) -> Person:
+    """The network before it has learned anything: the teacher, on the canvas."""
+    person = Person()
+    names = person.base.state_dict().keys()
+    person.base.load_state_dict({k: v for k, v in teacher.state_dict().items() if k in names})
+    with torch.no_grad():
+        # RGB = _TO_RGB (yuv - _OFFSET)
+        to_rgb, offset = torch.from_numpy(_TO_RGB), torch.from_numpy(_OFFSET)
+        stem = torch.einsum("ocyx,cd->odyx", teacher.stem.weight, to_rgb)
+        person.stem_luma.weight.copy_(stem[:, :1].repeat_interleave(2, 2).repeat_interleave(2, 3) / 4)
+        person.stem_chroma.weight.copy_(stem[:, 1:])
+        person.stem_luma.bias.copy_(teacher.stem.bias - stem.sum((2, 3)) @ offset)
+        # the last convolution doubles the size; bilinear x2 of what it gives, as weights of 3x3 cells:
+        # fine pixel of a cell [4], cell before, itself, after [3], which of that cell's two pixels [2]
+        line = np.zeros((4, 3, 2), np.float32)
+        for i in range(4):
+            for cell, weight in enumerate(taps(2)[i % 2]):
+                pixel = i // 2 + cell - 1 + 2  # counted from the first pixel of the cell before
+                line[i, pixel // 2, pixel % 2] += weight
+        both = np.einsum("iya,jxb,cab->ijcyx", line, line, teacher.out.weight[:, 0].numpy())
+        person.level.weight.copy_(torch.from_numpy(both.reshape(16, 16, 3, 3)))
+        person.level.bias.fill_(float(teacher.out.bias))
+        # the view begins as luma, the coarse mask (its positive side) and chroma, the first four of the mixed
+        for channel in (0, 1):
+            person.look_chroma.weight[channel] = 0
+            person.look_chroma.weight[channel, channel] = 0.25
+            person.look_chroma.bias[channel] = 0
+        person.mix.weight[:VIEW] = 0
+        person.mix.bias[:VIEW] = 0
+        person.mix.weight[0, 16:32] = 1 / 16
+        person.mix.weight[1, :16] = teacher.out.weight.mean((1, 2, 3))[:, None, None] / 16
+        person.mix.weight[2, 32] = person.mix.weight[3, 33] = 1.0
+        person.view.weight.zero_()
+        person.view.bias.zero_()
+        for channel in range(VIEW):
+            person.view.weight[channel, channel] = 0.125  # its numbers stay where tanh is nearly straight
+    return person
