@@ -23,8 +23,23 @@ F32 = NDArray[np.float32]
 Tensors = Mapping[str, F32]
 
 FILE = "experts.npz"
-LOOK_TENSORS = ("w1", "b1", "w2", "b2", "w3", "b3")
 BACKDROP_INPUTS = 8  # of the look network's inputs: four luma pixels, U, V, squared radius, height
+
+
+def pack(stored: Tensors) -> dict[str, F32]:
+    """A look's weights w1 [1,N,I], w2 [1,N,N], w3 [1,6,N] and biases b1, b2, b3 as the graph takes them: the
+    last input is always one, and a last hidden unit carries it on, so that biases are weights. An engine
+    fuses no bias that it is only given at run time: three passes over all activations saved."""
+    packed = {}
+    for layer, carried in ((1, True), (2, True), (3, False)):
+        weights, bias = (np.asarray(stored[f"{kind}{layer}"], np.float32) for kind in "wb")
+        rows, columns = weights.shape[1:]
+        full = np.zeros((1, rows + carried, columns + 1), np.float32)
+        full[:, :rows, :columns], full[:, :rows, columns:] = weights, bias
+        if carried:
+            full[:, rows, columns] = 1
+        packed[f"w{layer}"] = full
+    return packed
 
 
 def planes_of_colour(rgb: Sequence[float]) -> tuple[float, float, float]:
@@ -50,11 +65,12 @@ def mix_recolour(stored: Tensors, colour: str) -> dict[str, F32]:
 
 def backdrop(colour: str, shapes: Tensors) -> dict[str, F32]:
     """The weights that put a sheet of `colour` paper, lit from above, in place of the picture: no training,
-    the inputs pass both layers as they are and leave with a minus. `shapes`: any look's tensors."""
-    made = {name: np.zeros_like(shapes[name], dtype=np.float32) for name in LOOK_TENSORS}
+    the inputs pass both layers as they are and leave with a minus. `shapes`: any look's packed tensors."""
+    made = {name: np.zeros_like(tensor) for name, tensor in shapes.items()}
     passed = np.arange(BACKDROP_INPUTS)
     made["w1"][0, passed, passed] = 1
     made["w2"][0, passed, passed] = 1
+    made["w1"][0, -1, -1] = made["w2"][0, -1, -1] = 1
     top, below, aside = (
         planes_of_colour([light * channel for channel in RGB[colour]]) for light in (1.06, 0.96, 0.90)
     )
@@ -63,7 +79,7 @@ def backdrop(colour: str, shapes: Tensors) -> dict[str, F32]:
             made["w3"][0, output, output] = -1
             made["w3"][0, output, 6] = aside[plane] - top[plane]
             made["w3"][0, output, 7] = below[plane] - top[plane]
-            made["b3"][0, output, 0] = top[plane]
+            made["w3"][0, output, -1] = top[plane]
     return made
 
 
@@ -109,10 +125,12 @@ class Experts:
 
     def _make(self, name: str, chosen: tuple[str, ...]) -> Tensors:
         if name == "backdrop":
-            return backdrop(chosen[0], self._stored(f"look/colour_pop/{HUES[0]}"))
+            return backdrop(chosen[0], pack(self._stored(f"look/colour_pop/{HUES[0]}")))
         if name == "recolour":
-            return mix_recolour(self._stored(f"look/recolour/{chosen[0]}"), chosen[1])
-        return self._stored("/".join((EDIT_BY_NAME[name].kind, name, *chosen)))
+            return pack(mix_recolour(self._stored(f"look/recolour/{chosen[0]}"), chosen[1]))
+        kind = EDIT_BY_NAME[name].kind
+        stored = self._stored("/".join((kind, name, *chosen)))
+        return pack(stored) if kind == "look" else stored
 
     def _stored(self, edit: str) -> Tensors:
         if edit not in self._tensors:

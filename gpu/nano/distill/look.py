@@ -27,12 +27,12 @@ from gpu.nano.distill.teachers.looks import PLAIN, look
 from gpu.nano.distill.teachers.pixels import HAZE_GRID, HAZE_SIGMA
 from gpu.nano.distill.teachers.place import place_of
 from gpu.nano.edits import HUES
-from gpu.nano.experts import mix_recolour
+from gpu.nano.experts import mix_recolour, pack
 from gpu.nano.geometry import coordinates
 
 F32 = NDArray[np.float32]
 
-HIDDEN = 40
+HIDDEN = 31  # with the one unit that carries the biases: 32
 PLAIN_OUTPUTS = 6  # what is added to the four luma pixels, U and V
 RECOLOUR_OUTPUTS = 10  # see gpu.nano.experts.mix_recolour
 LOSS_SCALE = 30.0  # keeps small gradients well above the optimiser's epsilon
@@ -48,14 +48,21 @@ def _bell() -> Tensor:
     return bell / bell.sum()
 
 
+def _enlarge() -> Tensor:
+    """[16,1,3,3]: bilinear enlargement by four as a convolution, faster than an engine's resize."""
+    at = (torch.arange(4.0) + 0.5) / 4 - 0.5
+    line = torch.stack([(-at).clamp(min=0), 1 - at.abs(), at.clamp(min=0)], 1)
+    return torch.einsum("ik,jl->ijkl", line, line).reshape(16, 1, 3, 3)
+
+
 def wide_blur(luma: Tensor, chroma: Tensor) -> Tensor:
     """luma [1,1,2h,2w], chroma [1,2,h,w] -> [1,3,h,w]: the colour around every cell."""
     coarse = torch.cat([F.avg_pool2d(luma, HAZE_GRID), F.avg_pool2d(chroma, HAZE_GRID // 2)], 1)
-    coarse = F.pad(coarse, (4, 4, 4, 4), mode="replicate")
+    coarse = F.pad(coarse, (5, 5, 5, 5), mode="replicate")  # the bell's four and the enlargement's one
     bell = _bell()
     coarse = F.conv2d(coarse, bell.view(1, 1, 9, 1).repeat(3, 1, 1, 1), groups=3)
     coarse = F.conv2d(coarse, bell.view(1, 1, 1, 9).repeat(3, 1, 1, 1), groups=3)
-    return F.interpolate(coarse, scale_factor=HAZE_GRID / 2, mode="bilinear", align_corners=False)
+    return F.pixel_shuffle(F.conv2d(coarse, _enlarge().repeat(3, 1, 1, 1), groups=3), HAZE_GRID // 2)
 
 
 class Look(nn.Module):
@@ -68,17 +75,15 @@ class Look(nn.Module):
         aux: Tensor,  # [1,2,h,w] squared radius, height
         mask: Tensor,  # [1,1,2h,2w] 0..1
         amount: Tensor,  # [1,1,1,1]
-        w1: Tensor,  # [1,N,11]
-        b1: Tensor,  # [1,N,1]
-        w2: Tensor,
-        b2: Tensor,
+        w1: Tensor,  # [1,N,INPUTS + 1], see gpu.nano.experts.pack
+        w2: Tensor,  # [1,N,N]
         w3: Tensor,  # [1,6,N]
-        b3: Tensor,
     ) -> tuple[Tensor, Tensor]:
-        seen = torch.cat([F.pixel_unshuffle(luma, 2), chroma, aux, wide_blur(luma, chroma)], 1)
-        x = F.relu(F.conv2d(seen, w1[0][:, :, None, None], b1[0, :, 0]))
-        x = F.relu(F.conv2d(x, w2[0][:, :, None, None], b2[0, :, 0]))
-        x = F.conv2d(x, w3[0][:, :, None, None], b3[0, :, 0])
+        one = aux[:, :1] * 0 + 1
+        x = torch.cat([F.pixel_unshuffle(luma, 2), chroma, aux, wide_blur(luma, chroma), one], 1)
+        x = F.relu(F.conv2d(x, w1[0][:, :, None, None]))
+        x = F.relu(F.conv2d(x, w2[0][:, :, None, None]))
+        x = F.conv2d(x, w3[0][:, :, None, None])
         share = amount * mask
         return (
             luma + share * F.pixel_shuffle(x[:, :4], 2),
@@ -198,10 +203,10 @@ def tensors_of(
 ) -> dict[str, Tensor]:
     """The graph's weights for a learned look."""
     if name == "recolour":
-        made = mix_recolour(stored[f"recolour/{colours[0]}"], colours[1])
+        made = pack(mix_recolour(stored[f"recolour/{colours[0]}"], colours[1]))
     else:
-        made = dict(stored["/".join((name, *colours))])
-    return {key: torch.from_numpy(np.asarray(made[key], np.float32)) for key in TENSORS}
+        made = pack(stored["/".join((name, *colours))])
+    return {key: torch.from_numpy(array) for key, array in made.items()}
 
 
 def apply(stored: Mapping[str, Mapping[str, F32]], name: str, image: F32, colours: Sequence[str] = ()) -> F32:
@@ -230,7 +235,7 @@ def export_graph(weights: Path, tensors: Mapping[str, Tensor]) -> None:
     """look.onnx with free picture sizes; `tensors` gives the shapes of the weights."""
     example = (
         torch.rand(1, 1, 48, 64), torch.rand(1, 2, 24, 32), torch.rand(1, 2, 24, 32),
-        torch.ones(1, 1, 48, 64), torch.ones(1, 1, 1, 1), *(tensors[name] for name in TENSORS),
+        torch.ones(1, 1, 48, 64), torch.ones(1, 1, 1, 1), *tensors.values(),
     )  # fmt: skip
     luma, chroma = {2: "2h", 3: "2w"}, {2: "h", 3: "w"}
     sizes = {
@@ -246,6 +251,6 @@ def export_graph(weights: Path, tensors: Mapping[str, Tensor]) -> None:
         # the tracing exporter keeps Resize's sizes symbolic; it is the older one, and says so
         warnings.simplefilter("ignore")
         torch.onnx.export(
-            Look(), example, str(weights / "look.onnx"), input_names=[*CANVAS_INPUTS, *TENSORS],
+            Look(), example, str(weights / "look.onnx"), input_names=[*CANVAS_INPUTS, *tensors],
             output_names=list(OUTPUTS), dynamic_axes=sizes, opset_version=17, dynamo=False,
         )  # fmt: skip

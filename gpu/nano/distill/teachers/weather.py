@@ -16,7 +16,6 @@ from gpu.nano.distill.teachers.tone import (
     rgb,
     saturate,
     shoulder,
-    smoothstep,
     three_tone,
 )
 
@@ -55,8 +54,8 @@ def autumn(p: Pixels) -> F32:
 def winter(p: Pixels) -> F32:
     light = luma(p.rgb)
     brown = hue_between(p.rgb, 18, 60, 10) * colourful(p.rgb, 0.18, 0.40)
-    ground = brown * (1 - smoothstep(light, 0.22, 0.50))
-    frost = np.maximum(_plants(p.rgb), 0.40 * ground)
+    ground = brown * (1 - light)
+    frost = np.maximum(_plants(p.rgb), 0.5 * ground)
     rime = 0.30 + 0.70 * power(np.clip(1.25 * light, 0, 1), 0.80)
     white = rime * rgb(0.91, 0.96, 1.0)
     sky = hue_between(p.rgb, 180, 255, 12) * colourful(p.rgb, 0.08, 0.35)
