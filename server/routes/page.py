@@ -11,8 +11,8 @@ from server.problem import problem
 from server.routes.route import Answer, Parameter, Route
 from server.state import STATE
 
-# Content-hashed names never change what they hold; esbuild writes name.HASH.ext.
-HASHED = re.compile(r"[.-][A-Z0-9]{8}\.(js|css|map|woff2)(\.map)?$")
+# Content-hashed names never change what they hold; web/scripts/build.mjs writes name.HASH.ext.
+HASHED = re.compile(r"[.-][A-Z0-9]{8}\.(js|css|map|webp|woff2)(\.map)?$")
 FOREVER = "public, max-age=31536000, immutable"
 ASK_AGAIN = "no-cache"  # kept, but asked about: a new build shows at once
 CSP = "; ".join(
@@ -61,8 +61,10 @@ async def page_file(request: web.Request) -> web.StreamResponse:
         return problem(
             404, "not-found", "Not found", "there is no such page or file", "GET /openapi.json lists the API."
         )
-    keep = FOREVER if HASHED.search(found.name) else ASK_AGAIN
-    return web.FileResponse(found, headers={"Cache-Control": keep})
+    headers = {"Cache-Control": FOREVER if HASHED.search(found.name) else ASK_AGAIN}
+    if found.suffix == ".webp":
+        headers["Content-Type"] = "image/webp"  # Python's own table has it from 3.13 on
+    return web.FileResponse(found, headers=headers)
 
 
 def _inside(root: Path, name: str) -> Path | None:

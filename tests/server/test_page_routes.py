@@ -16,6 +16,7 @@ def dist(tmp_path: Path) -> Path:
     (built / "assets").mkdir(parents=True)
     (built / "index.html").write_text("<!doctype html><title>the page</title>", encoding="utf-8")
     (built / "assets" / "main.AB12CD34.js").write_text("1", encoding="utf-8")
+    (built / "assets" / "nano-night.AB12CD34.webp").write_bytes(b"RIFF")
     (built / "relens-client.js").write_text("2", encoding="utf-8")
     (built / "sample.mp4").write_bytes(bytes(range(100)))
     (tmp_path / "secret").write_text("secret", encoding="utf-8")
@@ -35,6 +36,9 @@ async def test_page_is_asked_for_again_and_hashed_files_are_kept(dist: Path) -> 
         async with served.http.get(served.base + "/assets/main.AB12CD34.js") as reply:
             assert "immutable" in reply.headers["Cache-Control"]
             assert "javascript" in reply.content_type
+        async with served.http.get(served.base + "/assets/nano-night.AB12CD34.webp") as reply:
+            assert "immutable" in reply.headers["Cache-Control"]
+            assert reply.content_type == "image/webp"
         async with served.http.get(served.base + "/relens-client.js") as reply:
             assert reply.headers["Cache-Control"] == "no-cache"
         async with served.http.head(served.base + "/") as reply:

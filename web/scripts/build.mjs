@@ -1,6 +1,9 @@
-// Builds the page into dist/: script and style under names that carry a hash of their content, index.html that
-// points at them, public/ copied as it is, and the client library alone as relens-client.js for other pages.
+// Builds the page into dist/: script, style and preset tiles under names that carry a hash of their content,
+// index.html that points at them, the rest of public/ copied as it is, and the client library alone as
+// relens-client.js for other pages.
+import { createHash } from "node:crypto";
 import {
+  copyFileSync,
   cpSync,
   existsSync,
   mkdirSync,
@@ -49,27 +52,35 @@ async function hashed(entryPoints, define = {}) {
   };
 }
 
-/** {model: [preset names]} of the tiles that scripts/thumbnails.py rendered. */
-function renderedThumbnails() {
+/**
+ * Copies the tiles that scripts/thumbnails.py rendered under names that carry a hash of their content, so that
+ * browsers keep all seventy without asking. Returns {model: {preset: hash}}.
+ */
+function copyThumbnails() {
   const folder = `${root}public/presets`;
-  if (!existsSync(folder)) return {};
-  return Object.fromEntries(
-    readdirSync(folder).map((model) => [
-      model,
-      readdirSync(`${folder}/${model}`).map((name) => name.replace(/\.webp$/, "")),
-    ]),
-  );
+  const copied = {};
+  for (const model of existsSync(folder) ? readdirSync(folder) : []) {
+    copied[model] = {};
+    for (const file of readdirSync(`${folder}/${model}`)) {
+      const path = `${folder}/${model}/${file}`;
+      const hash = createHash("sha256").update(readFileSync(path)).digest("hex").slice(0, 8).toUpperCase();
+      const preset = basename(file, ".webp");
+      copyFileSync(path, `${dist}/assets/${model}-${preset}.${hash}.webp`);
+      copied[model][preset] = hash;
+    }
+  }
+  return copied;
 }
 
 async function buildPage() {
   rmSync(dist, { recursive: true, force: true });
   mkdirSync(`${dist}/assets`, { recursive: true });
-  cpSync(`${root}public`, dist, { recursive: true });
+  cpSync(`${root}public`, dist, { recursive: true, filter: (path) => basename(path) !== "presets" });
 
   const worker = await hashed(["src/client/clock.worker.ts"]);
   const page = await hashed(["src/ui/main.tsx"], {
     CLOCK_WORKER: JSON.stringify(`assets/${worker(".js")}`),
-    THUMBNAILS: JSON.stringify(renderedThumbnails()),
+    THUMBNAILS: JSON.stringify(copyThumbnails()),
   });
   // The library's worker has a fixed name beside it: other pages know neither hash.
   await build({

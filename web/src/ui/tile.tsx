@@ -8,12 +8,13 @@ const words = strings.presets;
 const WIDTH = 208;
 const HEIGHT = 117;
 
-/** Which tiles were rendered from the sample, by model: shown until there is one of the own picture. */
-declare const THUMBNAILS: Record<string, string[]>;
+/** Tiles rendered from the sample, shown until there is one of the own picture: by model and preset, their hash. */
+declare const THUMBNAILS: Record<string, Record<string, string>>;
 
 function renderedThumbnail(name: string): string | undefined {
   const model = currentModel.value?.name ?? "";
-  return THUMBNAILS[model]?.includes(name) ? `presets/${model}/${name}.webp` : undefined;
+  const hash = THUMBNAILS[model]?.[name];
+  return hash && `assets/${model}-${name}.${hash}.webp`;
 }
 
 export interface Picture {
