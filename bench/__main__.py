@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import importlib
 import sys
+from typing import Any
 
 from bench.processes import BenchError
 
@@ -18,7 +19,13 @@ NAMES = {
     "sessions": "how many streams before the p95 doubles",
     "loop": "the event loop's delay under load",
     "soak": "an hour's frames and 200 sessions: what grows",
+    "nano-report": "nano against its teachers on held-out clips: everything that must be shown of it",
+    "nano-speed": "nano's time a frame, whole and graph by graph",
 }
+
+
+def _module(name: str) -> Any:
+    return importlib.import_module(f"bench.{name.replace('-', '_')}")
 
 
 def main() -> int:
@@ -26,9 +33,9 @@ def main() -> int:
     kinds = parser.add_subparsers(dest="name", required=True)
     for name, what in NAMES.items():
         sub = kinds.add_parser(name, help=what, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-        importlib.import_module(f"bench.{name}").arguments(sub)
+        _module(name).arguments(sub)
     args = parser.parse_args()
-    measurement = importlib.import_module(f"bench.{args.name}")
+    measurement = _module(args.name)
     try:
         asyncio.run(measurement.run(args))
     except BenchError as error:

@@ -118,6 +118,6 @@ def _from_ditto(root: Path, most: int, about: dict[str, Any], say: Say) -> list[
 
 
 def _reader() -> Callable[[str], Reading]:
-    from gpu.nano.text.tower import TextTower
+    from gpu.nano.text import TextTower
 
     return TextTower.load().read

@@ -1,0 +1,63 @@
+"""Contact sheets: for each edit the teacher left and the student right, with its name. Small PNG files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+F32 = NDArray[np.float32]
+U8 = NDArray[np.uint8]
+
+TILE = (208, 156)  # pixels, one picture
+COLUMNS = 3
+COLOURS = 96  # of a sheet's palette: keeps the files small
+_BAR = 16  # pixels, for the name
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """One edit on one picture, RGB 0..1 [H, W, 3]."""
+
+    label: str
+    teacher: F32
+    student: F32
+
+
+def _small(image: F32) -> U8:
+    small = cv2.resize(image.clip(0, 1), TILE, interpolation=cv2.INTER_AREA)
+    return np.asarray(np.round(small * 255), np.uint8)
+
+
+def sheet(pairs: Sequence[Pair]) -> U8:
+    """RGB [H, W, 3]."""
+    tiles = []
+    for pair in pairs:
+        tile = np.full((TILE[1] + _BAR, 2 * TILE[0] + 6, 3), 255, np.uint8)
+        tile[_BAR:, : TILE[0]], tile[_BAR:, TILE[0] + 2 : 2 * TILE[0] + 2] = (
+            _small(pair.teacher),
+            _small(pair.student),
+        )
+        cv2.putText(tile, pair.label, (3, 12), cv2.FONT_HERSHEY_SIMPLEX, 0.4, (20, 20, 20), 1, cv2.LINE_AA)
+        tiles.append(tile)
+    tiles += [np.full_like(tiles[0], 255)] * (-len(tiles) % COLUMNS)
+    return np.vstack([np.hstack(tiles[i : i + COLUMNS]) for i in range(0, len(tiles), COLUMNS)])
+
+
+def write(path: Path, pairs: Sequence[Pair]) -> None:
+    """A PNG with a palette of its own; atomic."""
+    image = sheet(pairs)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(".tmp.png")
+    try:
+        from PIL import Image
+    except ModuleNotFoundError:  # larger files, nothing else
+        cv2.imwrite(str(partial), image[..., ::-1] & 0xF0, [cv2.IMWRITE_PNG_COMPRESSION, 9])
+    else:
+        reduced = Image.fromarray(image).quantize(COLOURS, dither=Image.Dither.NONE)
+        reduced.save(partial, optimize=True)
+    partial.replace(path)

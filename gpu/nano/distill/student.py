@@ -1,0 +1,98 @@
+"""The model under measurement, run as a server runs it: engines, cache, bytes. Knows no teachers."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gpu.models.nano import WEIGHTS, NanoModel, NanoState
+from gpu.nano.distill import experts
+from gpu.nano.edits import EDIT_BY_NAME
+from gpu.nano.engines import Engines
+from gpu.nano.plan import plan_of
+from gpu.types import Frame, Part
+
+F32 = NDArray[np.float32]
+
+BEHIND = ("blur", "backdrop")  # meant for what is behind the person
+_SHARED = ("steady.onnx", "steady_half.onnx", "finish.onnx", "finish_half.onnx", "fall.onnx")
+
+
+class Student:
+    """One set of weights; `close` it."""
+
+    def __init__(self, weights: Path | None = None, threads: int = 2) -> None:
+        self.weights, self._threads = weights or WEIGHTS, threads
+        self._model = NanoModel(self.weights, threads=threads)
+
+    def close(self) -> None:
+        self._model.close()
+
+    def part(self, edit: str) -> Part:
+        """The edit at full amount, where it is meant to be."""
+        return Part(edit, 1.0, "background" if edit in BEHIND else "everywhere")
+
+    def run(self, frames: Sequence[Frame], parts: Sequence[Part], use_cache: bool = True) -> list[Frame]:
+        """A clip; without the cache everything that is kept is forgotten before every frame."""
+        step = self.stream((frames[0].width, frames[0].height), parts, use_cache)
+        return [step(frame) for frame in frames]
+
+    def stream(
+        self, size: tuple[int, int], parts: Sequence[Part], use_cache: bool = True
+    ) -> Callable[[Frame], Frame]:
+        """One frame in, one out; the parts hold from the first."""
+        state = self._model.open_state(*size)
+        assert isinstance(state, NanoState)
+        self._model.aim(state, plan_of(parts))
+
+        def step(frame: Frame) -> Frame:
+            if not use_cache:
+                state.forget()
+            (made,) = self._model.step(state, [frame])
+            return made
+
+        return step
+
+    def masks(self, frames: Sequence[Frame]) -> list[F32]:
+        """[H, W] 0..1 for each frame, 1 where the person is: the person graph on the steadied clip."""
+        width, height = frames[0].width, frames[0].height
+        engines = Engines(self.weights, "auto", self._threads, width, height)
+        steady = {n: np.zeros(engines.shapes[n], np.float32) for n in ("cache_luma", "cache_chroma")}
+        found = {n: np.zeros(engines.shapes[n], np.float32) for n in ("cache_mask", "cache_view")}
+        keep, masks = np.zeros((1, 1, 1, 1), np.float32), []
+        try:
+            for frame in frames:
+                planes = {"y": frame.y[None, None], "uv": np.stack([frame.u, frame.v])[None]}
+                out = engines.run("steady", {**planes, **steady, "keep": keep})
+                canvas = {"luma": out["luma"], "chroma": out["chroma"]}
+                person = engines.run("person", {**canvas, **found, "keep": keep})
+                steady = {"cache_luma": out["luma"], "cache_chroma": out["chroma"]}
+                found = {"cache_mask": person["mask"], "cache_view": person["new_cache_view"]}
+                masks.append(np.array(person["mask"][0, 0]))
+                keep = np.ones_like(keep)
+        finally:
+            engines.close()
+        return masks
+
+    @cached_property
+    def _experts(self) -> dict[str, NDArray[np.float16]]:
+        return experts.read(self.weights)
+
+    @cached_property
+    def _files(self) -> dict[str, str]:
+        return {
+            path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in self.weights.glob("*.onnx")
+        }
+
+    def digest(self, edit: str) -> str:
+        """Changes with everything of the weights that the edit runs through."""
+        kind = EDIT_BY_NAME[edit].kind
+        files = [*_SHARED, f"{kind}.onnx", *(["person.onnx"] if edit in BEHIND else [])]
+        parts = [self._files.get(file, "") for file in files]
+        own = [a.tobytes() for name, a in sorted(self._experts.items()) if name.startswith(f"{kind}/{edit}/")]
+        return hashlib.sha256("".join(parts).encode() + b"".join(own)).hexdigest()[:16]
