@@ -1,7 +1,7 @@
 /** Which presets fit what is being typed: by the model's own reading of it, and by words. Pure. */
 import type { Preset, Reading } from "../client";
 
-export const UNSURE = 0.6; // below this a reading is shown with its alternatives
+export const UNSURE = 0.75; // below this a reading is shown with its alternatives, where the model names some
 const MAX_SUGGESTIONS = 10;
 const WORTH = 0.45; // of the best one's score: what fits less is in the way
 const MIN_LETTERS = 2;
