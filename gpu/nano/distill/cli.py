@@ -6,7 +6,7 @@ Imports nothing heavy until a command needs it: without the `distill` extra it s
 from __future__ import annotations
 
 import argparse
-import importlib
+import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -31,11 +31,10 @@ _AT = "gpu.nano.distill"
 KINDS: dict[str, Kind] = {
     "steady": Kind(f"{_AT}.steady:SteadyTask", f"{_AT}.steady"),
     "look": Kind(f"{_AT}.look:Looks", f"{_AT}.look"),
-    "draw": Kind(f"{_AT}.draw_train:Draw", f"{_AT}.draw"),
+    "draw": Kind(f"{_AT}.draw:Draw", f"{_AT}.draw"),
     "paint": Kind(f"{_AT}.paint:Paint", f"{_AT}.paint", (("teacher", "multistyle26.onnx"),)),
-    "person": Kind(f"{_AT}.person:Person", f"{_AT}.person", (("teacher", "selfie_segmentation.tflite"),)),
+    "person": Kind(f"{_AT}.person:PersonTask", f"{_AT}.person", (("teacher", "selfie_segmentation.tflite"),)),
 }
-FIXED = {"blur": f"{_AT}.blur", "finish": f"{_AT}.finish"}  # graphs without anything learned
 TEXT = "gpu.nano.text.train"
 
 
@@ -73,7 +72,7 @@ def _parser() -> argparse.ArgumentParser:
 
     train = commands.add_parser("train", help="train one part; resumable, with a live contact sheet")
     train.add_argument("kind", choices=[*KINDS, "text"])
-    train.add_argument("--data", type=Path, required=True, metavar="DATA", help="what `prepare` wrote")
+    train.add_argument("--data", type=Path, metavar="DATA", help="what `prepare` wrote; text needs none")
     train.add_argument("--out", type=Path, required=True, metavar="DIR", help="checkpoint and contact sheet")
     train.add_argument("--minutes", type=float, help="how long (30)")
     train.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"])
@@ -120,6 +119,10 @@ def _train(args: argparse.Namespace) -> int:
 
     if args.kind == "text":
         return _train_text(args)
+    if args.data is None:
+        raise SystemExit(
+            f"{args.kind} needs pictures: give --data DATA, which `relens distill prepare` writes"
+        )
     from gpu.nano.distill import loop
     from gpu.nano.distill.prepare import POOL, TEACHERS
 
@@ -149,20 +152,22 @@ def _train(args: argparse.Namespace) -> int:
 
 
 def _train_text(args: argparse.Namespace) -> int:
+    """Its length is a number of steps (--option steps=N); the same seed gives the same weights."""
     args.out.mkdir(parents=True, exist_ok=True)
-    importlib.import_module(TEXT).main(["--out", str(args.out / "text.npz")])
-    return 0
+    command = [sys.executable, "-m", TEXT, "--out", str(args.out / "text.npz")]
+    for option in args.option:
+        name, _, value = option.partition("=")
+        command += [f"--{name}", value]
+    return subprocess.run(command, check=False).returncode
 
 
 def _export(args: argparse.Namespace) -> int:
-    for module in (*EXTRA[:1], *EXTRA[2:4]):
-        importlib.import_module(module)
-    unknown = sorted(set(args.kind) - set(KINDS))
-    if unknown:
-        raise SystemExit(f"there is no {unknown[0]} to export: choose of {', '.join(KINDS)}")
     from gpu.nano.distill import assemble
 
-    return assemble.export(args.kind, args.checkpoints, args.weights)
+    if unknown := sorted(set(args.kind) - set(KINDS)):
+        raise SystemExit(f"there is no {unknown[0]} to export: choose of {', '.join(KINDS)}")
+    exporters = {name: kind.exporter for name, kind in KINDS.items()}
+    return assemble.export(args.kind, exporters, args.checkpoints, args.weights)
 
 
 def _evaluate(args: argparse.Namespace) -> int:

