@@ -1,7 +1,7 @@
 """The lens blur: a disc as a wide aperture draws it, over what the mask lets blur, as a fixed graph.
 
 Nothing is learned. Every mean is weighted with the mask, so the colours of what stays sharp (the person)
-neither bleed into the blurred room nor leave a dark rim; bright spots weigh more and grow to discs, as in a lens.
+neither bleed into the blurred room nor leave a dark rim; bright spots weigh more and grow to discs.
 """
 
 from __future__ import annotations

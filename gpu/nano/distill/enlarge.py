@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 
 def taps(factor: int) -> NDArray[np.float32]:
-    """[factor, 3]: for each fine pixel of a cell, the weights of the cell before, itself, and the one after."""
+    """[factor, 3]: for each fine pixel of a cell, the weights of the cell before, it, and the one after."""
     place = (np.arange(factor) + 0.5) / factor - 0.5  # of the fine pixels' centres, from the cell's centre
     return np.stack([np.maximum(-place, 0), 1 - np.abs(place), np.maximum(place, 0)], 1).astype(np.float32)
 

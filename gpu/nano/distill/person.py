@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from gpu.nano.colour import rgb_to_planes
 from gpu.nano.distill.person_clips import CANVASES, Clip, Subject, composed, filmed, found, subjects, vacant
-from gpu.nano.distill.person_network import CELL, MOST_KEPT, SURE, VIEW, Person, adopt
+from gpu.nano.distill.person_network import CELL, MOST_KEPT, VIEW, Person, adopt, firmly
 from gpu.nano.distill.teachers.person import load, segment
 
 U8 = NDArray[np.uint8]
@@ -46,13 +46,19 @@ class PersonTask:
         return adopt(self.teacher)
 
     def groups(self, net: nn.Module) -> list[dict[str, Any]]:
-        """What comes from the teacher moves slowly: it has seen more people than we have pictures of."""
-        old = [p for n, p in net.named_parameters() if n.startswith(("base.", "stem_"))]
-        new = [p for n, p in net.named_parameters() if not n.startswith(("base.", "stem_"))]
+        """The teacher's last level moves slowly, the rest not at all: it has seen more people than we have."""
+        old, new = [], []
+        for name, parameter in net.named_parameters():
+            if name.startswith(("base.merge1", "level")):
+                old.append(parameter)
+            elif name.startswith(("base.", "stem_")):
+                parameter.requires_grad_(False)
+            else:
+                new.append(parameter)
         return [{"params": old, "factor": 0.05}, {"params": new, "factor": 1.0}]
 
     def batch(self, pool: Sequence[U8], rng: np.random.Generator) -> tuple[NDArray[Any], ...]:
-        """luma [B, T, 1, H, W], chroma [B, T, 2, H/2, W/2], teacher's mask and fine mask like luma; bytes."""
+        """luma, chroma, mask of frame 0 by the teacher [B, 1, H, W], fine masks [B, T, 1, H, W]; bytes."""
         if self._found is None:
             self._found = subjects(pool, self.teacher)
             if not self._found[0] or not self._found[1]:
@@ -78,39 +84,28 @@ class PersonTask:
         return (
             np.stack([_bytes(luma)[None] for luma, _ in both]),
             np.stack([_bytes(chroma) for _, chroma in both]),
-            np.stack([_bytes(mask)[None] for mask in clip.coarse]),
+            _bytes(clip.coarse)[None],
             np.stack([_bytes(mask)[None] for mask in clip.fine]),
         )
 
     def loss(self, net: nn.Module, tensors: tuple[Tensor, ...]) -> Tensor:
-        """Each frame near the fine mask, above all at its edge; calm where that is; the base near the teacher."""
+        """Each frame near the fine mask, most at its edge; calm where that is; the base near the teacher."""
         assert isinstance(net, Person)
         luma, chroma, coarse, fine = (x.float() / 255 for x in tensors)
         batch, frames = luma.shape[:2]
         flat = luma.flatten(0, 1), chroma.flatten(0, 1)
-        logits, views, features = net.now(*flat)
-        logits = logits.float()
+        logits, views, level = net.now(*flat)
+        logits, level = logits.float(), level.float().unflatten(0, (batch, frames))[:, 0]
         cells = F.pixel_unshuffle(fine.flatten(0, 1), CELL)
-        edge = F.max_pool2d(fine.flatten(0, 1), 9, 1, 4) + F.max_pool2d(-fine.flatten(0, 1), 9, 1, 4)
-        weight = 1 + 4 * F.pixel_unshuffle(edge, CELL)
-        # far out in the logits there is nothing to learn: a few mistakes must not outweigh all edges
-        single = (
-            F.binary_cross_entropy_with_logits(logits.clamp(-12, 12), cells, reduction="none") * weight
-        ).mean()
-        base = net.level(features).float()
-        target = F.pixel_unshuffle(coarse.flatten(0, 1), CELL)
-        taught = F.binary_cross_entropy_with_logits(base.clamp(-12, 12), target)
-        masks = (
-            ((torch.sigmoid(logits) - SURE) * (1 / (1 - 2 * SURE))).clamp(0, 1).unflatten(0, (batch, frames))
-        )
+        most, least = cells.amax(1, keepdim=True), cells.amin(1, keepdim=True)
+        weight = 1 + 4 * (F.max_pool2d(most, 3, 1, 1) + F.max_pool2d(-least, 3, 1, 1))
+        single = F.binary_cross_entropy_with_logits(logits, cells, weight.expand_as(cells))
+        taught = F.binary_cross_entropy_with_logits(level, F.pixel_unshuffle(coarse, CELL))
+        masks = firmly(logits).unflatten(0, (batch, frames))
         fines, views = cells.unflatten(0, (batch, frames)), views.unflatten(0, (batch, frames))
         firm = (masks - fines).abs().mean()
         keep = torch.ones(batch, 1, 1, 1, device=luma.device)
-        held, calm, true = (
-            masks[:, 0],
-            torch.zeros((), device=luma.device),
-            torch.zeros((), device=luma.device),
-        )
+        held, calm, true = masks[:, 0], firm * 0, firm * 0
         for t in range(1, frames):
             share = net.kept(views[:, t], views[:, t - 1], keep).float()
             new = masks[:, t] + share * (held - masks[:, t])

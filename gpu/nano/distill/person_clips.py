@@ -1,8 +1,8 @@
 """Clips to learn the person mask from: people cut out of photographs by the teacher, laid on other ones.
 
 The teacher finds the people; a colour guided filter brings its mask to the picture's edges; what is cut out
-so is laid, moving, before pictures without people. There the mask is known to the pixel, hair included. Noise,
-exposure and blur come last: the targets are those of the clean picture. Knows no student.
+so is laid, moving, before pictures without people. There the mask is known to the pixel, hair included.
+Noise, exposure and blur come last: the targets are those of the clean picture. Knows no student.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ F32 = NDArray[np.float32]
 U8 = NDArray[np.uint8]
 
 # luma (width, height): what geometry.working_size makes of cameras' shapes, upright and small ones too
-CANVASES = ((640, 480), (640, 480), (736, 416), (640, 360), (704, 440), (552, 552), (480, 640), (320, 240))
+CANVASES = ((640, 480), (736, 416), (480, 640), (480, 360), (416, 416), (424, 240), (320, 240))
 ALIKE = (
     0.8  # IoU of the cut-out's mask with the teacher's in its new place from which the former is the target
 )
@@ -119,10 +119,10 @@ def _covering(
 
 @dataclass
 class Clip:
-    """T clean frames RGB [H, W, 3] with the teacher's mask and the fine one, [H, W]; all 0..1."""
+    """T clean frames RGB [H, W, 3], the teacher's mask of the first, fine masks of all [H, W]; 0..1."""
 
     frames: list[F32]
-    coarse: list[F32]
+    coarse: F32
     fine: list[F32]
 
 
@@ -165,16 +165,15 @@ def composed(
     left, top, right, bottom = person.box
     tall = float(rng.uniform(0.4, 1.25)) * size[1]
     step = (bottom - top) / tall
-    rooted = (
-        bottom >= person.picture.shape[0] - 3
-    )  # cut by its own picture's end: it must be by the canvas' as well
+    rooted = bottom >= person.picture.shape[0] - 3  # cut off by its own picture's end: so by the canvas' too
     y = size[1] + float(rng.uniform(0, 0.15)) * tall if rooted else float(rng.uniform(0.6, 1.1)) * size[1]
     there = float(rng.uniform(0.15, 0.85)) * size[0], y
     here = (left + right) / 2, float(bottom)
     turn, mirror, motion = float(rng.normal() * 0.06), bool(rng.random() < 0.5), _Motion(rng, 0.35)
     (gain, gamma), (gain_ground, gamma_ground) = _tone(rng), _tone(rng)
     soft = float(rng.uniform(0.3, 2.5)) if rng.random() < 0.5 else 0.0  # a lens out of focus on the room
-    clip = Clip([], [], [])
+    views: list[F32] = []
+    masks: list[F32] = []
     for t, (behind,) in enumerate(_ground(ground, size, frames, rng)):
         place, grown = motion.at(t, there)
         matrix = _placed(step * grown, turn, mirror, here, place)
@@ -185,12 +184,13 @@ def composed(
         colour = np.clip(colour * gain, 0, 1) ** gamma
         behind = np.clip(behind * gain_ground, 0, 1) ** gamma_ground
         frame = (behind + alpha[..., None] * (colour - behind)).astype(np.float32)
-        coarse = segment(teacher, frame)
-        both, either = np.minimum(coarse, alpha).sum(), np.maximum(coarse, alpha).sum()
-        clip.frames.append(frame)
-        clip.coarse.append(coarse)
-        clip.fine.append(alpha if both >= ALIKE * either else coarse)
-    return clip
+        views.append(frame)
+        masks.append(alpha)
+    coarse = segment(teacher, views[0])
+    both, either = np.minimum(coarse, masks[0]).sum(), np.maximum(coarse, masks[0]).sum()
+    if both < ALIKE * either:  # nobody to the teacher, or somebody else besides
+        masks = [coarse, *(segment(teacher, view) for view in views[1:])]
+    return Clip(views, coarse, masks)
 
 
 def found(person: Subject, size: tuple[int, int], frames: int, rng: np.random.Generator) -> Clip:
@@ -199,7 +199,7 @@ def found(person: Subject, size: tuple[int, int], frames: int, rng: np.random.Ge
     gain, gamma = _tone(rng)
     return Clip(
         [np.asarray(np.clip(v[0] * gain, 0, 1) ** gamma, np.float32) for v in views],
-        [v[1] for v in views],
+        views[0][1],
         [v[2] for v in views],
     )
 
@@ -208,7 +208,7 @@ def vacant(picture: U8, size: tuple[int, int], frames: int, rng: np.random.Gener
     """A moving view of a picture without people."""
     views = _ground(picture, size, frames, rng)
     nobody = np.zeros((size[1], size[0]), np.float32)
-    return Clip([v[0] for v in views], [nobody] * frames, [nobody] * frames)
+    return Clip([v[0] for v in views], nobody, [nobody] * frames)
 
 
 def filmed(frames: Sequence[F32], rng: np.random.Generator) -> list[F32]:

@@ -1,7 +1,7 @@
 """The person mask's network: the teacher's, on a canvas, sharpened to every pixel and steadied over time.
 
-It begins as the teacher exactly (`adopt`): its first convolution is rewritten for luma and chroma, its last
-one and the bilinear enlargement to the canvas become one. What is new starts silent and is learned: an edge term
+It begins as the teacher (`adopt`): its first convolution is rewritten for luma and chroma, its last one and
+the bilinear enlargement to the canvas become one. What is new starts silent and is learned: an edge term
 that follows the luma, and the share of the mask before that is kept where nothing moves. Knows no training.
 """
 
@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gpu.nano.colour import _OFFSET, _TO_RGB
+from gpu.nano.colour import planes_to_rgb
 from gpu.nano.distill.enlarge import taps
 from gpu.nano.distill.teachers.person import Selfie
 
@@ -22,6 +22,13 @@ SURE = 0.03  # a mask nearer to 0 or 1 than this is 0 or 1, so that what an edit
 MOST_KEPT = 0.92  # of the mask before, at most
 WIDTH = 16
 VIEW = 4  # channels kept for seeing what changed
+FEATURE = 16.0  # about what the base's last features are in size
+FAR = 8.0  # a logit that is as sure as need be; the teacher's go to hundreds, beyond what edges could bend
+
+
+def firmly(logits: Tensor) -> Tensor:
+    """Probabilities, exactly 0 and 1 where it is sure."""
+    return ((torch.sigmoid(logits) - SURE) * (1 / (1 - 2 * SURE))).clamp(0, 1)
 
 
 class Person(nn.Module):
@@ -70,23 +77,24 @@ class Person(nn.Module):
         return x.reshape(batch, 1, h * CELL, w * CELL)
 
     def features(self, luma: Tensor, chroma: Tensor) -> Tensor:
-        """The base's last features [B, 16, h/2, w/2]."""
+        """The base's last features [B, 16, h/2, w/2], made about 1."""
         h, w = chroma.shape[2], chroma.shape[3]
         # to whole cells of the deepest level, and one more for the stem, which looks past the end
         down, right = (h + DEEPEST - 1) // DEEPEST * DEEPEST - h, (w + DEEPEST - 1) // DEEPEST * DEEPEST - w
         chroma = F.pad(chroma, (0, right + 1, 0, down + 1), mode="replicate")
         luma = F.pad(luma, (0, 2 * right + 2, 0, 2 * down + 2), mode="replicate")
         half = F.hardswish(self.stem_luma(luma) + self.stem_chroma(chroma))
-        return self.base.after_stem(half)[:, :, : h // 2, : w // 2]
+        return self.base.after_stem(half)[:, :, : h // 2, : w // 2] * (1 / FEATURE)
 
     def now(self, luma: Tensor, chroma: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Of this frame alone: logits of the mask in cells, view, the base's features."""
+        """Of this frame alone: logits of the mask in cells, view, and the base's own logits."""
         features, fine = self.features(luma, chroma), self.cells(luma)
         near = torch.cat([features, fine, self.look_chroma(chroma)], 1)
         spots = F.relu(self.mix(near))
         edges = spots + F.relu(self.around(spots))
-        logits = self.level(features) + self.shift(edges) + self.slope(edges) * (fine - 0.5)
-        return logits, torch.tanh(self.view(spots)), features
+        level = self.level(features).clamp(-FAR, FAR)
+        logits = level + self.shift(edges) + self.slope(edges) * (fine - 0.5)
+        return logits, torch.tanh(self.view(spots)), level
 
     def kept(self, view: Tensor, before: Tensor, keep: Tensor) -> Tensor:
         """Share of the mask before [B, 1, h/2, w/2], from what changed since then."""
@@ -98,9 +106,24 @@ class Person(nn.Module):
         self, luma: Tensor, chroma: Tensor, cache_mask: Tensor, cache_view: Tensor, keep: Tensor
     ) -> tuple[Tensor, Tensor]:
         logits, view, _ = self.now(luma, chroma)
-        mask = ((torch.sigmoid(logits) - SURE) * (1 / (1 - 2 * SURE))).clamp(0, 1)
+        mask = firmly(logits)
         share = self.kept(view, cache_view, keep)
         return self.pixels(mask + share * (self.cells(cache_mask) - mask)), view
+
+
+def _yuv_to_rgb() -> tuple[Tensor, Tensor]:
+    """Matrix [3, 3] and offset [3] with RGB = matrix (yuv - offset), from the project's one conversion."""
+
+    def rgb(y: float, u: float, v: float) -> np.ndarray:
+        planes = np.full((2, 2), y, np.float32), np.array([u, v], np.float32).reshape(2, 1, 1)
+        return planes_to_rgb(*planes)[0, 0].astype(np.float64)
+
+    grey, step = (0.5, 128 / 255, 128 / 255), 0.05  # small steps: nothing is clipped
+    middle = rgb(*grey)
+    columns = [(rgb(*(np.array(grey) + step * axis)) - middle) / step for axis in np.eye(3)]
+    matrix = np.stack(columns, 1)
+    offset = np.array(grey) - np.linalg.solve(matrix, middle)
+    return torch.from_numpy(matrix.astype(np.float32)), torch.from_numpy(offset.astype(np.float32))
 
 
 def adopt(teacher: Selfie) -> Person:
@@ -109,8 +132,7 @@ def adopt(teacher: Selfie) -> Person:
     names = person.base.state_dict().keys()
     person.base.load_state_dict({k: v for k, v in teacher.state_dict().items() if k in names})
     with torch.no_grad():
-        # RGB = _TO_RGB (yuv - _OFFSET)
-        to_rgb, offset = torch.from_numpy(_TO_RGB), torch.from_numpy(_OFFSET)
+        to_rgb, offset = _yuv_to_rgb()
         stem = torch.einsum("ocyx,cd->odyx", teacher.stem.weight, to_rgb)
         person.stem_luma.weight.copy_(stem[:, :1].repeat_interleave(2, 2).repeat_interleave(2, 3) / 4)
         person.stem_chroma.weight.copy_(stem[:, 1:])
@@ -122,7 +144,7 @@ def adopt(teacher: Selfie) -> Person:
             for cell, weight in enumerate(taps(2)[i % 2]):
                 pixel = i // 2 + cell - 1 + 2  # counted from the first pixel of the cell before
                 line[i, pixel // 2, pixel % 2] += weight
-        both = np.einsum("iya,jxb,cab->ijcyx", line, line, teacher.out.weight[:, 0].numpy())
+        both = FEATURE * np.einsum("iya,jxb,cab->ijcyx", line, line, teacher.out.weight[:, 0].numpy())
         person.level.weight.copy_(torch.from_numpy(both.reshape(16, 16, 3, 3)))
         person.level.bias.fill_(float(teacher.out.bias))
         # the view begins as luma, the coarse mask (its positive side) and chroma, the first four of the mixed
@@ -133,7 +155,7 @@ def adopt(teacher: Selfie) -> Person:
         person.mix.weight[:VIEW] = 0
         person.mix.bias[:VIEW] = 0
         person.mix.weight[0, 16:32] = 1 / 16
-        person.mix.weight[1, :16] = teacher.out.weight.mean((1, 2, 3))[:, None, None] / 16
+        person.mix.weight[1, :16] = teacher.out.weight.mean((1, 2, 3))[:, None, None] * (FEATURE / 64)
         person.mix.weight[2, 32] = person.mix.weight[3, 33] = 1.0
         person.view.weight.zero_()
         person.view.bias.zero_()
