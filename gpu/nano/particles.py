@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -13,12 +15,49 @@ from gpu.types import CLOCK_HZ
 U8 = NDArray[np.uint8]
 F32 = NDArray[np.float32]
 
-# per layer, for a picture 480 high: speed (px/s), size (px), cover 0..1, how many
-_RAIN = ((1500.0, 34, 0.75, 90), (1150.0, 24, 0.55, 150), (850.0, 15, 0.40, 240))
-_RAIN_SLANT = 0.12  # px sideways per px down
-_SNOW = ((130.0, 3.6, 1.0, 60), (85.0, 2.4, 0.9, 140), (55.0, 1.5, 0.75, 300))
-_SWAY_PX, _SWAY_S = 14.0, 5.0
-_SIZES_KEPT = 4  # sizes whose tiles outlive their streams: 22 MB each at 1280x720, 7 MB at 640x480
+
+@dataclass(frozen=True, slots=True)
+class Drops:
+    """One depth of rain, for a picture 640x480: near drops are fast, long and few."""
+
+    speed: float  # px/s
+    length: float  # px, what a shutter of some 1/40 s sees of the way down
+    width: float  # px, standard deviation across the streak
+    cover: float  # 0..1
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Flakes:
+    """One depth of snow, for a picture 640x480: the nearest are large, out of focus and pale."""
+
+    speed: float  # px/s
+    radius: float  # px
+    soft: float  # share of the radius over which the edge fades
+    cover: float  # 0..1
+    count: int
+    sway: float  # px to either side
+    period: float  # s
+
+
+RAIN = (
+    Drops(1750, 46, 0.95, 0.72, 36),
+    Drops(1400, 34, 0.75, 0.66, 84),
+    Drops(1100, 25, 0.62, 0.56, 160),
+    Drops(850, 17, 0.55, 0.46, 300),
+    Drops(650, 11, 0.50, 0.34, 480),
+)
+SNOW = (
+    Flakes(185, 8.5, 1.3, 0.34, 8, 34, 5.6),
+    Flakes(150, 5.0, 1.4, 0.62, 24, 26, 4.7),
+    Flakes(118, 3.4, 1.4, 0.90, 50, 20, 4.1),
+    Flakes(94, 2.5, 1.3, 0.95, 90, 15, 4.9),
+    Flakes(72, 1.8, 1.2, 0.90, 170, 11, 5.3),
+    Flakes(53, 1.3, 1.1, 0.75, 300, 8, 6.1),
+    Flakes(39, 0.9, 1.0, 0.55, 480, 6, 7.3),
+)
+SLANT = 0.11  # px sideways per px down, of rain and of the wind that carries snow
+_SIZES_KEPT = 4  # sizes whose tiles outlive their streams: 12 MB each at 1280x720, 4 MB at 640x480
 
 
 class Particles:
@@ -35,7 +74,7 @@ class Particles:
     def place(self, seed: int) -> None:
         """Start elsewhere in the same tiles; cheap."""
         self.seed = seed
-        self._starts = [(0, 0)] * (len(_RAIN) + len(_SNOW))
+        self._starts = [(0, 0)] * (len(RAIN) + len(SNOW))
         if seed:  # every layer by itself, or another seed would only be another time
             rng = np.random.default_rng(seed)
             places = rng.integers((self.height, self.width), size=(len(self._starts), 2)).tolist()
@@ -46,76 +85,93 @@ class Particles:
         seconds = pts / CLOCK_HZ
         out = np.zeros((self.height, self.width), np.uint8)
         if rain:
-            starts = self._starts[: len(_RAIN)]
-            for tile, start, (speed, *_) in zip(self._rain, starts, _RAIN, strict=True):
-                down = speed * self._scale * seconds
-                np.maximum(out, self._window(tile, start, down, -down * _RAIN_SLANT), out=out)
+            for i, (tile, drops) in enumerate(zip(self._rain, RAIN, strict=True)):
+                down = drops.speed * self._scale * seconds
+                self._lay(out, tile, self._starts[i], down, -down * SLANT)
         if snow:
-            starts = self._starts[len(_RAIN) :]
-            for i, (tile, start, (speed, *_)) in enumerate(zip(self._snow, starts, _SNOW, strict=True)):
-                sway = _SWAY_PX * self._scale * math.sin(2 * math.pi * seconds / (_SWAY_S + i) + i)
-                np.maximum(out, self._window(tile, start, speed * self._scale * seconds, sway), out=out)
+            for i, (tile, flakes) in enumerate(zip(self._snow, SNOW, strict=True), len(RAIN)):
+                down = flakes.speed * self._scale * seconds
+                right = (
+                    flakes.sway * self._scale * math.sin(2 * math.pi * (seconds / flakes.period + 0.37 * i))
+                )
+                self._lay(out, tile, self._starts[i], down, right - down * SLANT)
         return out
 
-    def _window(self, tile: U8, start: tuple[int, int], down: float, right: float) -> U8:
-        """The tile moved down and right: a view of the doubled tile, nothing is copied."""
+    def _lay(self, out: U8, tile: U8, start: tuple[int, int], down: float, right: float) -> None:
+        """The larger of `out` and the tile moved down and right; the tile goes on beyond its edges."""
         top, left = (start[0] + round(-down)) % self.height, (start[1] + round(-right)) % self.width
-        return tile[top : top + self.height, left : left + self.width]
+        row, column = self.height - top, self.width - left
+        for to_rows, rows in ((slice(0, row), slice(top, None)), (slice(row, None), slice(0, top))):
+            for to_columns, columns in (
+                (slice(0, column), slice(left, None)),
+                (slice(column, None), slice(0, left)),
+            ):
+                part = out[to_rows, to_columns]
+                np.maximum(part, tile[rows, columns], out=part)
 
 
 @lru_cache(maxsize=_SIZES_KEPT)
 def _tiles(width: int, height: int) -> tuple[tuple[U8, ...], tuple[U8, ...]]:
-    """Every layer of rain and of snow, doubled; read only, for the streams share them."""
+    """Every layer of rain and of snow; read only, for the streams share them."""
     return (
-        tuple(_rain_tile(width, height, layer) for layer in range(len(_RAIN))),
-        tuple(_snow_tile(width, height, layer) for layer in range(len(_SNOW))),
+        tuple(_rain_tile(width, height, layer) for layer in range(len(RAIN))),
+        tuple(_snow_tile(width, height, layer) for layer in range(len(SNOW))),
     )
 
 
 def _rain_tile(width: int, height: int, layer: int) -> U8:
-    scale = height / 480
-    _, length, cover, count = _RAIN[layer]
-    rng = np.random.default_rng((0, 1, layer))
-    steps = max(3, round(length * scale))
-    along = np.arange(steps, dtype=np.float64)
-    fade = np.sin(np.pi * (along + 0.5) / steps) ** 0.7 * cover
-    thick = max(1, round(1.3 * scale))
-    tile = np.zeros((height, width), np.float32)
-    for y, x, weight in zip(*_scatter(rng, width, height, count), rng.uniform(0.5, 1.0, count), strict=True):
-        rows = (y + along).astype(int) % height
-        for side in range(thick):
-            exact = x - along * _RAIN_SLANT + side
-            left = np.floor(exact)
-            part = exact - left
-            np.maximum.at(tile, (rows, left.astype(int) % width), fade * (1 - part) * weight)
-            np.maximum.at(tile, (rows, (left.astype(int) + 1) % width), fade * part * weight)
-    return _double(tile)
+    drops, scale = RAIN[layer], height / 480
+
+    def streak(dy: F32, dx: F32, rng: np.random.Generator) -> F32:
+        length = drops.length * scale * rng.uniform(0.6, 1.15)
+        across = max(0.45, drops.width * scale * rng.uniform(0.8, 1.2))
+        along = np.clip(dy / length + 0.5, 0, 1)
+        # a drop brightens along its way and ends at its head
+        fade = np.sin(np.pi * along).clip(0, 1) ** 0.8 * (0.55 + 0.45 * along)
+        off = (dx + dy * SLANT) / across
+        return np.asarray(drops.cover * rng.uniform(0.45, 1.0) * fade * np.exp(-0.5 * off * off), np.float32)
+
+    reach = math.ceil(0.6 * drops.length * scale), math.ceil(0.6 * drops.length * scale * SLANT + 4 * scale)
+    return _scatter(width, height, (0, 1, layer), drops.count, reach, streak)
 
 
 def _snow_tile(width: int, height: int, layer: int) -> U8:
-    scale = height / 480
-    _, size, cover, count = _SNOW[layer]
-    rng = np.random.default_rng((0, 2, layer))
-    tile = np.zeros((height, width), np.float32)
-    for y, x, weight in zip(*_scatter(rng, width, height, count), rng.uniform(0.7, 1.2, count), strict=True):
-        radius = max(0.8, size * scale * weight)
-        reach = math.ceil(radius + 1)
-        span = np.arange(-reach, reach + 1)
-        distance = np.hypot(*np.meshgrid(span - y % 1, span - x % 1, indexing="ij"))
-        flake = np.clip(radius + 0.5 - distance, 0, 1) * cover
-        index = np.ix_((int(y) + span) % height, (int(x) + span) % width)
-        tile[index] = np.maximum(tile[index], flake)
-    return _double(tile)
+    flakes, scale = SNOW[layer], height / 480
+
+    def flake(dy: F32, dx: F32, rng: np.random.Generator) -> F32:
+        radius = max(0.8, flakes.radius * scale * rng.uniform(0.7, 1.25))
+        turn, squeeze = rng.uniform(0, math.pi), rng.uniform(0.86, 1.0)
+        x, y = dx * math.cos(turn) + dy * math.sin(turn), dy * math.cos(turn) - dx * math.sin(turn)
+        away = np.hypot(x / squeeze, y * squeeze) / radius
+        # at least a pixel of edge, or small flakes would twinkle as they move
+        edge = max(flakes.soft, 1.0 / radius)
+        t = np.clip((1 + 0.4 * edge - away) / edge, 0, 1)
+        return np.asarray(flakes.cover * rng.uniform(0.6, 1.0) * t * t * (3 - 2 * t), np.float32)
+
+    reach = math.ceil(2.2 * flakes.radius * scale + 2)
+    return _scatter(width, height, (0, 2, layer), flakes.count, (reach, reach), flake)
 
 
 def _scatter(
-    rng: np.random.Generator, width: int, height: int, count: int
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """`count` places (rows, columns)."""
-    return rng.uniform(0, height, count), rng.uniform(0, width, count)
-
-
-def _double(tile: F32) -> U8:
-    doubled = np.tile(np.round(tile.clip(0, 1) * 255).astype(np.uint8), (2, 2))
-    doubled.flags.writeable = False
-    return doubled
+    width: int,
+    height: int,
+    seed: tuple[int, int, int],
+    count: int,
+    reach: tuple[int, int],
+    draw: Callable[[F32, F32, np.random.Generator], F32],
+) -> U8:
+    """A tile with `count` shapes for a picture 4:3; `draw` gives the cover at distances (down, right) from a
+    shape's centre, up to `reach` px. Wraps around."""
+    rng = np.random.default_rng(seed)
+    tile = np.zeros((height, width), np.float32)
+    down, right = (
+        np.arange(-r, r + 1) for r in (min(reach[0], (height - 1) // 2), min(reach[1], (width - 1) // 2))
+    )
+    for _ in range(max(1, round(count * width / height * 0.75))):
+        y, x = rng.uniform(0, height), rng.uniform(0, width)
+        dy, dx = (down - y % 1)[:, None].astype(np.float32), (right - x % 1)[None, :].astype(np.float32)
+        index = np.ix_((int(y) + down) % height, (int(x) + right) % width)
+        tile[index] = np.maximum(tile[index], draw(dy, dx, rng))
+    bytes_ = np.round(tile.clip(0, 1) * 255).astype(np.uint8)
+    bytes_.flags.writeable = False
+    return bytes_

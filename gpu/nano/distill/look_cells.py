@@ -22,7 +22,7 @@ F32 = NDArray[np.float32]
 
 INPUTS = 11  # four luma pixels, U, V, squared radius, height, luma, U and V around
 KEPT = 16_384  # cells a data process holds
-FRESH = 512  # of them made anew for every batch
+FRESH, EVERY = 512, 4  # of them made anew, every so many batches: teachers cost more than learning
 BATCH = 2_048
 INVENTED = 0.35  # share of cells whose colours are made up, so that nothing a camera sees is far off
 
@@ -142,16 +142,18 @@ class Cells:
 
     def __init__(self) -> None:
         self._kept: tuple[NDArray[Any], ...] = ()  # each with cells along its last axis
-        self._at = 0
+        self._at = self._batches = 0
 
     def draw(self, pool: Sequence[U8], rng: np.random.Generator) -> tuple[NDArray[Any], ...]:
         """Inputs [INPUTS, B] float32, targets [E, 6, B] and [8, 10, B] float16."""
         if not self._kept:
             self._kept = self._make(pool, rng, KEPT)
-        where = (self._at + np.arange(FRESH)) % KEPT
-        self._at = int(where[-1]) + 1
-        for kept, made in zip(self._kept, self._make(pool, rng, FRESH), strict=True):
-            kept[..., where] = made
+        self._batches += 1
+        if self._batches % EVERY == 0:
+            where = slice(self._at, self._at + FRESH)
+            self._at = (self._at + FRESH) % KEPT
+            for kept, made in zip(self._kept, self._make(pool, rng, FRESH), strict=True):
+                kept[..., where] = made
         picks = rng.integers(0, KEPT, BATCH)
         return tuple(kept[..., picks] for kept in self._kept)
 
