@@ -29,7 +29,6 @@ F32 = NDArray[np.float32]
 NAMES = tuple(edit.name for edit in EDITS if edit.kind == "draw")
 GRAPH = "draw.onnx"
 SIZE = 144  # side of a crop in luma pixels, a multiple of 8
-MARGIN = 8  # of a crop not judged: convolutions see zeros beyond it, the teacher a mirror
 CROPS = 6  # in a batch
 DRAWINGS = 3  # of every crop
 NOISE_LEVELS = 4.0  # at most, of 255; the target is drawn from the clean picture: calmer than its teacher
@@ -83,16 +82,12 @@ class Draw:
         assert isinstance(net, Drawings)
         drawings, luma, chroma, textures, targets, targets_chroma = tensors
         features = net.trunk(luma, chroma)
-        inner, half = slice(MARGIN, -MARGIN), slice(MARGIN // 2, -(MARGIN // 2))
         loss = torch.zeros((), device=luma.device)
         for number, drawing in enumerate(drawings.tolist()):
             new, new_chroma = net.draw(features, textures[number], drawing)
             with torch.autocast(luma.device.type, enabled=False):
                 loss = loss + drawing_loss(
-                    new[..., inner, inner].float(),
-                    new_chroma[..., half, half].float(),
-                    targets[number, ..., inner, inner],
-                    targets_chroma[number, ..., half, half],
+                    new.float(), new_chroma.float(), targets[number], targets_chroma[number]
                 )
         return loss / len(drawings)
 

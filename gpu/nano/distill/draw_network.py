@@ -27,30 +27,32 @@ SHAPES = {
     "w3": (OUTPUTS, HIDDEN_2, 1, 1),
     "b3": (1, OUTPUTS, 1, 1),
 }
-_SAMPLES = ((2, 2), (2, 3), (3, 2), (3, 3))  # of a cell within the 6x6 window, in pixel_unshuffle's order
+WINDOW, BANK_WINDOW = 6, 8  # luma pixels; the cell is in the middle
+_SAMPLES = ((3, 3), (3, 4), (4, 3), (4, 4))  # of a cell within the bank's window, in pixel_unshuffle's order
 
 
 def leaky(x: Tensor) -> Tensor:
     return F.leaky_relu(x, 0.1)
 
 
-def _bell(row: float, col: float, sigma: float, size: int = 6) -> Tensor:
+def _bell(row: float, col: float, sigma: float, size: int = WINDOW) -> Tensor:
     rows, cols = torch.meshgrid(torch.arange(size) - row, torch.arange(size) - col, indexing="ij")
     bell = torch.exp(-(rows**2 + cols**2) / (2 * sigma**2))
     return bell / bell.sum()
 
 
 def bank() -> Tensor:
-    """[12,1,6,6]: of each sample of a cell the difference from its surround, and the slopes along x and y."""
+    """[12,1,8,8]: of each sample of a cell the difference from its surround, and the slopes along x and y."""
     differences: list[Tensor] = []
     across: list[Tensor] = []
     down: list[Tensor] = []
     for i, j in _SAMPLES:
-        pixel = torch.zeros(6, 6)
+        pixel = torch.zeros(BANK_WINDOW, BANK_WINDOW)
         pixel[i, j] = 1.0
-        bell = _bell(i, j, 1.1)
+        bell = _bell(i, j, 1.1, BANK_WINDOW)
         differences.append(4.0 * (bell - pixel))
-        rows, cols = torch.meshgrid(torch.arange(6) - i, torch.arange(6) - j, indexing="ij")
+        steps = torch.arange(BANK_WINDOW)
+        rows, cols = torch.meshgrid(steps - i, steps - j, indexing="ij")
         for slope, axis in ((across, cols), (down, rows)):
             kernel = bell * axis
             kernel = kernel - bell * kernel.sum()  # the window is not centred on the sample
@@ -77,8 +79,8 @@ class Trunk(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.bank = nn.Conv2d(1, 12, 6, stride=2, padding=2, bias=False)
-        self.stem = nn.Conv2d(1, LEARNED, 6, stride=2, padding=2)
+        self.bank = nn.Conv2d(1, 12, BANK_WINDOW, stride=2, bias=False)
+        self.stem = nn.Conv2d(1, LEARNED, WINDOW, stride=2)
         self.stem_chroma = nn.Conv2d(2, LEARNED, 1, bias=False)
         self.to_half = nn.Conv2d(LEARNED, HALF, 3, stride=2, padding=1)
         self.to_quarter = nn.Conv2d(HALF, QUARTER, 3, stride=2, padding=1)
@@ -144,10 +146,10 @@ class Trunk(nn.Module):
     def forward(self, luma: Tensor, chroma: Tensor) -> Tensor:
         """luma [B,1,2h,2w], chroma [B,2,h,w] -> [B,FEATURES - 8,h,w]: all but the textures, which a drawing
         chooses."""
-        bank = self.bank(luma)
+        bank = self.bank(_widened(luma, BANK_WINDOW))
         across, down = bank[:, 4:8], bank[:, 8:]
         strength = torch.sqrt(across * across + down * down + 1e-4)
-        full = F.relu(self.stem(luma) + self.stem_chroma(chroma))
+        full = F.relu(self.stem(_widened(luma, WINDOW)) + self.stem_chroma(chroma))
         half = leaky(self.to_half(full))
         deep = leaky(self.to_quarter(half))
         deep = leaky(deep + self.second(leaky(self.first(deep))))
@@ -163,6 +165,12 @@ def _slope(axis: int) -> Tensor:
     """[3,3]: change along an axis per step."""
     kernel = torch.tensor([-0.5, 0.0, 0.5])[None, :] * torch.tensor([0.25, 0.5, 0.25])[:, None]
     return kernel if axis == 1 else kernel.T
+
+
+def _widened(luma: Tensor, window: int) -> Tensor:
+    """Edge pixels repeated as far as a window over a cell reaches: zeros would draw lines round the frame."""
+    reach = (window // 2 - 1,) * 4
+    return F.pad(luma, reach, mode="replicate")
 
 
 def with_texture(features: Tensor, texture: Tensor) -> Tensor:

@@ -142,9 +142,8 @@ def neon(image: F32, texture: F32) -> F32:
     core = smoothstep(edge, 0.12, 0.65)
     glow = _blur(core, 4.0)
     soft = _blur(image, 2.0)
-    spread = soft.max(-1, keepdims=True) - soft.min(-1, keepdims=True)
-    hue = np.clip((soft - soft.min(-1, keepdims=True)) / (spread + 0.06), 0, 1)
-    tint = 0.25 * rgb(0.1, 0.9, 1.0) + 0.85 * hue
+    # what is grey shines cyan; a little colour is enough for a tube of that colour
+    tint = np.clip(rgb(0.08, 0.60, 0.85) + 4.5 * (soft - luma_of(soft)), 0, 1)
     lit = tint * (core + 0.9 * glow)[..., None] + (core**3)[..., None] * 0.4
     return np.asarray(rgb(0.02, 0.01, 0.06) + lit, np.float32)
 
