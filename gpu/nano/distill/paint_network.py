@@ -191,7 +191,7 @@ class Step(nn.Module):
         source = torch.cat([F.pixel_unshuffle(F.avg_pool2d(luma, 2), 2), F.avg_pool2d(chroma, 2)], 1)
         running = RunningNorms(gamma, beta, cache_stats, keep)
         new = self.painter(source, running.norms())
-        hold = F.interpolate(gate, scale_factor=2.0, mode="nearest") * (keep * PAINT_KEPT)
+        hold = F.interpolate(gate, scale_factor=2.0, mode="bilinear") * (keep * PAINT_KEPT)
         new = new + hold * (cache_paint - new)
         toned = new * tone_gain + tone_offset
         toned = toned + carry * (source - toned)

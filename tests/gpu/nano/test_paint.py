@@ -143,8 +143,8 @@ def test_what_stands_still_is_held_and_what_moves_is_not(step: paint_network.Ste
     inputs["gate"][..., :4] = 1.0  # the left is still
     _, _, held, _ = step(*inputs.values())
     kept = paint_network.PAINT_KEPT
-    torch.testing.assert_close(held[..., :8], alone[..., :8] * (1 - kept) + 0.5 * kept, atol=1e-4, rtol=0)
-    torch.testing.assert_close(held[..., 8:], alone[..., 8:], atol=1e-4, rtol=0)
+    torch.testing.assert_close(held[..., :7], alone[..., :7] * (1 - kept) + 0.5 * kept, atol=1e-4, rtol=0)
+    torch.testing.assert_close(held[..., 9:], alone[..., 9:], atol=1e-4, rtol=0)
 
 
 def test_first_frame_paints_as_in_training(step: paint_network.Step) -> None:
