@@ -26,7 +26,7 @@ def export(
     weights: Path,
     say: Callable[[str], None] = print,
 ) -> int:
-    """`exporters`: by kind, the module with `export(checkpoint, weights)`; `kinds` empty: all that were trained.
+    """`exporters`: by kind, the module with `export(checkpoint, weights)`. No `kinds`: all that were trained.
 
     Raises SystemExit where there is nothing to export, or a part is nowhere to be had."""
     chosen = list(kinds) or [kind for kind in exporters if (checkpoints / f"{kind}.pt").exists()]

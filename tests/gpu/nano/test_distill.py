@@ -16,7 +16,8 @@ from server.__main__ import main
 cv2 = pytest.importorskip("cv2", reason="the distill extra is not installed")
 pytest.importorskip("tqdm", reason="the distill extra is not installed")
 
-from gpu.nano.distill import packages, prepare  # noqa: E402
+from gpu.models.nano import WEIGHTS  # noqa: E402
+from gpu.nano.distill import experts, packages, prepare  # noqa: E402
 from gpu.nano.distill.folder import read_folder  # noqa: E402
 from gpu.nano.distill.pictures import load_pool  # noqa: E402
 
@@ -114,3 +115,77 @@ def test_without_the_extra_it_says_what_to_install(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert "pip install 'relens[distill]'" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_commands_say_what_they_lack(tmp_path: Path) -> None:
+    pytest.importorskip("torch", reason="the distill extra is not installed")
+    data, out = str(tmp_path / "data"), str(tmp_path / "out")
+    with pytest.raises(SystemExit, match=r"is no pool of pictures .* `relens distill prepare`"):
+        main(["distill", "train", "look", "--data", data, "--out", out, "--minutes", "0.01"])
+    with pytest.raises(SystemExit, match=r"teacher of paint is missing .* --option teacher=FILE"):
+        main(["distill", "train", "paint", "--data", data, "--out", out])
+    with pytest.raises(SystemExit, match="look needs pictures: give --data"):
+        main(["distill", "train", "look", "--out", out])
+    with pytest.raises(SystemExit, match=r"has no look\.pt: run `relens distill train"):
+        main(["distill", "export", "look", "--checkpoints", out, "--weights", str(tmp_path / "w")])
+    with pytest.raises(SystemExit, match="there is no sculpture to export: choose of steady, look"):
+        main(["distill", "export", "sculpture", "--checkpoints", out, "--weights", str(tmp_path / "w")])
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(400)
+def test_from_pictures_to_a_measured_model_by_command(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """prepare, train, go on training, export, evaluate: a model a server takes, if no good one."""
+    torch = pytest.importorskip("torch", reason="the distill extra is not installed")
+    pytest.importorskip("onnx", reason="the distill extra is not installed")
+    data, trained, weights, out = (tmp_path / name for name in ("data", "trained", "weights", "out"))
+
+    def relens(*words: object) -> int:
+        return main(["distill", *(str(word) for word in words)])
+
+    assert relens("prepare", "--folder", folder, "--out", data) == 0
+    train = ("train", "look", "--data", data, "--out", trained, "--device", "cpu", "--minutes", 0.05)
+    assert relens(*train) == 0
+    first = torch.load(trained / "look.pt", weights_only=True)
+    assert first["step"] >= 1
+    assert (trained / "look_sheet.png").exists()
+    assert relens(*train, "--resume") == 0
+    second = torch.load(trained / "look.pt", weights_only=True)
+    assert second["step"] > first["step"]
+    assert second["minutes"] > first["minutes"]
+
+    assert relens("export", "look", "--checkpoints", trained, "--weights", weights) == 0
+    own, shipped = experts.read(weights), experts.read(WEIGHTS)
+    assert own.keys() == shipped.keys()
+    changed = {name.split("/")[0] for name in own if not np.array_equal(own[name], shipped[name])}
+    assert changed == {"look"}
+
+    evaluate = (
+        "evaluate",
+        folder / "clip.avi",
+        folder / "holiday" / "1.jpg",
+        "--data",
+        data,
+        "--weights",
+        weights,
+    )
+    capsys.readouterr()
+    assert (
+        relens(*evaluate, "--out", out, "--frames", 3, "--size", "160x120", "--edits", "sepia,snow,pencil")
+        == 0
+    )
+    table = capsys.readouterr().out
+    for name in ("sepia", "snow", "pencil"):
+        assert f"| {name} |" in table
+    assert (out / "sheet_drawing.png").exists()
+    # nothing changed: nothing is measured again
+    stamp = (out / "scores.json").stat().st_mtime_ns
+    assert (
+        relens(*evaluate, "--out", out, "--frames", 3, "--size", "160x120", "--edits", "sepia,snow,pencil")
+        == 0
+    )
+    assert (out / "scores.json").stat().st_mtime_ns == stamp
+    with pytest.raises(SystemExit, match="there is no edit 'sculpture'"):
+        relens(*evaluate, "--out", out, "--edits", "sculpture")
