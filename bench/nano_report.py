@@ -137,6 +137,7 @@ def compile_rows(args: argparse.Namespace, state: dict[str, Any]) -> tuple[list[
 def write(args: argparse.Namespace, state: dict[str, Any], machine: dict[str, Any]) -> list[Any]:
     """report.json, sheets and plots; prints the tables. Returns the rows."""
     from bench.nano_plots import plots
+    from gpu.models.nano import WEIGHTS
     from gpu.nano.distill import verdict
     from gpu.nano.distill.evaluate import table, write_sheets
 
@@ -147,7 +148,10 @@ def write(args: argparse.Namespace, state: dict[str, Any], machine: dict[str, An
         f"| {name} | {t['p50']:.1f} | {t['p95']:.1f} |"
         for name, t in state.get("speed", {}).get("graphs", {}).items()
     ]
+    minutes = json.loads(((args.weights or WEIGHTS) / "nano.json").read_text()).get("trained_minutes", {})
+    trained = [f"| {name} | {spent:.0f} |" for name, spent in minutes.items()]
     card = {
+        "TRAINED": "\n".join(["| part | minutes |", "|---|---|", *trained]),
         "SHOWN": verdict.markdown(rows),
         "CACHE": verdict.markdown(ablation),
         "EDITS": table(scores),
