@@ -24,7 +24,7 @@ INPUTS = 11  # four luma pixels, U, V, squared radius, height, luma, U and V aro
 KEPT = 16_384  # cells a data process holds
 FRESH, EVERY = 512, 4  # of them made anew, every so many batches: teachers cost more than learning
 BATCH = 2_048
-INVENTED = 0.35  # share of cells whose colours are made up, so that nothing a camera sees is far off
+INVENTED = 0.45  # share of cells whose colours are made up, so that nothing a camera sees is far off
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,11 @@ def _photographed(pool: Sequence[U8], rng: np.random.Generator, count: int) -> t
 def _invented(rng: np.random.Generator, count: int) -> tuple[F32, F32]:
     """Colours from all over the cube: even, edges, and greys; surroundings near or far."""
     base = rng.uniform(-0.05, 1.05, (count, 3))
-    grey = rng.random((count, 1)) < 0.25
+    # evenly over hue, saturation and value: more dark and more pale colours than the cube has
+    hue, saturation, value = rng.uniform(0, 1, (3, count, 1))
+    pure = np.clip(np.abs((6 * hue + np.array([0, 4, 2])) % 6 - 3) - 1, 0, 1)
+    base = np.where(rng.random((count, 1)) < 0.4, value * (1 + saturation * (pure - 1)), base)
+    grey = rng.random((count, 1)) < 0.2
     base = np.where(grey, base[:, :1] + rng.normal(0, 0.04, base.shape), base)
     spread = rng.choice([0.0, 0.01, 0.04, 0.15], (count, 1, 1))
     cells = base[:, None] + spread * rng.normal(size=(count, 4, 1)) * rng.normal(1, 0.25, (count, 1, 3))

@@ -53,12 +53,10 @@ def autumn(p: Pixels) -> F32:
 
 def winter(p: Pixels) -> F32:
     light = luma(p.rgb)
-    brown = hue_between(p.rgb, 18, 60, 10) * colourful(p.rgb, 0.18, 0.40)
-    ground = brown * (1 - light)
-    frost = np.maximum(_plants(p.rgb), 0.5 * ground)
-    rime = 0.30 + 0.70 * power(np.clip(1.25 * light, 0, 1), 0.80)
-    white = rime * rgb(0.91, 0.96, 1.0)
-    sky = hue_between(p.rgb, 180, 255, 12) * colourful(p.rgb, 0.08, 0.35)
-    cold = saturate(p.rgb, 0.72) * rgb(0.90, 0.96, 1.05) + rgb(0.02, 0.03, 0.045)
+    green = hue_between(p.rgb, 50, 172, 20) * colourful(p.rgb, 0.12, 0.50)
+    brown = hue_between(p.rgb, 18, 60, 14) * colourful(p.rgb, 0.18, 0.55) * (1 - light)
+    rime = (0.32 + 0.76 * light) * rgb(0.91, 0.96, 1.0)
+    sky = hue_between(p.rgb, 180, 255, 20) * colourful(p.rgb, 0.06, 0.50)
+    cold = saturate(p.rgb, 0.70) * rgb(0.90, 0.96, 1.05) + rgb(0.02, 0.03, 0.045)
     cold = mix(cold, 0.35 + 0.62 * light * rgb(0.94, 1.0, 1.06), 0.60 * sky)
-    return shoulder(mix(cold, white, frost), 0.85)
+    return shoulder(mix(cold, rime, np.maximum(green, 0.5 * brown)), 0.85)
