@@ -30,8 +30,8 @@ class Enlarge(nn.Module):
         kernel = np.zeros((channels, factor * factor, channels, 3, 3), np.float32)
         kernel[np.arange(channels), :, np.arange(channels)] = one
         self.factor = factor
-        kernel = kernel.reshape(-1, channels, 3, 3)
-        self.register_buffer("kernel", torch.from_numpy(kernel), persistent=False)
+        weights = torch.from_numpy(kernel.reshape(-1, channels, 3, 3))
+        self.register_buffer("kernel", weights, persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
         batch, channels, h, w = x.shape

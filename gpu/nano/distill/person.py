@@ -29,6 +29,10 @@ INPUTS = ("luma", "chroma", "cache_mask", "cache_view", "keep")
 OUTPUTS = ("mask", "new_cache_view")
 
 
+def _floats(picture: U8) -> NDArray[np.float32]:
+    return np.asarray(picture / np.float32(255), np.float32)
+
+
 def _bytes(plane: NDArray[np.float32]) -> U8:
     return np.asarray(np.round(np.clip(plane, 0, 1) * 255), np.uint8)
 
@@ -46,7 +50,7 @@ class PersonTask:
         return adopt(self.teacher)
 
     def groups(self, net: nn.Module) -> list[dict[str, Any]]:
-        """The teacher's last level moves slowly, the rest not at all: it has seen more people than we have."""
+        """The teacher's last level moves slowly, the rest not at all: it has seen far more people."""
         old, new = [], []
         for name, parameter in net.named_parameters():
             if name.startswith(("base.merge1", "level")):
@@ -119,12 +123,12 @@ class PersonTask:
 
     def sheet(self, net: nn.Module, pictures: Sequence[U8]) -> U8:
         """Rows of picture, teacher, ours, on a green ground; the pictures with most person first."""
-        scored = [(segment(self.teacher, p.astype(np.float32) / 255), p) for p in pictures]
+        scored = [(segment(self.teacher, _floats(p)), p) for p in pictures]
         scored.sort(key=lambda pair: -float((pair[0] > 0.5).mean()))
         rows = []
         for theirs, picture in scored[:8]:
             height, width = (n // 8 * 8 for n in picture.shape[:2])
-            ours = mask_of(net, picture[:height, :width].astype(np.float32) / 255)
+            ours = mask_of(net, _floats(picture[:height, :width]))
             cells = [
                 picture[:height, :width],
                 on_green(picture, theirs)[:height, :width],

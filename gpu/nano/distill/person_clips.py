@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -62,14 +63,15 @@ def subjects(pool: Sequence[U8], teacher: Selfie) -> tuple[list[Subject], list[U
     people: list[Subject] = []
     empty: list[U8] = []
     for picture in pool:
-        coarse = segment(teacher, picture.astype(np.float32) / 255)
+        floats = np.asarray(picture / np.float32(255), np.float32)
+        coarse = segment(teacher, floats)
         share = float((coarse > 0.5).mean())
         if share < 0.002:
             empty.append(picture)
         elif 0.02 < share < 0.85 and float((coarse > 0.9).sum()) > 0.75 * float((coarse > 0.1).sum()):
             rows, columns = np.where(coarse.max(1) > 0.5)[0], np.where(coarse.max(0) > 0.5)[0]
             box = (int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1)
-            people.append(Subject(picture, coarse, to_edges(picture.astype(np.float32) / 255, coarse), box))
+            people.append(Subject(picture, coarse, to_edges(floats, coarse), box))
     return people, empty
 
 
@@ -137,11 +139,12 @@ def _ground(
     """Frames of a moving view of the picture, and of layers that belong to it."""
     step, here = _covering(picture, size, rng, zoom)
     turn, mirror, motion = float(rng.normal() * 0.05), bool(rng.random() < 0.5), _Motion(rng, 0.5)
+    images: list[NDArray[Any]] = [picture, *layers]
     out: list[list[F32]] = []
     for t in range(frames):
         there, grown = motion.at(t, (size[0] / 2, size[1] / 2))
         matrix = _placed(step * grown, turn, mirror, here, there)
-        out.append([_warp(image, matrix, size, cv2.BORDER_REFLECT) for image in (picture, *layers)])
+        out.append([_warp(image, matrix, size, cv2.BORDER_REFLECT) for image in images])
     return out
 
 
