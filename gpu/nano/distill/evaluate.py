@@ -183,7 +183,7 @@ def chosen_edits(names: str | None) -> list[str]:
     return edits
 
 
-def open_bench(args: Any, say: Callable[[str], None] = print) -> Bench:
+def open_bench(args: Any) -> Bench:
     """From the arguments clip, data, weights, out, frames, size, threads."""
     import torch
 
@@ -229,7 +229,7 @@ def table(scores: Sequence[Score]) -> str:
 def run(args: Any, say: Callable[[str], None] = print) -> int:
     """`relens distill evaluate`."""
     edits = chosen_edits(args.edits)
-    bench = open_bench(args, say)
+    bench = open_bench(args)
     try:
         measure(bench, edits)
     finally:

@@ -30,16 +30,6 @@ class Score:
     flicker_alone: float  # without
     flicker_teacher: float  # the teacher run on each noisy frame
 
-    @property
-    def calm(self) -> float:
-        """Flicker as a share of the per-frame teacher's."""
-        return self.flicker / max(1e-6, self.flicker_teacher)
-
-    @property
-    def cache_gain(self) -> float:
-        """Share of the flicker that the cache takes away."""
-        return 1 - self.flicker / max(1e-6, self.flicker_alone)
-
 
 def psnr(a: Frame, b: Frame) -> float:
     """Over all three planes, dB; 99 for equal ones."""
