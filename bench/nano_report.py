@@ -114,12 +114,14 @@ def compile_rows(args: argparse.Namespace, state: dict[str, Any]) -> tuple[list[
     """(rows of what must be shown, rows of the cache's ablation, scores)."""
     from bench.nano_speed import BOUND_MS, WHOLE
     from gpu.nano.distill import verdict
+    from gpu.nano.distill.clips import name_of
     from gpu.nano.distill.evaluate import load_scores
     from gpu.nano.distill.tracking import Tracks
     from gpu.nano.distill.trials import Drift
 
-    scores = load_scores(args.out, [path.stem for path in args.clip])
-    rows = verdict.fidelity(scores) + verdict.calm(scores)
+    scores = load_scores(args.out, [name_of(path) for path in args.clip])
+    moving, still = ([s for s in scores if verdict.is_still(s) is stands] for stands in (False, True))
+    rows = verdict.fidelity(moving) + verdict.calm(moving) + verdict.calm(still, " from a stand")
     rows += verdict.alive({name: Tracks(**t) for name, t in state.get("weather", {}).items()})
     if "mask" in state:
         rows += verdict.masks(state["mask"])
@@ -131,7 +133,7 @@ def compile_rows(args: argparse.Namespace, state: dict[str, Any]) -> tuple[list[
         met = t["p50"] <= BOUND_MS[0] and t["p95"] <= BOUND_MS[1]
         text = f"{t['p50']:.1f} / {t['p95']:.1f}"
         rows.append(verdict.Row(f"time a frame, {case}, p50 / p95 ms", "≤ 22 / 35", text, met))
-    return rows, verdict.cache(scores), scores
+    return rows, verdict.cache(moving), scores
 
 
 def write(args: argparse.Namespace, state: dict[str, Any], machine: dict[str, Any]) -> list[Any]:
@@ -139,11 +141,14 @@ def write(args: argparse.Namespace, state: dict[str, Any], machine: dict[str, An
     from bench.nano_plots import plots
     from gpu.models.nano import WEIGHTS
     from gpu.nano.distill import verdict
+    from gpu.nano.distill.clips import name_of
     from gpu.nano.distill.evaluate import table, write_sheets
 
     rows, ablation, scores = compile_rows(args, state)
-    clips = [path.stem for path in args.clip]
-    pictures = write_sheets(args.out, clips) + plots(args.out, scores)
+    moving = [s for s in scores if not verdict.is_still(s)]
+    clips = [name_of(path) for path in args.clip]
+    filmed = [clip for clip in clips if not clip.endswith("_still")]
+    pictures = write_sheets(args.out, filmed) + plots(args.out, moving)
     graphs = [
         f"| {name} | {t['p50']:.1f} | {t['p95']:.1f} |"
         for name, t in state.get("speed", {}).get("graphs", {}).items()
@@ -153,8 +158,8 @@ def write(args: argparse.Namespace, state: dict[str, Any], machine: dict[str, An
     card = {
         "TRAINED": "\n".join(["| part | minutes |", "|---|---|", *trained]),
         "SHOWN": verdict.markdown(rows),
-        "CACHE": verdict.markdown(ablation),
-        "EDITS": table(scores),
+        "CACHE": f"{verdict.markdown(ablation)}\n\n{verdict.by_clip(scores)}",
+        "EDITS": table(moving),
         "GRAPHS": "\n".join(["| graph | p50 ms | p95 ms |", "|---|---|---|", *graphs]),
     }
     print("\n\n".join(card.values()))
@@ -170,6 +175,9 @@ def write(args: argparse.Namespace, state: dict[str, Any], machine: dict[str, An
 
 
 async def run(args: argparse.Namespace) -> dict[str, Any]:
+    from gpu.nano.distill.clips import STILL
+    from gpu.nano.distill.pictures import PHOTOGRAPHS
+
     start = time.monotonic()
     parts = [part.strip() for part in args.only.split(",") if part.strip()]
     if unknown := sorted(set(parts) - set(PARTS)):
@@ -178,6 +186,7 @@ async def run(args: argparse.Namespace) -> dict[str, Any]:
         vars(args).update(QUICK)
     if args.clip is None:
         args.clip = sorted(p for p in (args.data / "held_out").glob("*") if p.is_file())
+        args.clip += [p.with_name(p.name + STILL) for p in args.clip if p.suffix in PHOTOGRAPHS][:1]
     if not args.clip:
         raise SystemExit(f"no clips: {args.data}/held_out is empty, give --clip")
     machine = describe()

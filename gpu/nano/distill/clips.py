@@ -20,6 +20,7 @@ F32 = NDArray[np.float32]
 NOISE = np.float32(2 / 255)  # standard deviation: a camera's in a lit room
 FPS = 24
 TICKS = CLOCK_HZ // FPS
+STILL = "@still"
 _SEED = 5
 _PAN_PX, _ZOOM = (1.3, 0.5), 1.0015  # per frame, of the made clips: a hand that follows slowly
 
@@ -39,14 +40,25 @@ class Clip:
 
 
 def read(path: Path, frames: int, size: tuple[int, int]) -> Clip:
-    """A video, or a photograph moved over, at `size`. Raises SystemExit naming a file that is neither."""
-    clean = _video(path, frames, size)
+    """A video, or a photograph moved over, at `size`; PHOTOGRAPH@still is filmed from a stand.
+
+    Raises SystemExit naming a file that is neither."""
+    name, stands = name_of(path), path.name.endswith(STILL)
+    path = path.with_name(path.name.removesuffix(STILL))
+    clean = [] if stands else _video(path, frames, size)
     if len(clean) < 2:
         picture = cv2.imread(str(path), cv2.IMREAD_COLOR)
         if picture is None:
             raise SystemExit(f"{path} is neither a video of two frames or more nor a photograph")
-        clean = pan(np.ascontiguousarray(picture[..., ::-1]), frames, size)
-    return of(path.stem, clean)
+        clean = pan(np.ascontiguousarray(picture[..., ::-1]), 1 if stands else frames, size)
+    return of(name, clean * frames if stands else clean)
+
+
+def name_of(path: Path) -> str:
+    """The clip's name in tables."""
+    if path.name.endswith(STILL):
+        return f"{Path(path.name.removesuffix(STILL)).stem}_{STILL[1:]}"
+    return path.stem
 
 
 def of(name: str, clean: list[F32]) -> Clip:

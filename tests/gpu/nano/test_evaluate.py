@@ -65,6 +65,10 @@ def test_clips_are_the_same_in_every_run(tmp_path: Path) -> None:
     assert first.size == SIZE
     assert all(np.array_equal(a, b) for a, b in zip(first.noisy, second.noisy, strict=True))
     assert not np.array_equal(first.clean[0], first.clean[1])
+    still = clips.read(tmp_path / "photo.png@still", 3, SIZE)
+    assert still.name == "photo_still"
+    assert still.clean[0] is still.clean[2]
+    assert not np.array_equal(still.noisy[0], still.noisy[2])
     (tmp_path / "words.txt").write_text("no picture")
     with pytest.raises(SystemExit, match="neither a video"):
         clips.read(tmp_path / "words.txt", 3, SIZE)
@@ -143,6 +147,12 @@ def test_the_caches_ablation_asks_for_calm_without_loss() -> None:
     assert [row.met for row in verdict.cache([score("night")])] == [True]
     assert [row.met for row in verdict.cache([score("night", flicker=0.19)])] == [False]
     assert [row.met for row in verdict.cache([score("night", psnr_db=39.5)])] == [False]
+
+
+def test_clips_are_shown_apart() -> None:
+    table = verdict.by_clip([score("night"), score("pencil", flicker=0.3)])
+    assert "| clip | looks | 0.50 | 50% | +0.00 dB |" in table
+    assert "| clip | drawings | 1.50 | -50% | +0.00 dB |" in table
 
 
 def test_a_sheet_shows_every_pair_in_a_small_file(tmp_path: Path) -> None:
