@@ -13,8 +13,8 @@ from gpu.nano.palette import RGB, shaded
 
 # hue from, to (degrees of the HSV hexagon); saturation where membership begins and is full
 _MEMBERS: dict[str, tuple[float, float, float, float]] = {
-    "red": (-22, 14, 0.48, 0.66),
-    "orange": (14, 42, 0.56, 0.74),
+    "red": (-22, 9, 0.48, 0.66),
+    "orange": (9, 42, 0.56, 0.74),
     "yellow": (42, 62, 0.30, 0.48),
     "green": (62, 162, 0.14, 0.30),
     "cyan": (162, 202, 0.16, 0.32),

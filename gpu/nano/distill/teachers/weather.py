@@ -7,6 +7,7 @@ import numpy as np
 from gpu.nano.distill.teachers.pixels import Pixels
 from gpu.nano.distill.teachers.tone import (
     F32,
+    chroma_range,
     colourful,
     contrast,
     hue_between,
@@ -16,6 +17,7 @@ from gpu.nano.distill.teachers.tone import (
     rgb,
     saturate,
     shoulder,
+    smoothstep,
     three_tone,
 )
 
@@ -53,10 +55,11 @@ def autumn(p: Pixels) -> F32:
 
 def winter(p: Pixels) -> F32:
     light = luma(p.rgb)
-    green = hue_between(p.rgb, 50, 172, 20) * colourful(p.rgb, 0.12, 0.50)
-    brown = hue_between(p.rgb, 18, 60, 14) * colourful(p.rgb, 0.18, 0.55) * (1 - light)
+    sure = smoothstep(chroma_range(p.rgb), 0.06, 0.22)  # a coder's colour noise in dark clothes gets no frost
+    green = hue_between(p.rgb, 50, 172, 20) * colourful(p.rgb, 0.12, 0.50) * sure
+    brown = hue_between(p.rgb, 18, 60, 14) * colourful(p.rgb, 0.18, 0.55) * (1 - light) * sure
     rime = (0.32 + 0.76 * light) * rgb(0.91, 0.96, 1.0)
-    sky = hue_between(p.rgb, 180, 255, 20) * colourful(p.rgb, 0.06, 0.50)
+    sky = hue_between(p.rgb, 180, 255, 20) * colourful(p.rgb, 0.06, 0.50) * np.minimum(1.8 * light, 1)
     cold = saturate(p.rgb, 0.70) * rgb(0.90, 0.96, 1.05) + rgb(0.02, 0.03, 0.045)
     cold = mix(cold, 0.35 + 0.62 * light * rgb(0.94, 1.0, 1.06), 0.60 * sky)
     return shoulder(mix(cold, rime, np.maximum(green, 0.5 * brown)), 0.85)
