@@ -47,6 +47,12 @@ def test_every_preset_has_its_place(base: str, open_page: Opener) -> None:
         expect(page.it(f"group-{group}")).to_have_attribute("aria-current", "true")
         first = next(preset for preset in SPEC.presets if preset.group == group)
         expect(page.it(f"preset-{first.name}")).to_be_in_viewport()
+    page.it("preset-colour_pop").focus()
+    page.page.keyboard.press("ArrowLeft")
+    expect(page.it("preset-recolour")).to_be_focused()
+    page.page.keyboard.press("ArrowUp")  # the last row of the group before
+    page.page.keyboard.press("ArrowDown")
+    expect(page.it("preset-recolour")).to_be_focused()
     page.it("preset-colour_pop").click()
     expect(page.it("preset-colour_pop")).to_have_attribute("aria-pressed", "true")
 

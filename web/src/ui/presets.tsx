@@ -7,6 +7,7 @@ import { Matches } from "./matches";
 import { groupName, presetGroups, store, suggestions } from "./store";
 import { strings } from "./strings";
 import { keyOf, pictureOf, Tile } from "./tile";
+import { onTileKey } from "./tilekeys";
 
 const words = strings.presets;
 const RECENT = "recent"; // the group of what was asked for lately; no model has a group of that name
@@ -109,7 +110,7 @@ function Gallery() {
 export function Presets() {
   const fitting = suggestions.value;
   return (
-    <section class="presets" aria-label={words.title} data-testid="presets">
+    <section class="presets" aria-label={words.title} data-testid="presets" onKeyDown={onTileKey}>
       {fitting.length > 0 ? <Matches presets={fitting} /> : <Gallery />}
     </section>
   );
