@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from gpu.types import Part, Reading
+from server.__main__ import main
 
 cv2 = pytest.importorskip("cv2", reason="the distill extra is not installed")
 import av  # noqa: E402
@@ -149,3 +150,23 @@ def test_what_is_no_copy_of_it_says_what_to_do(tmp_path: Path, copy: Path) -> No
     (copy / "videos/source/source.tar.gz.00").write_bytes(b"")
     with pytest.raises(SystemExit, match="unpack source first"):
         ditto.list_triplets(copy)
+
+
+def test_prepare_takes_its_real_clips_and_says_what_each_edit_would_get(
+    copy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("tqdm", reason="the distill extra is not installed")
+    from gpu.nano.distill import prepare
+    from gpu.nano.distill.pictures import load_pool
+
+    for name in ("a", "b"):
+        write_clip(copy / f"videos/source/{name}.mp4", 60, frames=40)
+    monkeypatch.setattr(prepare, "_reader", lambda: read)
+    assert main(["distill", "prepare", "--ditto", str(copy), "--out", str(tmp_path / "data")]) == 0
+    assert len(load_pool(tmp_path / "data" / prepare.POOL)) == 2 * 4
+    said = capsys.readouterr().out
+    assert "4 pairs, 8 pictures of their real sources" in said
+    assert "pencil: 1" in said
+    assert f"{ditto.OUT_OF_REACH}: 2" in said
+    (source,) = json.loads((tmp_path / "data" / prepare.ABOUT).read_text())["sources"]
+    assert source["licence"].startswith("CC BY-NC-SA 4.0")
