@@ -17,7 +17,7 @@ from gpu.errors import DeviceError, ModelError
 # One compiled graph serves every stream of the same size: weights are held once. Entries live as long as an
 # engine uses them.
 _compiled: weakref.WeakValueDictionary[tuple[object, ...], _Compiled] = weakref.WeakValueDictionary()
-_compile_lock = threading.Lock()
+_compiled_lock = threading.Lock()
 
 
 class _Compiled:
@@ -88,11 +88,12 @@ class OpenVinoEngine:
         ).hexdigest()
         fixed = tuple(sorted((name, tuple(dims)) for name, dims in (shapes or {}).items()))
         key = (digest, threads, fixed)
-        with _compile_lock:
+        with _compiled_lock:
             shared = _compiled.get(key)
-            if shared is None:
-                shared = _Compiled(source, threads, shapes)
-                _compiled[key] = shared
+        if shared is None:  # others may compile meanwhile; of two equal graphs the first is kept
+            made = _Compiled(source, threads, shapes)
+            with _compiled_lock:
+                shared = _compiled.setdefault(key, made)
         self._shared: _Compiled | None = shared
         self._request: Any = shared.compiled.create_infer_request()
         self._inputs, self._dtypes, self._outputs = shared.inputs, shared.dtypes, tuple(shared.results)

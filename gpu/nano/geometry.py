@@ -1,7 +1,7 @@
 """Sizes and fixed fields of `nano`: working size for a source, hatching and paper textures, coordinates.
 
-The network works on a *canvas*: luma [2h, 2w] and chroma [h, w], i.e. 4:2:0 like the source. Inside, luma is
-folded to four channels at [h, w]. Knows numpy only; training and the run time share every line of it.
+The networks work on a *canvas*: luma [2h, 2w] and chroma [h, w], i.e. 4:2:0 like the source. Knows numpy
+only; training and the run time share every line of it.
 """
 
 from __future__ import annotations
@@ -10,8 +10,6 @@ import math
 
 import numpy as np
 from numpy.typing import NDArray
-
-from gpu.nano.edits import EDIT_NAMES
 
 F32 = NDArray[np.float32]
 
@@ -22,7 +20,7 @@ _TILE = 512  # pixels; textures repeat after this
 
 
 def is_halved(width: int, height: int) -> bool:
-    """Whether the canvas of a source of that size has half its side; else source and canvas are equally large."""
+    """Whether the canvas of a source of that size has half its side; else it is as large as the source."""
     return width * height > 4 * MOST_PIXELS
 
 
@@ -33,17 +31,10 @@ def working_size(width: int, height: int) -> tuple[int, int]:
 
 
 def padded_size(width: int, height: int) -> tuple[int, int]:
-    """The source's own size, grown to what the canvas covers: edge pixels are repeated on the right and below."""
+    """The source's own size, grown to what the canvas covers: edge pixels are repeated right and below."""
     scale = 2 * (1 + is_halved(width, height))
     w, h = working_size(width, height)
     return scale * w, scale * h
-
-
-def fold(canvas: F32) -> F32:
-    """[2h, 2w] -> [4, h, w], the four pixels of a 2x2 block as channels (the order of pixel_unshuffle)."""
-    height, width = canvas.shape
-    blocks = canvas.reshape(height // 2, 2, width // 2, 2)
-    return np.ascontiguousarray(blocks.transpose(1, 3, 0, 2).reshape(4, height // 2, width // 2))
 
 
 def coordinates(w: int, h: int) -> F32:
@@ -155,11 +146,3 @@ def textures_for(name: str, w: int, h: int, x: int = 0, y: int = 0) -> F32:
     if name not in _TEXTURES:
         return np.zeros((2, 2 * h, 2 * w), np.float32)
     return _cut(_TEXTURES[name], w, h, x, y)
-
-
-_PENCIL = EDIT_NAMES.index("pencil")
-
-
-def texture_weight(amounts: NDArray[np.floating]) -> np.float32:
-    """0: the network is given the hatching, 1: the paper. Only pencil hatches."""
-    return np.float32(1 - min(1.0, max(0.0, float(amounts[_PENCIL]))) ** 0.5)

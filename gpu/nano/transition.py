@@ -1,69 +1,109 @@
-"""How the conditioning in force moves from one edit to the next over stream time. Knows no pixels."""
+"""How what is in force moves from one plan to the next over stream time. Knows no pictures.
+
+At most two plans run at a time. Who asks again while two run finds the heavier of them as the new origin;
+what the other had added to the picture is kept as a still difference, the *rest*, and let go within REST_MS.
+So nothing jumps, and nothing piles up.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-import numpy as np
-from numpy.typing import NDArray
-
-from gpu.nano.edits import EDIT_NAMES
+from gpu.nano.edits import Region
+from gpu.nano.plan import SOURCE, Plan
 from gpu.types import CLOCK_HZ
 
-F32 = NDArray[np.float32]
+REST_MS = 250  # long enough to hide a step, too short to show that it stands still
 
 
 @dataclass(frozen=True, slots=True)
-class Conditioning:
-    """Amounts [N] over EDIT_NAMES, 0..1, and the strength with which the edit is laid over the source."""
+class Mix:
+    """One plan, or an origin and a target with their weights (sum 1); the share left of the rest."""
 
-    amounts: F32
-    strength: float
+    plans: tuple[tuple[Plan, float], ...] = ((SOURCE, 1.0),)
+    rest: float = 0.0  # laid over the first plan
+
+    @property
+    def strength(self) -> float:
+        return sum(weight * plan.strength for plan, weight in self.plans)
 
     @property
     def is_source(self) -> bool:
-        """The source exactly: nothing is asked for, or with no strength."""
-        return self.strength <= 0 or not self.amounts.any()
+        """The source exactly."""
+        return all(plan.is_source or weight <= 0 for plan, weight in self.plans)
 
+    def falling(self) -> tuple[float, float]:
+        """Amounts of rain and of snow, 0..1, strength and all."""
+        amounts = [plan.falling() for plan, _ in self.plans]
+        shares = [weight * plan.strength for plan, weight in self.plans]
+        rain, snow = (sum(s * a[i] for s, a in zip(shares, amounts, strict=True)) for i in (0, 1))
+        return rain, snow
 
-NOTHING = Conditioning(np.zeros(len(EDIT_NAMES), np.float32), 0.0)
+    @property
+    def falls_in(self) -> Region:
+        """Where rain and snow fall; wherever they fall at all while one gives way to the other."""
+        regions = {plan.falls_in for plan, weight in self.plans if weight > 0 and any(plan.falling())}
+        return regions.pop() if len(regions) == 1 else "everywhere"
+
+    @property
+    def heavier(self) -> int:
+        """Which plan shows most; the target where both show alike."""
+        shown = [weight * plan.strength for plan, weight in self.plans]
+        return len(shown) - 1 if shown[-1] >= shown[0] else 0
 
 
 @dataclass(slots=True)
 class Transition:
     """From what was in force to the target, linear in pts. Progress never falls, whatever the pts do."""
 
-    target: Conditioning = NOTHING
-    origin: Conditioning = NOTHING
-    duration_ticks: int = 0
-    start: int | None = None
-    progress: float = 1.0
-    _now: Conditioning = field(default=NOTHING)
+    target: Plan = SOURCE
+    origin: Plan = SOURCE
+    now: Mix = field(default_factory=Mix)
+    _duration_ticks: int = 0
+    _start: int | None = None
+    _progress: float = 1.0
+    _rest_start: int | None = None
+    _rest: float = 0.0
     _last_pts: int | None = None
 
-    def begin(self, target: Conditioning, duration_ms: int) -> None:
-        """Aim at `target`. Before the first frame there is nothing to blend from: it holds at once."""
-        origin = self._now
-        if origin.is_source:  # fade the whole edit in, rather than every amount through half-edits
-            origin = Conditioning(target.amounts, 0.0)
-        if target.is_source:  # ... and out
-            target = Conditioning(origin.amounts, 0.0)
-        self.origin, self.target = origin, target
-        self.duration_ticks = duration_ms * CLOCK_HZ // 1000
-        self.start = self._last_pts
-        self.progress = 0.0 if self.start is not None and self.duration_ticks > 0 else 1.0
+    def begin(self, target: Plan, duration_ms: int) -> int | None:
+        """Aim at `target`. Before the first frame there is nothing to blend from: it holds at once.
 
-    def at(self, pts: int) -> Conditioning:
+        Returns which of the plans of `now` goes on as the origin while the caller keeps the rest, the
+        difference between the picture shown last and that plan's; None where there is none to keep."""
+        now, kept = self.now, None
+        self._duration_ticks = max(0, duration_ms) * CLOCK_HZ // 1000
+        self._start = self._last_pts
+        moves = self._start is not None and self._duration_ticks > 0
+        if moves and len(now.plans) > 1:
+            kept = now.heavier
+            self._rest, self._rest_start = 1.0, self._start
+        elif not moves:
+            self._rest = 0.0
+        origin = replace(now.plans[kept or 0][0], strength=now.strength)
+        if origin.is_source:  # fade the whole edit in, rather than every stage through half-edits
+            origin = replace(target, strength=0.0)
+        if target.is_source:  # ... and out
+            target = replace(origin, strength=0.0)
+        self.origin, self.target = origin, target
+        self._progress = 0.0 if moves else 1.0
+        return kept
+
+    def at(self, pts: int) -> Mix:
         """What is in force for the frame with that pts; the first frame after `begin` already moves."""
-        if self.progress < 1.0 and self.start is not None:
-            self.progress = min(1.0, max(self.progress, (pts - self.start) / self.duration_ticks))
+        if self._progress < 1.0 and self._start is not None:
+            self._progress = min(1.0, max(self._progress, (pts - self._start) / self._duration_ticks))
+        if self._rest > 0 and self._rest_start is not None:
+            gone = (pts - self._rest_start) * 1000 / (REST_MS * CLOCK_HZ)
+            self._rest = max(0.0, min(self._rest, 1.0 - gone))
         self._last_pts = pts
-        if self.progress >= 1.0:
-            self._now = self.target
+        share = self._progress
+        if self.origin.keys == self.target.keys:
+            plan = self.target if share >= 1.0 else self.origin.towards(self.target, share)
+            self.now = Mix(((plan, 1.0),), self._rest)
+        elif share >= 1.0:
+            self._rest = 0.0
+            self.now = Mix(((self.target, 1.0),))
         else:
-            share = np.float32(self.progress)
-            self._now = Conditioning(
-                self.origin.amounts + share * (self.target.amounts - self.origin.amounts),
-                self.origin.strength + self.progress * (self.target.strength - self.origin.strength),
-            )
-        return self._now
+            self.now = Mix(((self.origin, 1.0 - share), (self.target, share)), self._rest)
+        return self.now

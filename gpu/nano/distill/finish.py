@@ -1,9 +1,9 @@
-"""Finishing: the last graphs of a frame. From the edited canvas and the camera's own bytes to the bytes that leave.
+"""Finishing: the last graphs of a frame, from the edited canvas to the bytes that leave.
 
-Two things happen here: what the canvas is too small for is carried over from the source, and the edit is laid over
-the source as strongly as asked and only where it reaches. Rain and snow fall after that. Nothing is learned.
+Two things happen here: what the canvas is too small for is carried over from the source, and the edit is laid
+over the source as strongly as asked and only where it reaches. Rain and snow fall after that.
 
-A source with twice the side of its canvas is resampled by small convolutions: CPU engines are slow at resizing.
+A source with twice the side of its canvas is resampled by small convolutions: CPU engines resize slowly.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ OUTPUTS = ("new_y", "new_uv")
 
 
 def fold(planes: Tensor) -> Tensor:
-    """[B,1,2h,2w] -> [B,4,h,w], the pixels of a square as channels; of bytes a quarter of the work of floats."""
+    """[B,1,2h,2w] -> [B,4,h,w], the pixels of a square as channels; bytes are a quarter of the work."""
     batch, _, height, width = planes.shape
     squares = planes.reshape(batch, height // 2, 2, width // 2, 2).permute(0, 2, 4, 1, 3)
     return squares.reshape(batch, 4, height // 2, width // 2)
@@ -75,8 +75,8 @@ class Finish(nn.Module):  # type: ignore[misc,unused-ignore]
 
 
 class FinishHalf(nn.Module):  # type: ignore[misc,unused-ignore]
-    """The same where the source has twice the side of its canvas. The edit is taken for linear in the source over a
-    few blocks, and what of it is not linear is doubled smoothly."""
+    """The same where the source has twice the side of its canvas. The edit is taken for linear in the source
+    over a few blocks, and what of it is not linear is doubled smoothly."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -111,7 +111,7 @@ class FinishHalf(nn.Module):  # type: ignore[misc,unused-ignore]
 
 
 class Fall(nn.Module):  # type: ignore[misc,unused-ignore]
-    """The exported graph of rain and snow, laid over what is finished. Drops and flakes take the colour away."""
+    """The exported graph of rain and snow, laid over what is finished. Both take the colour away."""
 
     def forward(
         self,

@@ -26,8 +26,8 @@ def to_bytes(plane: Tensor) -> Tensor:
 
 
 def shrink(planes: Tensor, side: int) -> Tensor:
-    """[B,C,H,W] -> [B,C,H/side,W/side], means of squares. Every plane by itself: CPU engines pool single planes
-    fast, and copy a few of them into blocks of sixteen first."""
+    """[B,C,H,W] -> [B,C,H/side,W/side], means of squares. Every plane by itself: CPU engines pool single
+    planes fast, and copy a few of them into blocks of sixteen first."""
     batch, channels, height, width = planes.shape
     pooled = F.avg_pool2d(planes.reshape(batch * channels, 1, height, width), side)
     return pooled.reshape(batch, channels, height // side, width // side)

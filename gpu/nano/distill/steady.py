@@ -1,9 +1,9 @@
-"""Steadying: the first graph of a frame. Noise is averaged over time where the picture stands still or is flat.
+"""Steadying: the first graph of a frame. Noise is averaged over time where the picture is still or flat.
 
-Each pixel of the canvas is `new + g * (previous - new)`, with `previous` what this graph gave for the frame before.
-The share g comes from the difference between both, measured against the noise of this very picture: a few means
-over blocks, two small convolutions, and a limit for each single pixel so that a moving edge leaves no ghost.
-Knows nothing of edits. Levels are of 255.
+Each pixel of the canvas is `new + g * (previous - new)`, `previous` being what this graph gave for the frame
+before. The share g comes from the difference between both, measured against the noise of this very picture: a
+few means over blocks, two small convolutions, and a limit for each single pixel so that a moving edge leaves
+no ghost. Knows nothing of edits. Levels are of 255.
 """
 
 from __future__ import annotations
@@ -117,7 +117,9 @@ def export(checkpoint: Path, weights: Path) -> None:
             "cache_chroma": torch.zeros(1, 2, 24, 32),
             "keep": torch.ones(1, 1, 1, 1),
         }
-        canvas, half = ({2: "H", 3: "W"}, {2: "h", 3: "w"}) if native else ({2: "H2", 3: "W2"}, {2: "h2", 3: "w2"})
+        canvas, half = (
+            ({2: "H", 3: "W"}, {2: "h", 3: "w"}) if native else ({2: "H2", 3: "W2"}, {2: "h2", 3: "w2"})
+        )
         sizes: GraphShapes = {
             "y": {2: "H", 3: "W"}, "uv": {2: "h", 3: "w"}, "cache_luma": canvas, "cache_chroma": half,
             "luma": canvas, "chroma": half, "gate": {2: "gh", 3: "gw"},
@@ -166,7 +168,9 @@ class SteadyTask:
         rng = np.random.default_rng(3)
         rows = []
         for _ in range(4):
-            luma, chroma, clean, clean_chroma = (torch.from_numpy(part) for part in noisy_clip(pictures, rng, 192))
+            luma, chroma, clean, clean_chroma = (
+                torch.from_numpy(part) for part in noisy_clip(pictures, rng, 192)
+            )
             luma, chroma = luma / 255, chroma / 255
             kept, gate = (luma[:1], chroma[:1]), luma[:1]
             for t in range(1, FRAMES):
@@ -174,7 +178,9 @@ class SteadyTask:
                 kept = (now[0], now[1])
             shown = [(luma[-1], chroma[-1]), (kept[0][0], kept[1][0]), (clean[-1], clean_chroma[-1])]
             images = [planes_to_rgb(a[0].numpy(), b.numpy()) for a, b in shown]
-            images.append(np.repeat(np.kron(gate[0, 0].numpy(), np.ones((8, 8), np.float32))[..., None], 3, 2))
+            images.append(
+                np.repeat(np.kron(gate[0, 0].numpy(), np.ones((8, 8), np.float32))[..., None], 3, 2)
+            )
             rows.append(np.hstack(images))
         return np.asarray(np.vstack(rows).clip(0, 1) * 255, np.uint8)
 
@@ -188,7 +194,7 @@ def _cost(error: Tensor) -> Tensor:
 def noisy_clip(
     pool: Sequence[U8], rng: np.random.Generator, size: int = SIZE
 ) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any], F32, F32]:
-    """[T,1,S,S] and [T,2,S/2,S/2], noisy bytes and clean floats: a scene with something moving in front of it."""
+    """[T,1,S,S] and [T,2,S/2,S/2], noisy bytes, then clean floats: a scene with something moving in front."""
     behind = draw_clip(pool, rng, size, FRAMES, still=0.6)
     before = draw_clip(pool, rng, size, FRAMES, still=0.3)
     rows, cols = np.mgrid[:size, :size].astype(np.float32) / size
@@ -212,14 +218,14 @@ def noisy_clip(
         noisy_chroma = np.stack([_grain(plane, rng, noise_chroma, smooth) for plane in chroma])
         for part, plane in zip(parts, (noisy[None], noisy_chroma, luma[None], chroma), strict=True):
             part.append(plane)
-    noisy, noisy_chroma = (np.round(np.stack(part) * 255).astype(np.uint8) for part in parts[:2])
-    return noisy, noisy_chroma, np.stack(parts[2]), np.stack(parts[3])
+    grain, grain_chroma = (np.round(np.stack(part) * 255).astype(np.uint8) for part in parts[:2])
+    return grain, grain_chroma, np.stack(parts[2]), np.stack(parts[3])
 
 
 def _grain(plane: F32, rng: np.random.Generator, levels: float, smooth: bool) -> F32:
     """Noise of single pixels, or of pixels that a camera's own filter made alike."""
     if not smooth:
         return add_noise(plane, rng, levels)
-    field = np.pad(rng.standard_normal(plane.shape, np.float32), ((0, 1), (0, 1)), mode="wrap")
-    field = (field[:-1, :-1] + field[1:, :-1] + field[:-1, 1:] + field[1:, 1:]) / 2
+    wider = np.pad(rng.standard_normal(plane.shape, np.float32), ((0, 1), (0, 1)), mode="wrap")
+    field = (wider[:-1, :-1] + wider[1:, :-1] + wider[:-1, 1:] + wider[1:, 1:]) / 2
     return add_noise(np.asarray(plane + field * np.float32(levels / 255), np.float32), rng, 0.0)

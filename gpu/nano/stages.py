@@ -1,0 +1,159 @@
+"""One frame through the stages of a plan, on the canvas. Knows engines and tensors, no frames and no time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gpu.engine import Tensor
+from gpu.nano.edits import Region
+from gpu.nano.engines import Engines
+from gpu.nano.experts import Experts
+from gpu.nano.plan import ARTS, Plan, Stage
+
+F32 = NDArray[np.float32]
+
+PAINT_CACHE = ("cache_paint", "cache_stats")
+UNTOUCHED = 1.5 / 255  # a network says "nothing to do here" no more exactly than this
+_SOFT = 2.0 / 255  # from there to wholly touched
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A canvas: luma [1,1,2h,2w] and chroma [1,2,h,w], 0..1 of a byte."""
+
+    luma: F32
+    chroma: F32
+
+
+def mixed(parts: Iterable[tuple[Picture, float]]) -> Picture:
+    """The weighted sum."""
+    luma: F32 | None = None
+    chroma: F32 | None = None
+    for picture, weight in parts:
+        scale = np.float32(weight)
+        if luma is None or chroma is None:
+            luma, chroma = picture.luma * scale, picture.chroma * scale
+        else:
+            luma += picture.luma * scale
+            chroma += picture.chroma * scale
+    if luma is None or chroma is None:
+        raise ValueError("no picture to mix")
+    return Picture(luma, chroma)
+
+
+@dataclass(slots=True)
+class Memory:
+    """What a stream's stages remember of the frame before; of fixed size, two paintings at most."""
+
+    painted: dict[object, dict[str, Tensor]] = field(default_factory=dict)  # {stage key: paint's cache}
+    person: dict[str, Tensor] = field(default_factory=dict)  # the mask and what it was found by
+    mask_is_fresh: bool = False  # of the frame before
+
+    def forget(self) -> None:
+        self.painted.clear()
+        self.person.clear()
+        self.mask_is_fresh = False
+
+
+class Pass:
+    """One frame: runs plans on it, each stage once however many plans share it."""
+
+    def __init__(
+        self, engines: Engines, experts: Experts, memory: Memory, source: Picture, gate: Tensor
+    ) -> None:
+        self._engines, self._experts, self._memory = engines, experts, memory
+        self.source, self._gate = source, gate
+        self._done: dict[tuple[Stage, ...], Picture] = {(): source}
+        self._masks: dict[Region, Tensor] = {"everywhere": engines.everywhere}
+        self._painted: dict[object, dict[str, Tensor]] = {}
+
+    def run(self, plan: Plan) -> Picture:
+        """The canvas after the plan's stages, at full strength."""
+        picture = self.source
+        for number, stage in enumerate(plan.stages, 1):
+            done = plan.stages[:number]
+            if done not in self._done:
+                self._done[done] = self._stage(stage, picture)
+            picture = self._done[done]
+        return picture
+
+    def find_person(self, plans: Iterable[Plan]) -> None:
+        """Find the person if a plan asks where; beside an art, which takes its time, every second frame."""
+        stages = [stage for plan in plans for stage in plan.stages]
+        if all(stage.region == "everywhere" for stage in stages):
+            self._memory.person.clear()
+            return
+        memory = self._memory
+        spare = any(stage.kind in ARTS for stage in stages) and memory.mask_is_fresh
+        memory.mask_is_fresh = not spare
+        if not spare:
+            shapes = self._engines.shapes
+            before = memory.person or {
+                name: np.zeros(shapes[name], np.float32) for name in ("cache_mask", "cache_view")
+            }
+            inputs = {"luma": self.source.luma, "chroma": self.source.chroma, **before}
+            found = self._engines.run("person", {**inputs, "keep": scalar(bool(memory.person))})
+            memory.person = {"cache_mask": found["mask"], "cache_view": found["new_cache_view"]}
+        person = memory.person["cache_mask"]
+        self._masks |= {"person": person, "background": 1 - person}
+
+    def mask(self, region: Region) -> Tensor:
+        """[1,1,2h,2w]; of a region other than everywhere only after `find_person`."""
+        return self._masks[region]
+
+    def cover(self, plans: Iterable[Plan], edited: Picture) -> Tensor:
+        """[1,1,2h,2w] where the plans change the picture: outside, the camera's bytes stay."""
+        plans = [plan for plan in plans if plan.stages]
+        reach = {plan.reach for plan in plans}
+        cover = self.mask(reach.pop() if len(reach) == 1 else "everywhere")
+        if plans and all(plan.is_local for plan in plans):
+            cover = cover * touched(self.source, edited)
+        return cover
+
+    def remember(self) -> None:
+        """What this frame painted is the frame before of the next; what was not painted is forgotten."""
+        self._memory.painted = self._painted
+
+    def _stage(self, stage: Stage, picture: Picture) -> Picture:
+        inputs: dict[str, Tensor] = {
+            "luma": picture.luma,
+            "chroma": picture.chroma,
+            "mask": self.mask(stage.region),
+            "amount": scalar(stage.amount),
+        }
+        if stage.kind != "blur":
+            inputs |= self._experts.tensors(stage.name, stage.colours)
+        if stage.kind == "look":
+            inputs["aux"] = self._engines.aux
+        elif stage.kind == "draw":
+            inputs["texture"] = self._engines.texture(stage.name)
+        elif stage.kind == "paint":
+            inputs |= self._paint_memory(stage)
+        out = self._engines.run(stage.kind, inputs)
+        if stage.kind == "paint":
+            self._painted[stage.key] = {name: out[f"new_{name}"] for name in PAINT_CACHE}
+        luma, chroma = list(out.values())[:2]
+        return Picture(luma, chroma)
+
+    def _paint_memory(self, stage: Stage) -> dict[str, Tensor]:
+        before = self._memory.painted.get(stage.key)
+        shapes = self._engines.inputs("paint")
+        cache = before or {name: np.zeros(shapes[name], np.float32) for name in PAINT_CACHE}
+        return {"gate": self._gate, "keep": scalar(before is not None), **cache}
+
+
+def touched(source: Picture, edited: Picture) -> F32:
+    """[1,1,2h,2w] in 0..1: where an edit of single things did anything at all."""
+    h, w = source.chroma.shape[-2:]
+    luma = np.abs(edited.luma - source.luma).reshape(h, 2, w, 2).max((1, 3))
+    most = np.maximum(luma, np.abs(edited.chroma - source.chroma)[0].max(0))
+    near = np.clip((most - np.float32(UNTOUCHED)) / np.float32(_SOFT), 0, 1)
+    return np.asarray(np.repeat(np.repeat(near, 2, 0), 2, 1)[None, None], np.float32)
+
+
+def scalar(value: float) -> F32:
+    return np.full((1, 1, 1, 1), value, np.float32)
