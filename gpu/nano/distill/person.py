@@ -19,12 +19,12 @@ from torch import Tensor, nn
 
 from gpu.nano.colour import rgb_to_planes
 from gpu.nano.distill.person_clips import CANVASES, Clip, Subject, composed, filmed, found, subjects, vacant
-from gpu.nano.distill.person_network import CELL, MOST_KEPT, VIEW, Person, adopt, firmly
+from gpu.nano.distill.person_network import CELL, VIEW, Person, adopt, firmly
 from gpu.nano.distill.teachers.person import load, segment
 
 U8 = NDArray[np.uint8]
 
-CLIPS, FRAMES = 2, 3  # of a batch
+CLIPS, FRAMES = 2, 2  # of a batch
 INPUTS = ("luma", "chroma", "cache_mask", "cache_view", "keep")
 OUTPUTS = ("mask", "new_cache_view")
 
@@ -93,33 +93,21 @@ class PersonTask:
         )
 
     def loss(self, net: nn.Module, tensors: tuple[Tensor, ...]) -> Tensor:
-        """Each frame near the fine mask, most at its edge; calm where that is; the base near the teacher."""
+        """Each frame near the fine mask, most at its edge; wrong alike in all; the base near the teacher."""
         assert isinstance(net, Person)
         luma, chroma, coarse, fine = (x.float() / 255 for x in tensors)
         batch, frames = luma.shape[:2]
         flat = luma.flatten(0, 1), chroma.flatten(0, 1)
-        logits, views, level = net.now(*flat)
-        logits, level = logits.float(), level.float().unflatten(0, (batch, frames))[:, 0]
+        logits, level = (x.float() for x in net.now(*flat))
         cells = F.pixel_unshuffle(fine.flatten(0, 1), CELL)
         most, least = cells.amax(1, keepdim=True), cells.amin(1, keepdim=True)
         weight = 1 + 4 * (F.max_pool2d(most, 3, 1, 1) + F.max_pool2d(-least, 3, 1, 1))
-        single = F.binary_cross_entropy_with_logits(logits, cells, weight.expand_as(cells))
-        taught = F.binary_cross_entropy_with_logits(level, F.pixel_unshuffle(coarse, CELL))
-        masks = firmly(logits).unflatten(0, (batch, frames))
-        fines, views = cells.unflatten(0, (batch, frames)), views.unflatten(0, (batch, frames))
-        firm = (masks - fines).abs().mean()
-        keep = torch.ones(batch, 1, 1, 1, device=luma.device)
-        held, calm, true = masks[:, 0], firm * 0, firm * 0
-        for t in range(1, frames):
-            share = net.kept(views[:, t], views[:, t - 1], keep).float()
-            new = masks[:, t] + share * (held - masks[:, t])
-            calm = calm + ((new - held) - (fines[:, t] - fines[:, t - 1])).abs().mean()
-            true = true + (new - fines[:, t]).abs().mean()
-            # keep what may be kept: where nothing changes in truth, the share has room to grow
-            still = F.avg_pool2d((fines[:, t] - fines[:, t - 1]).abs().amax(1, keepdim=True), 5, 1, 2) < 0.002
-            calm = calm + 0.02 * ((MOST_KEPT - share) * still).mean()
-            held = new
-        return single + 0.5 * taught + firm + (2 * calm + true) / (frames - 1)
+        edges = F.binary_cross_entropy_with_logits(logits, cells, weight.expand_as(cells))
+        first = level.unflatten(0, (batch, frames))[:, 0]
+        taught = F.binary_cross_entropy_with_logits(first, F.pixel_unshuffle(coarse, CELL))
+        masks = firmly(logits)
+        wrong = (masks - cells).unflatten(0, (batch, frames))
+        return edges + 0.5 * taught + wrong.abs().mean() + 2 * wrong.diff(dim=1).abs().mean()
 
     def sheet(self, net: nn.Module, pictures: Sequence[U8]) -> U8:
         """Rows of picture, teacher, ours, on a green ground; the pictures with most person first."""

@@ -1,8 +1,9 @@
 """The person mask's network: the teacher's, on a canvas, sharpened to every pixel and steadied over time.
 
 It begins as the teacher (`adopt`): its first convolution is rewritten for luma and chroma, its last one and
-the bilinear enlargement to the canvas become one. What is new starts silent and is learned: an edge term
-that follows the luma, and the share of the mask before that is kept where nothing moves. Knows no training.
+the bilinear enlargement to the canvas become one. What is new and learned is an edge term that follows the
+luma; it starts silent. What steadies it over time is not learned: a learned gate kept ghosts of who moved.
+Knows no training.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ SURE = 0.03  # a mask nearer to 0 or 1 than this is 0 or 1, so that what an edit
 MOST_KEPT = 0.92  # of the mask before, at most
 WIDTH = 16
 VIEW = 4  # channels kept for seeing what changed
+# of a byte, 0..1: a mean over 8x8 pixels that differs by so much is another picture, not noise
+CHANGE_LUMA, CHANGE_CHROMA = 0.02, 0.015
 FEATURE = 16.0  # about what the base's last features are in size
 FAR = 8.0  # a logit that is as sure as need be; the teacher's go to hundreds, beyond what edges could bend
 
@@ -38,6 +41,8 @@ class Person(nn.Module):
     """
 
     cell: Tensor
+    see_luma: Tensor
+    see_chroma: Tensor
 
     def __init__(self) -> None:
         super().__init__()
@@ -54,16 +59,13 @@ class Person(nn.Module):
         self.around = nn.Conv2d(WIDTH, WIDTH, 3, padding=1)
         self.slope = nn.Conv2d(WIDTH, CELL * CELL, 1)
         self.shift = nn.Conv2d(WIDTH, CELL * CELL, 1)
-        # time
-        self.view = nn.Conv2d(WIDTH, VIEW, 2, 2)
-        self.see_change = nn.Conv2d(3 * VIEW, 12, 3, padding=1)
-        self.share = nn.Conv2d(12, 1, 3, padding=1)
         for layer in (self.slope, self.shift):
             nn.init.zeros_(layer.weight)
             nn.init.zeros_(layer.bias)
-        nn.init.constant_(self.share.bias, -1.0)
         identity = torch.eye(CELL * CELL).reshape(CELL * CELL, 1, CELL, CELL)
         self.register_buffer("cell", identity, persistent=False)
+        for name, kernel in zip(("see_luma", "see_chroma"), _sight(), strict=True):
+            self.register_buffer(name, kernel, persistent=False)
 
     def cells(self, plane: Tensor) -> Tensor:
         """[B, 1, 2h, 2w] -> [B, 16, h/2, w/2]: pixel_unshuffle, as a convolution, faster in OpenVINO."""
@@ -86,29 +88,41 @@ class Person(nn.Module):
         half = F.hardswish(self.stem_luma(luma) + self.stem_chroma(chroma))
         return self.base.after_stem(half)[:, :, : h // 2, : w // 2] * (1 / FEATURE)
 
-    def now(self, luma: Tensor, chroma: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Of this frame alone: logits of the mask in cells, view, and the base's own logits."""
+    def now(self, luma: Tensor, chroma: Tensor) -> tuple[Tensor, Tensor]:
+        """Of this frame alone, in cells: logits of the mask, and those of the base without the edges."""
         features, fine = self.features(luma, chroma), self.cells(luma)
-        near = torch.cat([features, fine, self.look_chroma(chroma)], 1)
-        spots = F.relu(self.mix(near))
+        spots = F.relu(self.mix(torch.cat([features, fine, self.look_chroma(chroma)], 1)))
         edges = spots + F.relu(self.around(spots))
         level = self.level(features).clamp(-FAR, FAR)
-        logits = level + self.shift(edges) + self.slope(edges) * (fine - 0.5)
-        return logits, torch.tanh(self.view(spots)), level
+        return level + self.shift(edges) + self.slope(edges) * (fine - 0.5), level
 
-    def kept(self, view: Tensor, before: Tensor, keep: Tensor) -> Tensor:
-        """Share of the mask before [B, 1, h/2, w/2], from what changed since then."""
-        seen = torch.cat([view, 4 * (view - before), 4 * (view - before).abs()], 1)
-        share = torch.sigmoid(self.share(F.relu(self.see_change(seen))))
-        return MOST_KEPT * keep * F.interpolate(share, scale_factor=2.0, mode="bilinear")
+    def view(self, luma: Tensor, chroma: Tensor) -> Tensor:
+        """What is compared with the frame before [B, VIEW, h/4, w/4]; a difference of 1 is a change."""
+        return torch.cat(
+            [F.conv2d(luma, self.see_luma, stride=8), F.conv2d(chroma, self.see_chroma, stride=4)], 1
+        )
+
+    @staticmethod
+    def kept(view: Tensor, before: Tensor, keep: Tensor) -> Tensor:
+        """Share of the mask before [B, 1, h/2, w/2]: nothing near what changed."""
+        change = view - before
+        change = F.max_pool2d((change * change).sum(1, keepdim=True), 3, 1, 1)
+        return MOST_KEPT * keep * F.interpolate(torch.exp(-change), scale_factor=2.0, mode="bilinear")
 
     def forward(
         self, luma: Tensor, chroma: Tensor, cache_mask: Tensor, cache_view: Tensor, keep: Tensor
     ) -> tuple[Tensor, Tensor]:
-        logits, view, _ = self.now(luma, chroma)
-        mask = firmly(logits)
+        mask, view = firmly(self.now(luma, chroma)[0]), self.view(luma, chroma)
         share = self.kept(view, cache_view, keep)
         return self.pixels(mask + share * (self.cells(cache_mask) - mask)), view
+
+
+def _sight() -> tuple[Tensor, Tensor]:
+    """Kernels of the view: of 8x8 luma the mean and the right half less the left, of 4x4 chroma the means."""
+    luma = torch.ones(2, 1, 8, 8) / 64
+    luma[1, :, :, :4] *= -1
+    changes = torch.tensor([CHANGE_LUMA, CHANGE_LUMA]).reshape(2, 1, 1, 1)
+    return luma / changes, torch.eye(2).reshape(2, 2, 1, 1).expand(2, 2, 4, 4) / (16 * CHANGE_CHROMA)
 
 
 def _yuv_to_rgb() -> tuple[Tensor, Tensor]:
@@ -147,18 +161,4 @@ def adopt(teacher: Selfie) -> Person:
         both = FEATURE * np.einsum("iya,jxb,cab->ijcyx", line, line, teacher.out.weight[:, 0].numpy())
         person.level.weight.copy_(torch.from_numpy(both.reshape(16, 16, 3, 3)))
         person.level.bias.fill_(float(teacher.out.bias))
-        # the view begins as luma, the coarse mask (its positive side) and chroma, the first four of the mixed
-        for channel in (0, 1):
-            person.look_chroma.weight[channel] = 0
-            person.look_chroma.weight[channel, channel] = 0.25
-            person.look_chroma.bias[channel] = 0
-        person.mix.weight[:VIEW] = 0
-        person.mix.bias[:VIEW] = 0
-        person.mix.weight[0, 16:32] = 1 / 16
-        person.mix.weight[1, :16] = teacher.out.weight.mean((1, 2, 3))[:, None, None] * (FEATURE / 64)
-        person.mix.weight[2, 32] = person.mix.weight[3, 33] = 1.0
-        person.view.weight.zero_()
-        person.view.bias.zero_()
-        for channel in range(VIEW):
-            person.view.weight[channel, channel] = 0.125  # its numbers stay where tanh is nearly straight
     return person
