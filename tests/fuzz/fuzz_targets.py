@@ -17,7 +17,7 @@ from aiortc.sdp import SessionDescription
 
 from gpu.codec import Decoder, EncoderConfig, open_decoder, open_encoder
 from gpu.errors import FrameError
-from gpu.nano.edits import EDIT_BY_NAME, EDITS
+from gpu.nano.edits import COLOURS, EDIT_BY_NAME, EDITS, REGIONS
 from gpu.nano.text import TextTower
 from gpu.types import Codec, EncodedFrame, Frame
 from server.config import ENV_PREFIX, KEYS, Config, load_config
@@ -233,11 +233,17 @@ def prompt(data: bytes) -> None:
     read_any(data.decode("utf-8", "surrogateescape"))
 
 
+_COLOURS_OF = {"recolour": ("found", "becomes"), "colour_pop": ("kept",), "backdrop": ("painted",)}
+
+
 def read_any(text: str) -> None:
     """Any text gets a reading that keeps its promises."""
     reading = _tower().read(text)
     assert 0 <= reading.confidence <= 1
-    assert all(0 <= amount <= 1 and name in EDIT_BY_NAME for name, amount in reading.parts)
+    assert all(0 <= part.amount <= 1 and part.name in EDIT_BY_NAME for part in reading.parts)
+    assert all(part.region in REGIONS and set(part.colours) <= set(COLOURS) for part in reading.parts)
+    assert all(len(part.colours) == len(_COLOURS_OF.get(part.name, ())) for part in reading.parts)
+    assert len({part.name for part in reading.parts}) == len(reading.parts)
     assert reading.understood or not reading.parts
     assert bool(reading.label) == reading.understood
     assert set(reading.nearest) <= {edit.label for edit in EDITS}

@@ -1,4 +1,4 @@
-"""The text tower: amounts, negation, the way back, its reach, its speed, and text nobody meant."""
+"""The text tower: amounts, places, colours, the way back, its reach, its speed, and text nobody meant."""
 
 from __future__ import annotations
 
@@ -9,9 +9,12 @@ import numpy as np
 import pytest
 
 from gpu.errors import ModelError
-from gpu.nano.edits import EDIT_BY_NAME, EDITS
-from gpu.nano.text import TextTower
-from gpu.nano.text_features import BUCKETS, MAX_WORDS, split, word_rows
+from gpu.nano.edits import COLOURS, EDIT_BY_NAME, EDITS, HUES, OFFERS, REGIONS, EditInfo, Offer
+from gpu.nano.text import WEIGHTS, TextTower
+from gpu.nano.text.colours import SHADES, colour_of, hue_of
+from gpu.nano.text.features import BUCKETS, MAX_WORDS, split, word_rows
+from gpu.nano.text.reading import DEGREES
+from gpu.types import Part
 
 
 @pytest.fixture(scope="module")
@@ -19,16 +22,40 @@ def tower() -> TextTower:
     return TextTower.load()
 
 
+def part(tower: TextTower, prompt: str, name: str) -> Part:
+    return {part.name: part for part in tower.read(prompt).parts}[name]
+
+
 def amount(tower: TextTower, prompt: str, name: str) -> float:
-    return dict(tower.read(prompt).parts)[name]
+    return part(tower, prompt, name).amount
 
 
 @pytest.mark.parametrize("edit", EDITS, ids=lambda edit: edit.name)
-def test_every_preset_is_read_as_itself(tower: TextTower, edit: object) -> None:
-    for prompt in (EDIT_BY_NAME[edit.name].prompt, EDIT_BY_NAME[edit.name].label):  # type: ignore[attr-defined]
+def test_every_preset_is_read_as_itself(tower: TextTower, edit: EditInfo) -> None:
+    # a recolouring without its two colours asks for nothing yet
+    for prompt in (edit.prompt, edit.label) if edit.name != "recolour" else (edit.prompt,):
         reading = tower.read(prompt)
-        assert [name for name, _ in reading.parts] == [edit.name], prompt  # type: ignore[attr-defined]
+        assert [part.name for part in reading.parts] == [edit.name], prompt
         assert reading.understood
+
+
+@pytest.mark.parametrize(("offer", "parts"), [
+    ("room_dark", {("darken", "background")}),
+    ("room_only_me", {("black_and_white", "background")}),
+    ("room_night", {("night", "background")}),
+    ("room_painted", {("starry_night", "background")}),
+    ("me_sketched", {("pencil", "person")}),
+    ("snowy_night_sketch", {("snow", "everywhere"), ("night", "everywhere"), ("pencil", "everywhere")}),
+    ("rainy_night", {("rain", "everywhere"), ("night", "everywhere")}),
+])  # fmt: skip
+def test_every_offer_is_read_as_meant(tower: TextTower, offer: str, parts: set[tuple[str, str]]) -> None:
+    prompt = {one.name: one for one in OFFERS}[offer].prompt
+    assert {(part.name, part.region) for part in tower.read(prompt).parts} == parts
+
+
+@pytest.mark.parametrize("offer", OFFERS, ids=lambda offer: offer.name)
+def test_offers_are_understood(tower: TextTower, offer: Offer) -> None:
+    assert tower.read(offer.prompt).understood
 
 
 @pytest.mark.parametrize("prompt", ["", "  \n", "undo", "back to normal", "remove the effect", "original"])
@@ -39,7 +66,7 @@ def test_the_way_back_is_the_source(tower: TextTower, prompt: str) -> None:
 
 @pytest.mark.parametrize(
     "prompt",
-    ["add a dog", "make me a robot", "blur the room behind me", "!!!", "...", "qwrtp", "\u65e5\u672c\u8a9e"],
+    ["add a dog", "make me a robot", "zoom in", "!!!", "qwrtp", "\u65e5\u672c\u8a9e", "make my car blue"],
 )
 def test_what_is_out_of_reach_is_said_to_be(tower: TextTower, prompt: str) -> None:
     reading = tower.read(prompt)
@@ -53,15 +80,53 @@ def test_out_of_reach_names_the_nearest(tower: TextTower) -> None:
     assert len(tower.read("add a dog").nearest) == 3
 
 
-def test_label_is_in_words(tower: TextTower) -> None:
+@pytest.mark.parametrize("prompt", ["m", "ma", "make", "make it", "make it n", "turn the", "in the style of"])
+def test_what_is_still_being_typed_is_not_guessed_at(tower: TextTower, prompt: str) -> None:
+    assert tower.read(prompt).parts == ()
+
+
+def test_labels_are_in_words(tower: TextTower) -> None:
     assert tower.read("rainy night").label in ("rain + night", "night + rain")
+    assert tower.read("blur the background").label == "blur (background)"
+    assert tower.read("make the red things blue").label == "recolour (red to blue)"
+    assert tower.read("keep only the red in colour").label == "colour pop (red)"
+    assert tower.read("green screen").label == "plain backdrop (green)"
 
 
-@pytest.mark.parametrize("name", ["fog", "rain", "snow"])
+@pytest.mark.parametrize(("prompt", "name", "region"), [
+    ("blur it", "blur", "everywhere"),
+    ("blur the room behind me", "blur", "background"),
+    ("blur only me", "blur", "person"),
+    ("darken everything but me", "darken", "background"),
+    ("make me a pencil sketch but leave the room", "pencil", "person"),
+    ("make me a pencil sketch", "pencil", "everywhere"),
+    ("only the background in sepia", "sepia", "background"),
+])  # fmt: skip
+def test_an_edit_is_put_where_it_is_asked_for(tower: TextTower, prompt: str, name: str, region: str) -> None:
+    assert part(tower, prompt, name).region == region
+
+
+@pytest.mark.parametrize(("prompt", "name", "colours"), [
+    ("make the red car blue", "recolour", ("red", "blue")),
+    ("blue instead of red", "recolour", ("red", "blue")),
+    ("turn everything green into pink", "recolour", ("green", "pink")),
+    ("the brown sofa in turquoise", "recolour", ("orange", "cyan")),
+    ("keep only the yellow in colour", "colour_pop", ("yellow",)),
+    ("replace the background with a blue wall", "backdrop", ("blue",)),
+    ("remove the background", "backdrop", ("white",)),
+])  # fmt: skip
+def test_colours_are_told_apart(tower: TextTower, prompt: str, name: str, colours: tuple[str, ...]) -> None:
+    assert part(tower, prompt, name).colours == colours
+
+
+@pytest.mark.parametrize("name", ["fog", "rain", "snow", "night", "blur", "darken", "warm"])
 def test_intensity_grows_with_its_words(tower: TextTower, name: str) -> None:
-    hint, slight = amount(tower, f"just a hint of {name}", name), amount(tower, f"a little {name}", name)
-    plain, heavy = amount(tower, f"add {name}", name), amount(tower, f"very heavy {name}", name)
-    assert hint <= slight < plain < heavy == 1.0
+    assert name in DEGREES
+    how = {"fog": "foggy", "rain": "rainy", "snow": "snowy", "blur": "blurry", "night": "dark"}
+    said = how.get(name) or {"darken": "darker", "warm": "warmer"}[name]
+    slight, plain = amount(tower, f"make it slightly {said}", name), amount(tower, f"make it {said}", name)
+    strong = amount(tower, f"make it {'much' if said.endswith('er') else 'very'} {said}", name)
+    assert slight < plain < strong == 1.0
 
 
 def test_not_so_dark_lowers(tower: TextTower) -> None:
@@ -79,9 +144,15 @@ def test_a_percentage_is_taken_at_its_word(tower: TextTower, prompt: str, name: 
 
 
 def test_parts_come_strongest_first(tower: TextTower) -> None:
-    amounts = [amount for _, amount in tower.read("a little fog, heavy rain, pencil sketch").parts]
+    amounts = [part.amount for part in tower.read("a little fog, heavy rain, pencil sketch").parts]
     assert len(amounts) == 3
     assert amounts == sorted(amounts, reverse=True)
+
+
+def test_two_paintings_at_once_are_both_named(tower: TextTower) -> None:
+    assert {part.name for part in tower.read("half a mosaic and a bit of stained glass").parts} == {
+        "mosaic", "stained_glass",
+    }  # fmt: skip
 
 
 GARBAGE = [
@@ -93,6 +164,7 @@ GARBAGE = [
     "".join(chr(code) for code in range(0x1F300, 0x1F700)),
     "% 9999999999999999% \u0664\u0665%",
     "a" * 100_000,
+    "\ue001red \ue002blue",
 ]
 
 
@@ -100,7 +172,8 @@ GARBAGE = [
 def test_any_text_is_read(tower: TextTower, prompt: str) -> None:
     reading = tower.read(prompt)
     assert 0 <= reading.confidence <= 1
-    assert all(0 <= amount <= 1 and name in EDIT_BY_NAME for name, amount in reading.parts)
+    assert all(0 <= part.amount <= 1 and part.name in EDIT_BY_NAME for part in reading.parts)
+    assert all(part.region in REGIONS and set(part.colours) <= set(COLOURS) for part in reading.parts)
 
 
 def test_reading_does_a_bounded_amount_of_work(tower: TextTower) -> None:
@@ -130,15 +203,34 @@ def test_every_row_is_in_the_table() -> None:
         assert all(0 < row < BUCKETS for row in (whole, *pieces))
 
 
-def test_the_shipped_weights_are_small() -> None:
-    import gpu.nano.text as text
+def test_every_shade_is_its_colour() -> None:
+    assert tuple(SHADES) == COLOURS
+    assert all(colour_of(word) == colour for colour, words in SHADES.items() for word in words)
+    assert len({word for words in SHADES.values() for word in words}) == sum(map(len, SHADES.values()))
 
-    assert text.WEIGHTS.stat().st_size < 1_000_000
+
+@pytest.mark.parametrize(("word", "colour"), [
+    ("reds", "red"), ("reddish", "red"), ("bluish", "blue"), ("greenish", "green"), ("gren", "green"),
+    ("yelow", "yellow"), ("pruple", "purple"), ("gray", "grey"), ("turqoise", "cyan"), ("bleu", "blue"),
+    ("screen", None), ("dog", None), ("", None), ("range", None), ("time", None),
+])  # fmt: skip
+def test_colours_are_found_in_slips_but_not_in_other_words(word: str, colour: str | None) -> None:
+    assert colour_of(word) == colour
+
+
+def test_only_hues_can_be_found_in_a_picture() -> None:
+    assert {hue_of(colour) for colour in COLOURS} == {*HUES, None}
+    assert hue_of("brown") == "orange"
+    assert hue_of("white") is None
+
+
+def test_the_shipped_weights_are_small() -> None:
+    assert WEIGHTS.stat().st_size < 3_000_000
 
 
 def test_weights_that_are_missing_or_foreign_name_the_remedy(tmp_path: Path) -> None:
     np.savez(tmp_path / "foreign.npz", table=np.zeros(3))
     (tmp_path / "torn.npz").write_bytes(b"PK\x03\x04torn")
     for name in ("missing.npz", "foreign.npz", "torn.npz"):
-        with pytest.raises(ModelError, match="text_train"):
+        with pytest.raises(ModelError, match=r"text\.train"):
             TextTower.load(tmp_path / name)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from zlib import crc32
 
-BUCKETS = 8192  # rows of the embedding table; row 0 is padding
+BUCKETS = 16384  # rows of the embedding table; row 0 is padding
 MAX_WORDS = 64  # later words are not read: bounds the time of one reading
 MAX_CHARS = 2_000
 MAX_WORD_CHARS = 24
