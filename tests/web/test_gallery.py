@@ -157,7 +157,7 @@ def test_screenshots(
         "beyond": "a fire engine with seven ladders",
     }.items():
         box.fill(text)
-        page.page.wait_for_timeout(500)
+        page.page.wait_for_timeout(900)  # what is beyond the model is said once the typing rests
         if what == "letters":
             box.press("ArrowDown")
         shot(what)

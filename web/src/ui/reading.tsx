@@ -9,6 +9,7 @@ import { UNSURE } from "./suggest";
 
 const words = strings.reading;
 const DEBOUNCE_MS = 140;
+const SETTLE_MS = 500; // half a sentence is mostly beyond a model: no reason to say so while somebody types on
 const MAX_NEAREST = 3;
 
 /** Asks what the sentence in the box would be taken for, the last question only. */
@@ -22,11 +23,16 @@ export function useReading(): void {
       return;
     }
     const controller = new AbortController();
-    const timer = setTimeout(async () => {
+    let timer = setTimeout(async () => {
       try {
         const reading = await client.signalling.understand(model, text, controller.signal);
-        store.reading.value = { text, reading };
-        if (store.draft.value.trim() === text) store.draftReading.value = { text, reading };
+        const show = (): void => {
+          store.reading.value = { text, reading };
+          if (store.draft.value.trim() === text) store.draftReading.value = { text, reading };
+        };
+        if (reading.understood) return show();
+        store.reading.value = null;
+        if (!controller.signal.aborted) timer = setTimeout(show, SETTLE_MS);
       } catch {
         // Aborted by the next letter, or the server is away: then nothing is promised.
         if (!controller.signal.aborted) store.reading.value = null;
