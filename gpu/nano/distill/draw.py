@@ -19,6 +19,7 @@ from gpu.nano.colour import planes_to_rgb, rgb_to_planes
 from gpu.nano.distill import experts
 from gpu.nano.distill.draw_loss import drawing_loss
 from gpu.nano.distill.draw_network import SHAPES, Drawings, Stage
+from gpu.nano.distill.draw_start import start_head
 from gpu.nano.distill.graphs import export_graph
 from gpu.nano.distill.pictures import U8, add_noise, draw_clip
 from gpu.nano.distill.teachers.drawings import draw
@@ -34,6 +35,10 @@ DRAWINGS = 3  # of every crop
 NOISE_LEVELS = 4.0  # at most, of 255; the target is drawn from the clean picture: calmer than its teacher
 
 
+def untrained() -> Drawings:
+    return Drawings([start_head(name) for name in NAMES])
+
+
 class Draw:
     """Every batch holds a few drawings of the same crops, each on its own texture: one trunk, some heads."""
 
@@ -44,7 +49,7 @@ class Draw:
         self.chosen = [NAMES.index(name) for name in only.split(",")] if only else list(range(len(NAMES)))
 
     def network(self) -> nn.Module:
-        return Drawings(NAMES)
+        return untrained()
 
     def groups(self, net: nn.Module) -> list[dict[str, Any]]:
         assert isinstance(net, Drawings)
@@ -140,7 +145,7 @@ def drawn(net: Drawings, image: F32, index: int) -> F32:
     """Drawing `index` of a picture RGB [H, W, 3] 0..1, sides multiples of 8, by the network."""
     height, width = image.shape[:2]
     luma, chroma = rgb_to_planes(image)
-    texture = textures_for(net.names[index], width // 2, height // 2)
+    texture = textures_for(NAMES[index], width // 2, height // 2)
     source, source_chroma, sheet = (torch.from_numpy(x)[None] for x in (luma[None], chroma, texture))
     new, new_chroma = net.draw(net.trunk(source, source_chroma), sheet, index)
     return planes_to_rgb(new[0, 0].clamp(0, 1).numpy(), new_chroma[0].clamp(0, 1).numpy())
@@ -162,7 +167,7 @@ def write(net: Drawings, weights: Path) -> None:
     export_graph(Stage(net.trunk), examples, ("new_luma", "new_chroma"), sizes, weights / GRAPH)
     heads = {
         name: {key: value.detach().numpy() for key, value in net.head(index).items()}
-        for index, name in enumerate(net.names)
+        for index, name in enumerate(NAMES)
     }
     experts.merge(weights, "draw", heads)
 
@@ -170,6 +175,6 @@ def write(net: Drawings, weights: Path) -> None:
 def export(checkpoint: Path, weights: Path) -> None:
     """A checkpoint of the training loop becomes the files the run time loads."""
     stored = torch.load(checkpoint, map_location="cpu", weights_only=True)
-    net = Drawings(NAMES)
+    net = untrained()
     net.load_state_dict(stored["ema"])
     write(net, weights)

@@ -7,6 +7,7 @@ context. A head is a network per cell; its weights are inputs of the exported gr
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import cast
 
 import torch
@@ -18,6 +19,7 @@ CONTEXT = 16  # planes of context a cell: four for each of its samples
 SHARED = 2 + 3 + 1  # what the samples of a cell share: chroma, means of the 8x8 block, and one for the bias
 FEATURES = 4 + 8 + 8 + CONTEXT + SHARED  # textures, luma, bank, context: of each a plane a sample
 HIDDEN_1, HIDDEN_2 = 40, 32
+LEAK = 0.1
 OUTPUTS = 6  # four samples of luma, then chroma
 BLOCK = 8  # luma pixels: a block of pixel art, and a pixel of the trunk's deepest level
 SHAPES = {
@@ -32,7 +34,7 @@ _SAMPLES = ((3, 3), (3, 4), (4, 3), (4, 4))  # of a cell within the bank's windo
 
 
 def leaky(x: Tensor) -> Tensor:
-    return F.leaky_relu(x, 0.1)
+    return F.leaky_relu(x, LEAK)
 
 
 def _bell(row: float, col: float, sigma: float, size: int = WINDOW) -> Tensor:
@@ -191,14 +193,14 @@ def unfold(cells: Tensor) -> tuple[Tensor, Tensor]:
 
 
 class Drawings(nn.Module):
-    """What is trained: the trunk and the heads of `names`, stacked."""
+    """What is trained: the trunk, and the heads of several drawings, stacked."""
 
-    def __init__(self, names: tuple[str, ...]) -> None:
+    def __init__(self, heads: Sequence[Mapping[str, Tensor]]) -> None:
+        """`heads`: where each begins; shapes in SHAPES."""
         super().__init__()
-        self.names = names
         self.trunk = Trunk()
         self.heads = nn.ParameterDict(
-            {name: nn.Parameter(torch.stack([start_head()[name] for _ in names])) for name in SHAPES}
+            {name: nn.Parameter(torch.stack([head[name] for head in heads])) for name in SHAPES}
         )
 
     def head(self, index: int) -> dict[str, Tensor]:
@@ -207,33 +209,6 @@ class Drawings(nn.Module):
     def draw(self, features: Tensor, texture: Tensor, index: int) -> tuple[Tensor, Tensor]:
         """Luma and chroma, not clipped, of drawing `index`."""
         return unfold(head(with_texture(features, texture), **self.head(index)))
-
-
-@torch.no_grad()
-def start_head() -> dict[str, Tensor]:
-    """Every unit of a head begins with the features of one sample and what the cell shares, the four samples
-    alike; from there they may part."""
-    weights = {name: torch.zeros(shape) for name, shape in SHAPES.items()}
-    per_sample, per_second = HIDDEN_1 // 4, HIDDEN_2 // 4
-    own = FEATURES - SHARED
-    first = torch.randn(per_sample, own // 4) * (1.4 / (own // 4) ** 0.5)
-    chroma = torch.randn(per_sample, SHARED - 1) * 0.4
-    second = torch.randn(per_second, per_sample) * (1.4 / per_sample**0.5)
-    third = torch.randn(per_second) * 0.2
-    offset = torch.randn(per_sample) * 0.3
-    for sample in range(4):
-        rows = slice(sample * per_sample, (sample + 1) * per_sample)
-        weights["w1"][rows, sample:own:4, 0, 0] = first
-        weights["w1"][rows, own:-1, 0, 0] = chroma
-        weights["w1"][rows, -1, 0, 0] = offset - 0.5 * first[:, 2]
-        seconds = slice(sample * per_second, (sample + 1) * per_second)
-        weights["w2"][seconds, rows, 0, 0] = second
-        weights["w3"][sample, seconds, 0, 0] = third
-    weights["w3"][4:, :, 0, 0] = torch.randn(2, HIDDEN_2) * 0.05
-    weights["b3"] += 0.5
-    for name in ("w1", "w2", "w3"):
-        weights[name] += torch.randn(SHAPES[name]) * 0.02
-    return weights
 
 
 class Stage(nn.Module):

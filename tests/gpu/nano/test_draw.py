@@ -15,8 +15,8 @@ pytest.importorskip("cv2")
 
 from gpu.nano.colour import rgb_to_planes  # noqa: E402
 from gpu.nano.distill import draw as task_module  # noqa: E402
-from gpu.nano.distill.draw import GRAPH, NAMES, Draw, write  # noqa: E402
-from gpu.nano.distill.draw_network import Drawings, Stage  # noqa: E402
+from gpu.nano.distill.draw import GRAPH, NAMES, Draw, drawn, untrained, write  # noqa: E402
+from gpu.nano.distill.draw_network import Stage  # noqa: E402
 from gpu.nano.distill.experts import read  # noqa: E402
 from gpu.nano.distill.teachers.drawings import DRAWINGS, draw  # noqa: E402
 
@@ -83,7 +83,7 @@ def test_a_batch_has_a_finite_loss_that_reaches_trunk_and_heads() -> None:
 def test_graph_equals_the_network_and_amount_0_is_the_source(tmp_path: Path) -> None:
     runtime = pytest.importorskip("onnxruntime")
     torch.manual_seed(2)
-    net = Drawings(NAMES)
+    net = untrained()
     write(net, tmp_path)
     luma, chroma = rgb_to_planes(picture(80, 112))
     inputs = {
@@ -107,3 +107,11 @@ def test_graph_equals_the_network_and_amount_0_is_the_source(tmp_path: Path) -> 
         expected = Stage(net.trunk)(*(torch.from_numpy(array) for array in arrays))
     for got, wanted in zip(run(0.7), expected, strict=True):
         np.testing.assert_allclose(got, wanted.numpy(), atol=1e-4)
+
+
+def test_pixel_art_is_drawn_before_any_training() -> None:
+    rng = np.random.default_rng(6)
+    image = np.kron(rng.uniform(0.2, 0.8, size=(12, 16, 1)), np.ones((8, 8, 3))).astype(np.float32)
+    made = drawn(untrained(), image, NAMES.index("pixel_art"))
+    wanted = draw("pixel_art", image, textures_for("pixel_art", 64, 48))
+    assert np.sqrt(((made - wanted) ** 2).mean()) < 0.03

@@ -115,7 +115,7 @@ def cartoon(image: F32, texture: F32) -> F32:
     luma = _luma(image)
     flat = _flat(image)
     level = _luma(flat)
-    shaded = saturate(flat + 0.75 * (_steps(level, 6, 0.2) - level)[..., None], 1.5)
+    shaded = saturate(flat + 0.85 * (_steps(level, 5, 0.15) - level)[..., None], 1.5)
     line = smoothstep(_line(luma, 1.2, 10.0), 0.10, 0.42)
     line = np.maximum(line, smoothstep(_slope(luma, 1.2), 0.45, 0.95))
     return np.asarray((0.05 + 0.98 * shaded) * (1 - 0.94 * line)[..., None], np.float32)
