@@ -21,7 +21,6 @@ from gpu.types import CLOCK_HZ, Edit, Frame
 
 # what is typed, and what it makes the model run; one of each kind, and two together
 CASES = {
-    "source": "",
     "look": "make it night",
     "look and rain": "make it rain",
     "draw": "as a pencil sketch",

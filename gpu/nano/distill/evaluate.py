@@ -20,15 +20,17 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from gpu.nano.distill import clips, flow, sheets, texture
-from gpu.nano.distill.clips import Clip, to_frame, to_rgb
+from gpu.nano.distill.clips import TICKS, Clip, to_frame, to_rgb
 from gpu.nano.distill.scores import NOTHING, Score, energy_ratio, flickers, mean_psnr
 from gpu.nano.distill.shelf import taught
 from gpu.nano.distill.student import Student
 from gpu.nano.distill.teaching import Teachers, digest
-from gpu.nano.edits import EDIT_BY_NAME, EDIT_NAMES
+from gpu.nano.edits import EDIT_BY_NAME, EDIT_NAMES, WEATHER_PARTICLES
+from gpu.nano.particles import Particles
 
 F32 = NDArray[np.float32]
 
+MEASURES = "2"  # counts up when what is measured changes
 SCORES, TILES, SHELF = "scores.json", "tiles", "shelf"
 _PAINTED_FRAMES = 2  # of a clip, whose Gram distance is taken
 
@@ -64,7 +66,7 @@ class Bench:
 
     def key(self, clip: Clip, edit: str) -> str:
         """What a result depends on."""
-        parts = (self.student.digest(edit), digest(edit), str(clip.size), str(len(clip.clean)))
+        parts = (MEASURES, self.student.digest(edit), digest(edit), str(clip.size), str(len(clip.clean)))
         return hashlib.sha256("/".join(parts).encode()).hexdigest()[:16]
 
 
@@ -126,6 +128,8 @@ def score(bench: Bench, clip: Clip, edit: str, moved: Sequence[flow.Motion]) -> 
         pictures = [(to_rgb(made[i]), to_rgb(frame), clip.clean[i]) for i, frame in chosen]
         gram = float(np.mean([bench.teachers.gram_share(*three) for three in pictures]))
         gram_bank = float(np.mean([texture.share(*three) for three in pictures]))
+    if edit in WEATHER_PARTICLES:
+        moved = _between_drops(moved, clip.size, edit)
     calm, calm_alone, calm_teacher = flickers((made, alone, teacher.noisy), moved)
     last, frame = teacher.clean[-1]
     _keep_tile(bench.out, clip.name, edit, to_rgb(frame), to_rgb(made[last]))
@@ -143,6 +147,17 @@ def score(bench: Bench, clip: Clip, edit: str, moved: Sequence[flow.Motion]) -> 
     )
 
 
+def _between_drops(moved: Sequence[flow.Motion], size: tuple[int, int], edit: str) -> list[flow.Motion]:
+    """Only where nothing falls, now or before: what falls is meant to move."""
+    particles = Particles(*size, 0)
+    covers = [particles.cover(i * TICKS, edit == "rain", edit == "snow") > 0 for i in range(len(moved) + 1)]
+    free = []
+    for before, now, m in zip(covers[:-1], covers[1:], moved, strict=True):
+        came = cv2.remap(before.astype(np.uint8), m.x, m.y, cv2.INTER_NEAREST) > 0
+        free.append(flow.Motion(m.x, m.y, m.seen & ~now & ~came))
+    return free
+
+
 def _keep_tile(out: Path, clip: str, edit: str, teacher: F32, student: F32) -> None:
     folder = out / TILES
     folder.mkdir(parents=True, exist_ok=True)
@@ -154,7 +169,8 @@ def _keep_tile(out: Path, clip: str, edit: str, teacher: F32, student: F32) -> N
 
 def tile(out: Path, clip: str, edit: str) -> sheets.Pair | None:
     """Teacher and student of the last frame, at half size; None where the edit was not measured."""
-    image = cv2.imread(str(out / TILES / f"{clip}_{edit}.png"))
+    path = out / TILES / f"{clip}_{edit}.png"
+    image = cv2.imread(str(path)) if path.exists() else None
     if image is None:
         return None
     rgb = np.asarray(image[..., ::-1] / 255, np.float32)
