@@ -105,8 +105,8 @@ class FinishHalf(nn.Module):  # type: ignore[misc,unused-ignore]
     def planes(self, full: Tensor, source: Tensor, edited: Tensor, cover: Tensor, detail: Tensor) -> Tensor:
         """Bytes [B,1,2h,2w], canvas planes and cover [B,1,h,w] -> bytes [B,1,2h,2w]."""
         gain = gain_of(source, edited) * detail
-        added = self.doubled(cover * (edited - gain * source))
-        out = to_bytes(level(fold(full)) * (1 + cover * (gain - 1)) + added)
+        own = level(fold(full))
+        out = to_bytes(own + cover * (self.doubled(edited - gain * source) + (gain - 1) * own))
         return F.pixel_shuffle(out, 2)
 
 

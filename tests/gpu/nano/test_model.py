@@ -1,4 +1,4 @@
-"""The `nano` model with the weights in the package."""
+"""The `nano` model with the weights in the package: what holds for every frame, whatever the edit."""
 
 from __future__ import annotations
 
@@ -14,67 +14,26 @@ import pytest
 
 from gpu.engine import open_engine
 from gpu.errors import FrameError, ModelError
-from gpu.models.nano import CACHE, ENGINES_KEPT, SPEC, WEIGHTS, NanoModel, NanoState
-from gpu.nano.edits import EDIT_BY_NAME, EDIT_NAMES
+from gpu.models.nano import ENGINES_KEPT, SPEC, WEIGHT_FILES, WEIGHTS, NanoModel
+from gpu.nano.edits import EDIT_BY_NAME, OFFERS
 from gpu.nano.particles import _tiles
-from gpu.nano.transition import Conditioning
-from gpu.types import Edit, Frame
-from tests.gpu.nano.conftest import GOLDEN, clip, picture, psnr, same
+from gpu.nano.plan import SOURCE, plan_of
+from gpu.types import Edit, Frame, Part
+from tests.gpu.nano.conftest import clip, distance, force, opened, picture, same, still_clip
 
-# dB to the teacher on a picture never trained on, as measured when these weights were made
-MEASURED_PSNR = {
-    "night": 38.7,
-    "golden_hour": 40.0,
-    "sepia": 48.2,
-    "black_and_white": 38.9,
-    "vintage_film": 27.9,
-    "teal_and_orange": 32.8,
-    "infrared": 25.0,
-    "high_key": 40.0,
-    "thermal": 35.5,
-    "negative": 54.7,
-    "rain": 40.5,
-    "snow": 42.1,
-    "fog": 37.3,
-    "pencil": 25.4,
-    "ink": 18.3,
-    "cartoon": 27.9,
-    "neon": 21.8,
-    "blueprint": 23.0,
-    "watercolour": 28.0,
-    "oil_painting": 26.3,
-}
-MARGIN_DB = 1.5
-# the picture is a sandy cat: to these, another brownish edit is as near
-UNDISTINGUISHED = {"vintage_film", "oil_painting"}
-
-
-def opened(model: NanoModel, width: int, height: int) -> NanoState:
-    state = model.open_state(width, height)
-    assert isinstance(state, NanoState)
-    return state
-
-
-def force(state: NanoState, *names: str, strength: float = 1.0) -> None:
-    """An edit in full, past the text tower."""
-    amounts = np.zeros(len(EDIT_NAMES), np.float32)
-    amounts[[EDIT_NAMES.index(name) for name in names]] = 1
-    state.transition.begin(Conditioning(amounts, strength), 0)
+SIZES = [(160, 112), (640, 360), (322, 242), (1280, 720), (720, 1280), (18, 34)]
 
 
 def test_streaming_equals_offline(model: NanoModel) -> None:
     frames = clip(160, 112, 6)
-    edit = Edit(1, "as a pencil sketch in the snow", 0.9, 0, seed=4)
-    offline, streaming = opened(model, 160, 112), opened(model, 160, 112)
-    model.set_edit(offline, edit)
-    model.set_edit(streaming, edit)
+    wanted = ("starry_night", "night", Part("snow", 0.7, "background"))
+    offline = force(model, opened(model, 160, 112), *wanted, strength=0.9)
+    streaming = force(model, opened(model, 160, 112), *wanted, strength=0.9)
     at_once = model.step(offline, frames)
     one_by_one: list[Frame] = []
+    other = force(model, opened(model, 160, 112), "fauvist", Part("blur", 1.0, "person"))
     for frame in frames:
-        # another stream in between must leave no trace
-        other = opened(model, 160, 112)
-        model.set_edit(other, Edit(1, "negative", 1.0, 0))
-        model.step(other, [frame])
+        model.step(other, [frame])  # another stream in between must leave no trace
         one_by_one += model.step(streaming, [frame])
     assert all(same(a, b) for a, b in zip(at_once, one_by_one, strict=True))
     assert [(f.pts, f.arrived_ns) for f in at_once] == [(f.pts, f.arrived_ns) for f in frames]
@@ -83,19 +42,17 @@ def test_streaming_equals_offline(model: NanoModel) -> None:
 @pytest.mark.parametrize(
     "edit", [Edit(1, "", 1.0), Edit(1, "make it night", 0.0), Edit(1, "back to normal", 1.0)]
 )
-def test_nothing_asked_is_the_source_exactly(model: NanoModel, edit: Edit) -> None:
-    state = opened(model, 160, 112)
-    model.set_edit(state, Edit(0, "negative", 1.0, 0))
+def test_nothing_asked_is_the_source_itself(model: NanoModel, edit: Edit) -> None:
+    state = force(model, opened(model, 160, 112), "negative")
     model.step(state, [picture(160, 112)])
     model.set_edit(state, replace(edit, transition_ms=0))
     frame = picture(160, 112, 1)
-    assert same(model.step(state, [frame])[0], frame)
+    assert model.step(state, [frame])[0] is frame
 
 
 def test_what_is_not_understood_leaves_the_picture_as_it_is(model: NanoModel) -> None:
-    changed, kept = opened(model, 160, 112), opened(model, 160, 112)
+    changed, kept = (force(model, opened(model, 160, 112), "sepia") for _ in range(2))
     for state in (changed, kept):
-        model.set_edit(state, Edit(1, "sepia tones", 1.0, 0))
         model.step(state, [picture(160, 112, 0)])
     reading = model.set_edit(changed, Edit(2, "qwxz bnm", 1.0, 0))
     assert not reading.understood
@@ -103,87 +60,144 @@ def test_what_is_not_understood_leaves_the_picture_as_it_is(model: NanoModel) ->
     assert same(model.step(changed, [frame])[0], model.step(kept, [frame])[0])
 
 
-@pytest.mark.parametrize("size", [(160, 112), (640, 480), (322, 242), (1280, 720)])
+@pytest.mark.parametrize("size", SIZES)
+def test_every_size_is_edited_up_to_its_edges(model: NanoModel, size: tuple[int, int]) -> None:
+    width, height = size
+    state = force(model, opened(model, width, height), "negative")
+    frame = picture(width, height)
+    made = model.step(state, [frame])[0]
+    assert (made.y.shape, made.u.shape) == ((height, width), (height // 2, width // 2))
+    assert all(plane.flags.c_contiguous for plane in (made.y, made.u, made.v))
+    for strip in (np.s_[:2], np.s_[-2:], np.s_[:, :2], np.s_[:, -2:]):
+        # dark for light, no seam where the padding begins
+        assert abs(float((made.y[strip].astype(float) + frame.y[strip]).mean()) - 251) < 30
+
+
+@pytest.mark.parametrize("size", [(160, 112), (1280, 720)])
 def test_engines_agree(model: NanoModel, size: tuple[int, int]) -> None:
-    """OpenVINO and ONNX Runtime: no byte differs by more than one level after four frames of recurrence."""
-    other = NanoModel.load(threads=1, engine="onnxruntime")
-    states = [opened(model, *size), opened(other, *size)]
-    for state in states:
-        force(state, "ink", "rain")
-    worst = 0
+    """OpenVINO and ONNX Runtime: after four frames of recurrence a byte in a thousand is two levels off."""
+    other = NanoModel(WEIGHTS, threads=1, engine="onnxruntime")
+    wanted = ("ink", "golden_hour", Part("blur", 1.0, "background"))
+    states = [force(m, opened(m, *size), *wanted) for m in (model, other)]
     for frame in clip(*size, 4):
         a, b = (m.step(s, [frame])[0] for m, s in zip((model, other), states, strict=True))
-        for p, q in ((a.y, b.y), (a.u, b.u), (a.v, b.v)):
-            worst = max(worst, int(np.abs(p.astype(int) - q).max()))
     other.close()
-    assert worst <= 1
+    off = np.concatenate([np.abs(p.astype(int) - q).ravel() for p, q in ((a.y, b.y), (a.u, b.u), (a.v, b.v))])
+    assert float((off > 1).mean()) < 1e-3
 
 
-def test_changing_the_edit_keeps_the_cache(model: NanoModel) -> None:
-    state = opened(model, 160, 112)
-    force(state, "sepia")
+def test_a_new_edit_finds_the_cache_as_it_was(model: NanoModel) -> None:
+    state = force(model, opened(model, 160, 112), "sepia")
     model.step(state, [picture(160, 112)])
-    before = {name: state.tensors[name] for name in CACHE}
-    assert all(tensor.any() for tensor in before.values())
+    before = state.steadied
     model.set_edit(state, Edit(2, "make it night"))
-    assert all(state.tensors[name] is before[name] for name in CACHE)
+    assert state.steadied is before
+    assert state.cache_valid
+    assert before.luma.any()
 
 
-def test_the_cache_matters(model: NanoModel) -> None:
-    """A frame is edited in the light of the one before it."""
-    with_past, without = opened(model, 160, 112), opened(model, 160, 112)
-    force(with_past, "pencil")
-    force(without, "pencil")
-    model.step(with_past, [picture(160, 112, 0)])
-    now = picture(160, 112, 1)
-    assert not same(model.step(with_past, [now])[0], model.step(without, [now])[0])
+@pytest.mark.parametrize("edit", ["starry_night", "pencil", "vivid"])
+def test_the_cache_earns_its_place(model: NanoModel, edit: str) -> None:
+    """A still picture under noise flickers less than half as much as without it."""
+
+    def flicker(frames: list[Frame]) -> float:
+        return float(np.mean([distance(a, b) for a, b in pairwise(frames[4:])]))
+
+    frames = still_clip(160, 112, 12, noise=2.0)
+    with_cache, without = (force(model, opened(model, 160, 112), edit) for _ in range(2))
+    kept = model.step(with_cache, frames)
+    forgotten = []
+    for frame in frames:
+        without.forget()
+        forgotten += model.step(without, [frame])
+    assert flicker(kept) < 0.5 * flicker(forgotten)
+
+
+def test_what_moves_leaves_no_trace(model: NanoModel) -> None:
+    """A block that jumps is where it is, and nothing of it where it was."""
+    ground = np.full((112, 160), 90, np.uint8)
+    grey = np.full((56, 80), 128, np.uint8)
+    state = force(model, opened(model, 160, 112), Part("brighten", 0.01))
+    for t in range(8):
+        y = ground.copy()
+        y[40:72, 10 + 12 * t : 42 + 12 * t] = 150
+        made = model.step(state, [Frame(y, grey, grey, 3000 * t)])[0]
+    assert np.abs(made.y.astype(int) - y).max() <= 4
 
 
 def test_transition_is_monotone_and_ends_at_the_edit(model: NanoModel) -> None:
     frame = picture(160, 112)
-    state, there = opened(model, 160, 112), opened(model, 160, 112)
+    state, there = opened(model, 160, 112), force(model, opened(model, 160, 112), "negative")
     model.step(state, [replace(frame, pts=0)])
-    model.set_edit(state, Edit(1, "negative", 1.0, 400))
-    force(there, "negative")
+    force(model, state, "negative", over_ms=400)
     goal = model.step(there, [frame])[0]
-    distances = [
-        float(np.abs(model.step(state, [replace(frame, pts=3000 * i)])[0].y.astype(float) - goal.y).mean())
-        for i in range(1, 16)
-    ]
-    start = float(np.abs(frame.y.astype(float) - goal.y).mean())
-    assert distances[0] < start, "the first frame after the edit already shows it"
+    distances = [distance(model.step(state, [replace(frame, pts=3000 * i)])[0], goal) for i in range(1, 16)]
+    assert distances[0] < distance(frame, goal), "the first frame after the edit already shows it"
     assert all(b <= a + 0.05 for a, b in pairwise(distances))
     assert distances[11] < 1.0, "400 ms are twelve frames"
+
+
+@pytest.mark.parametrize(
+    ("old", "new"), [("night", "high_key"), ("starry_night", "mosaic"), ("ink", "sepia")]
+)
+def test_switching_does_not_flash(model: NanoModel, old: str, new: str) -> None:
+    """From edit to edit every step is small, and none is brighter or darker than both ends."""
+    frame = picture(160, 112)
+    state = force(model, opened(model, 160, 112), old)
+    shown = [model.step(state, [replace(frame, pts=3000 * i)])[0] for i in range(3)]
+    force(model, state, new, over_ms=400)
+    shown += [model.step(state, [replace(frame, pts=3000 * i)])[0] for i in range(3, 18)]
+    whole = distance(shown[2], shown[-1])
+    assert whole > 5
+    assert max(distance(a, b) for a, b in pairwise(shown[2:])) < 0.2 * whole + 2
+    light = [float(f.y.mean()) for f in shown]
+    assert min(light[2], light[-1]) - 2 < min(light)
+    assert max(light) < max(light[2], light[-1]) + 2
+
+
+def test_asking_again_in_between_does_not_jump(model: NanoModel) -> None:
+    frame = picture(160, 112)
+    state = force(model, opened(model, 160, 112), "night")
+    shown = [model.step(state, [replace(frame, pts=0)])[0]]
+    time = 0
+    for name, frames in (("high_key", 5), ("sepia", 3), ("night", 2), ("negative", 16)):
+        force(model, state, name, over_ms=400)
+        for _ in range(frames):
+            time += 3000
+            shown += model.step(state, [replace(frame, pts=time)])
+            assert len(state.transition.now.plans) <= 2
+    there = force(model, opened(model, 160, 112), "negative")
+    goal = model.step(there, [frame])[0]
+    assert distance(shown[-1], goal) < 1
+    largest = max(distance(a, b) for a, b in pairwise(shown))
+    assert largest < 0.25 * distance(shown[0], goal)
 
 
 def test_strength_lies_between_source_and_edit(model: NanoModel) -> None:
     frame = picture(160, 112)
     changes = []
     for strength in (0.25, 0.5, 1.0):
-        state = opened(model, 160, 112)
-        force(state, "negative", strength=strength)
-        edited = model.step(state, [frame])[0]
-        changes.append(float(np.abs(edited.y.astype(float) - frame.y).mean()))
+        state = force(model, opened(model, 160, 112), "negative", strength=strength)
+        changes.append(distance(model.step(state, [frame])[0], frame))
     assert changes[0] == pytest.approx(changes[2] / 4, rel=0.05)
     assert changes[1] == pytest.approx(changes[2] / 2, rel=0.05)
 
 
-def test_camera_detail_comes_through_at_720p(model: NanoModel) -> None:
-    """One-pixel detail is far below the working size; a look must carry it all the same."""
+@pytest.mark.parametrize("edit", ["vivid", "recolour"])
+def test_camera_detail_comes_through_at_720p(model: NanoModel, edit: str) -> None:
+    """One-pixel detail is far below the canvas; a look must carry it all the same."""
     smooth = picture(1280, 720)
     y = smooth.y.copy()
     y[::2, ::2] = np.clip(y[::2, ::2].astype(int) + 24, 16, 235)
-    state = opened(model, 1280, 720)
-    force(state, "sepia")
-    edited = model.step(state, [replace(smooth, y=y)])[0]
-    assert (edited.width, edited.height) == (1280, 720)
+    state = force(model, opened(model, 1280, 720), edit)
+    made = model.step(state, [replace(smooth, y=y)])[0]
     fine_in = np.abs(np.diff(y.astype(float), axis=1)).mean()
-    fine_out = np.abs(np.diff(edited.y.astype(float), axis=1)).mean()
-    assert fine_out > 0.5 * fine_in
+    fine_out = np.abs(np.diff(made.y.astype(float), axis=1)).mean()
+    assert fine_out > 0.7 * fine_in
 
 
 def test_wrong_sizes_are_refused(model: NanoModel) -> None:
-    state = opened(model, 160, 112)
+    state = force(model, opened(model, 160, 112), "sepia")
     with pytest.raises(FrameError, match="open a new state"):
         model.step(state, [picture(176, 112)])
     for width, height in ((161, 112), (1282, 720), (8, 8), (0, 0)):
@@ -193,10 +207,8 @@ def test_wrong_sizes_are_refused(model: NanoModel) -> None:
 
 def test_full_range_source_is_edited_as_limited(model: NanoModel) -> None:
     frame = replace(picture(160, 112), full_range=True)
-    state = opened(model, 160, 112)
-    force(state, "sepia")
-    edited = model.step(state, [frame])[0]
-    assert not edited.full_range
+    state = force(model, opened(model, 160, 112), "sepia")
+    assert not model.step(state, [frame])[0].full_range
 
 
 def test_seed_places_the_flakes(model: NanoModel) -> None:
@@ -204,7 +216,8 @@ def test_seed_places_the_flakes(model: NanoModel) -> None:
     shown = []
     for seed in (1, 1, 2):
         state = opened(model, 160, 112)
-        model.set_edit(state, Edit(1, "make it snow", 1.0, 0, seed))
+        model.set_edit(state, Edit(1, "", seed=seed))
+        force(model, state, "snow")
         shown.append(model.step(state, [frame])[0])
     assert same(shown[0], shown[1])
     assert not same(shown[0], shown[2])
@@ -214,15 +227,15 @@ def test_weather_is_made_when_a_stream_opens(model: NanoModel) -> None:
     state = opened(model, 160, 112)
     made = _tiles.cache_info().misses
     for seed in (0, 3, 4):
-        model.set_edit(state, Edit(1, "make it rain and snow", 1.0, 0, seed))
+        model.set_edit(state, Edit(1, "", seed=seed))
+        force(model, state, "rain", "snow")
         model.step(state, [picture(160, 112)])
     assert _tiles.cache_info().misses == made
 
 
 def test_a_compile_holds_up_close_but_no_stream(monkeypatch: pytest.MonkeyPatch) -> None:
     model = NanoModel.load(threads=1)
-    state = opened(model, 160, 112)
-    force(state, "sepia")
+    state = force(model, opened(model, 160, 112), "sepia")
     compiling, go_on = threading.Event(), threading.Event()
     waited: list[bool] = []
 
@@ -231,7 +244,7 @@ def test_a_compile_holds_up_close_but_no_stream(monkeypatch: pytest.MonkeyPatch)
         waited.append(go_on.wait(10))
         return open_engine(*args)
 
-    monkeypatch.setattr("gpu.models.nano.open_engine", slow)
+    monkeypatch.setattr("gpu.nano.engines.open_engine", slow)
     opening = threading.Thread(target=model.open_state, args=(176, 112))
     closing = threading.Thread(target=model.close)
     opening.start()
@@ -243,51 +256,61 @@ def test_a_compile_holds_up_close_but_no_stream(monkeypatch: pytest.MonkeyPatch)
     assert closing.is_alive()
     go_on.set()
     for thread in (opening, closing):
-        thread.join(10)
+        thread.join(30)
         assert not thread.is_alive()
     with pytest.raises(ModelError, match="closed"):
         model.step(state, [picture(160, 112)])
 
 
 def test_a_stream_outlives_its_engines_place_among_the_kept(model: NanoModel) -> None:
-    old = opened(model, 160, 112)
-    force(old, "ink")
+    old = force(model, opened(model, 160, 112), "ink")
     for width in range(32, 32 + 16 * ENGINES_KEPT, 16):
         model.open_state(width, 32)
-    fresh = opened(model, 160, 112)
-    assert fresh.engine is not old.engine
-    force(fresh, "ink")
+    fresh = force(model, opened(model, 160, 112), "ink")
+    assert fresh.engines is not old.engines
     assert same(*(model.step(state, [picture(160, 112)])[0] for state in (old, fresh)))
 
 
-@pytest.mark.parametrize("name", EDIT_NAMES)
-def test_edit_is_near_its_teacher(model: NanoModel, name: str) -> None:
-    """Against the teacher's stored picture: near it, and nearer to it than to any other teacher's."""
-    with np.load(GOLDEN) as golden:
-        source = Frame(golden["y"], golden["u"], golden["v"], 3000)
-        teachers = {n: Frame(*(golden[f"{n}_{p}"] for p in "yuv"), pts=3000) for n in EDIT_NAMES}
-    state = opened(model, source.width, source.height)
-    force(state, name)
-    edited = model.step(state, [source])[0]
-    nearness = {n: psnr(edited, teacher) for n, teacher in teachers.items()}
-    assert nearness[name] >= MEASURED_PSNR[name] - MARGIN_DB
-    assert nearness[name] > psnr(source, teachers[name]) + 0.3, "nearer than doing nothing"
-    if name not in UNDISTINGUISHED:
-        assert max(nearness, key=nearness.__getitem__) == name
-
-
-def test_presets_are_read_as_what_they_say(model: NanoModel) -> None:
+def test_presets_come_group_by_group_and_are_what_they_say(model: NanoModel) -> None:
+    groups = [preset.group for preset in SPEC.presets]
+    order = ["art", "drawing", "looks", "weather", "room", "colour"]
+    assert [group for i, group in enumerate(groups) if i == 0 or groups[i - 1] != group] == order
+    offers = {offer.name for offer in OFFERS}
     for preset in SPEC.presets:
         reading = model.read(preset.prompt)
         assert reading.parts, preset
-        assert reading.parts[0][0] == preset.name
-        assert EDIT_BY_NAME[preset.name].group == preset.group
+        if preset.name not in offers:
+            assert reading.parts[0].name == preset.name
+            assert EDIT_BY_NAME[preset.name].group == preset.group
+
+
+def test_two_arts_at_once_are_one_and_the_reading_says_so(
+    model: NanoModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reading = replace(
+        model.read(""),
+        parts=(Part("pencil", 1.0), Part("cubist", 0.9), Part("night", 0.8)),
+        label="all three",
+    )
+    monkeypatch.setattr(model._tower, "read", lambda prompt: reading)
+    read = model.read("a cubist pencil sketch at night")
+    assert [part.name for part in read.parts] == ["pencil", "night"]
+    assert read.label == "all three (without cubist)"
+
+
+def test_a_plan_the_weights_cannot_run_is_refused_before_a_frame(
+    model: NanoModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state = opened(model, 160, 112)
+    with pytest.raises(ModelError):
+        model.aim(state, plan_of([Part("recolour", 1.0, "everywhere", ("plaid", "blue"))]))
+    assert state.transition.target == SOURCE
 
 
 def test_foreign_weights_are_refused(tmp_path: Path) -> None:
-    for file in WEIGHTS.glob("nano*"):
-        shutil.copy(file, tmp_path)
-    graph = tmp_path / "nano.onnx"
+    for file in (*WEIGHT_FILES, "nano.json"):
+        shutil.copy(WEIGHTS / file, tmp_path)
+    graph = tmp_path / "look.onnx"
     graph.write_bytes(graph.read_bytes() + b"\0")
     with pytest.raises(ModelError, match="do not belong"):
         NanoModel(tmp_path)
@@ -298,5 +321,5 @@ def test_foreign_weights_are_refused(tmp_path: Path) -> None:
 
 def test_nobody_is_sent_to_an_edit_that_does_not_convince(model: NanoModel) -> None:
     offered = {preset.label for preset in SPEC.presets}
-    for prompt in ("add a dog", "blur the room behind me", "make me a robot", "paint me", "a comic hero"):
+    for prompt in ("add a dog", "make me a robot", "paint me", "a superhero", "make it nice"):
         assert set(model.read(prompt).nearest) <= offered, prompt

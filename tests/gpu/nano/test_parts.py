@@ -1,4 +1,4 @@
-"""The parts of `nano` that need no network: sizes, textures, particles, transitions, colour."""
+"""The parts of `nano` that need no network: sizes, textures, plans, transitions, colour."""
 
 from __future__ import annotations
 
@@ -8,23 +8,41 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gpu.nano.colour import planes_to_rgb, rgb_to_planes
-from gpu.nano.edits import EDIT_NAMES
-from gpu.nano.geometry import MULTIPLE, WORKING_PIXELS, coordinates, texture_weight, textures, working_size
-from gpu.nano.particles import Particles, _tiles
-from gpu.nano.transition import NOTHING, Conditioning, Transition
+from gpu.nano.edits import EDIT_NAMES, EDITS, REGIONS
+from gpu.nano.geometry import (
+    MOST_PIXELS,
+    MULTIPLE,
+    coordinates,
+    is_halved,
+    padded_size,
+    textures,
+    working_size,
+)
+from gpu.nano.plan import MOST_STAGES, SOURCE, Plan, plan_of
+from gpu.nano.transition import REST_MS, Transition
+from gpu.types import CLOCK_HZ, Part
+
+SECOND = CLOCK_HZ
 
 
 @given(st.integers(8, 640), st.integers(8, 360))
-def test_working_size_fits_every_source(half_width: int, half_height: int) -> None:
-    w, h = working_size(2 * half_width, 2 * half_height)
+def test_a_canvas_covers_every_source(half_width: int, half_height: int) -> None:
+    width, height = 2 * half_width, 2 * half_height
+    w, h = working_size(width, height)
     assert w % MULTIPLE == 0 == h % MULTIPLE
     assert min(w, h) >= MULTIPLE
-    assert w * h <= WORKING_PIXELS * 1.2
+    assert w * h <= MOST_PIXELS * 1.1
+    scale = 4 if is_halved(width, height) else 2
+    assert padded_size(width, height) == (scale * w, scale * h)
+    assert 0 <= scale * w - width < scale * MULTIPLE
+    assert 0 <= scale * h - height < scale * MULTIPLE
 
 
 def test_a_640x480_camera_is_its_own_canvas() -> None:
     assert working_size(640, 480) == (320, 240)
     assert working_size(640, 360) == (320, 180)
+    assert working_size(1280, 720) == (320, 180)
+    assert padded_size(1280, 720) == (1280, 720)
 
 
 def test_textures_are_one_endless_sheet() -> None:
@@ -43,95 +61,143 @@ def test_coordinates_have_their_centre_in_the_middle() -> None:
     assert np.all(np.diff(height[:, 0]) > 0)
 
 
-def test_only_pencil_hatches() -> None:
-    for index, name in enumerate(EDIT_NAMES):
-        amounts = np.zeros(len(EDIT_NAMES), np.float32)
-        amounts[index] = 1
-        assert texture_weight(amounts) == (0 if name == "pencil" else 1)
+PARTS = st.lists(
+    st.builds(
+        Part,
+        st.sampled_from(EDIT_NAMES),
+        st.floats(-0.5, 1.5),
+        st.sampled_from(REGIONS),
+    ),
+    max_size=9,
+)
 
 
-@pytest.mark.parametrize(("rain", "snow"), [(True, False), (False, True), (True, True)])
-def test_particles_are_a_function_of_time_and_seed(rain: bool, snow: bool) -> None:
-    first, second, other = Particles(320, 240, 7), Particles(320, 240, 7), Particles(320, 240, 8)
-    for pts in (0, 90_000, 2**40):
-        a = first.cover(pts, rain, snow)
-        assert np.array_equal(a, second.cover(pts, rain, snow))
-        assert not np.array_equal(a, other.cover(pts, rain, snow))
-        assert 0.001 < (a > 60).mean() < 0.25
-    assert not np.array_equal(first.cover(0, rain, snow), first.cover(3000, rain, snow))
+@given(PARTS, st.floats(-1, 2))
+def test_plans_are_bounded_and_ordered(parts: list[Part], strength: float) -> None:
+    plan = plan_of(parts, strength)
+    kinds = [stage.kind for stage in plan.stages]
+    assert len(kinds) <= MOST_STAGES
+    assert sum(kind in ("paint", "draw") for kind in kinds) <= 1
+    assert all(kind not in ("paint", "draw") for kind in kinds[1:]), "an art comes first"
+    assert [stage.rank for stage in plan.stages] == sorted(stage.rank for stage in plan.stages)
+    assert all(0 < stage.amount <= 1 for stage in plan.stages)
+    assert 0 <= plan.strength <= 1
+    wanted = {part.name for part in parts if part.amount > 0}
+    assert {stage.name for stage in plan.stages} | set(plan.left_out) == wanted
 
 
-def test_flakes_persist_and_fall() -> None:
-    """Two frames later the same flakes are lower: the best match of both pictures is a shift down."""
-    snow = Particles(320, 240, 1)
-    before, after = (snow.cover(pts, False, True).astype(np.float64) for pts in (900_000, 906_000))
-    before, after = before - before.mean(), after - after.mean()
-    likeness = {down: float((np.roll(before, down, 0) * after).sum()) for down in range(-10, 11)}
-    best = max(likeness, key=likeness.__getitem__)
-    assert 1 <= best <= 8
-    assert likeness[best] > 0.4 * float((before * before).sum())
+def test_light_comes_before_weather_and_blur_last() -> None:
+    parts = [Part(name, 1.0) for name in ("blur", "snow", "night", "pencil")]
+    assert [stage.name for stage in plan_of(parts).stages] == ["pencil", "night", "snow", "blur"]
+    assert plan_of(parts).falling() == (0, 1)
 
 
-def test_a_new_seed_starts_elsewhere_in_the_same_tiles() -> None:
-    weather, other = Particles(64, 48, 0), Particles(64, 48, 5)
-    made = _tiles.cache_info().misses
-    unseeded = weather.cover(123, True, True)
-    weather.place(5)
-    assert np.array_equal(weather.cover(123, True, True), other.cover(123, True, True))
-    assert not np.array_equal(weather.cover(123, True, True), unseeded)
-    for kind in ((True, False), (False, True)):  # layer by layer: not the same picture moved
-        shown = np.sort(weather.cover(123, *kind), axis=None)
-        assert not np.array_equal(shown, np.sort(Particles(64, 48, 0).cover(123, *kind), axis=None))
-    weather.place(0)
-    assert np.array_equal(weather.cover(123, True, True), unseeded)
-    assert _tiles.cache_info().misses == made, "tiles are made when the weather is opened, and once a size"
+def test_of_two_arts_the_stronger_stays() -> None:
+    plan = plan_of([Part("cubist", 0.9), Part("pencil", 0.6), Part("night", 0.5)])
+    assert [stage.name for stage in plan.stages] == ["cubist", "night"]
+    assert plan.left_out == ("pencil",)
+    assert plan.detail == pytest.approx(0.1)
 
 
-def test_no_weather_is_no_cover() -> None:
-    assert not Particles(64, 48, 0).cover(123, False, False).any()
+def test_a_plan_reaches_as_far_as_its_stages() -> None:
+    behind, before = Part("blur", 1.0, "background"), Part("pencil", 1.0, "person")
+    assert plan_of([behind]).reach == "background"
+    assert plan_of([behind, before]).reach == "everywhere"
+    assert plan_of([Part("snow", 1.0, "background"), before]).falls_in == "background"
+    assert plan_of([Part("recolour", 1.0)]).is_local
+    assert not plan_of([Part("recolour", 1.0), Part("night", 1.0)]).is_local
+
+
+def test_every_look_has_its_place() -> None:
+    ranks = {edit.name: plan_of([Part(edit.name, 1.0)]).stages[0].rank for edit in EDITS}
+    last = max(ranks.values())
+    assert {name for name, rank in ranks.items() if rank == last} == {"blur", "backdrop"}
+
+
+def plan(name: str, strength: float = 1.0, amount: float = 1.0) -> Plan:
+    return plan_of([Part(name, amount)], strength)
 
 
 def test_transition_from_the_source_fades_strength() -> None:
-    amounts = np.eye(len(EDIT_NAMES), dtype=np.float32)[3]
     moving = Transition()
     assert moving.at(0).is_source
-    moving.begin(Conditioning(amounts, 0.8), 1000)
-    strengths = [moving.at(pts).strength for pts in range(3000, 120_000, 3000)]
+    moving.begin(plan("night", 0.8), 1000)
+    mixes = [moving.at(pts) for pts in range(3000, 120_000, 3000)]
+    strengths = [mix.strength for mix in mixes]
+    assert all(len(mix.plans) == 1 for mix in mixes)
     assert strengths[0] > 0
     assert strengths == sorted(strengths)
     assert strengths[-1] == 0.8
-    assert np.array_equal(moving.at(200_000).amounts, amounts)
-    moving.begin(NOTHING, 1000)
+    moving.begin(SOURCE, 1000)
     assert 0 < moving.at(203_000).strength < 0.8
     assert moving.at(400_000).is_source
 
 
 def test_transition_before_the_first_frame_holds_at_once() -> None:
     moving = Transition()
-    moving.begin(Conditioning(np.ones(len(EDIT_NAMES), np.float32), 1.0), 5000)
+    moving.begin(plan("night"), 5000)
     assert moving.at(0).strength == 1.0
+
+
+def test_another_amount_of_the_same_is_no_second_plan() -> None:
+    moving = Transition()
+    moving.begin(plan("night", 1.0, 0.2), 0)
+    moving.at(0)
+    moving.begin(plan("night", 0.5, 0.8), 1000)
+    (half, weight), *others = moving.at(SECOND // 2).plans
+    assert not others
+    assert (weight, half.strength) == (1.0, pytest.approx(0.75))
+    assert half.stages[0].amount == pytest.approx(0.5)
 
 
 def test_progress_never_falls() -> None:
     moving = Transition()
     moving.at(90_000)
-    moving.begin(Conditioning(np.ones(len(EDIT_NAMES), np.float32), 1.0), 1000)
+    moving.begin(plan("night"), 1000)
     strengths = [moving.at(pts).strength for pts in (120_000, 100_000, 0, 150_000, 10, 180_000, 0)]
     assert strengths == sorted(strengths)
     assert strengths[-1] == 1.0
 
 
-def test_interrupted_transition_goes_on_from_where_it_was() -> None:
-    eye = np.eye(len(EDIT_NAMES), dtype=np.float32)
+def test_two_plans_cross_over() -> None:
     moving = Transition()
+    moving.begin(plan("night"), 0)
     moving.at(0)
-    moving.begin(Conditioning(eye[0], 1.0), 1000)
-    half = moving.at(45_000)
-    assert half.strength == pytest.approx(0.5)
-    moving.begin(Conditioning(eye[1], 1.0), 1000)
-    after = moving.at(45_900)
-    assert after.strength == pytest.approx(half.strength, abs=0.02)
-    assert np.abs(after.amounts - half.amounts).max() < 0.02
+    assert moving.begin(plan("sepia"), 1000) is None
+    mix = moving.at(SECOND // 4)
+    assert [(p.stages[0].name, weight) for p, weight in mix.plans] == [("night", 0.75), ("sepia", 0.25)]
+    assert len(moving.at(SECOND).plans) == 1
+
+
+def test_who_asks_again_starts_from_the_heavier_plan_and_lets_the_rest_go() -> None:
+    moving = Transition()
+    moving.begin(plan("night"), 0)
+    moving.at(0)
+    moving.begin(plan("sepia", 0.5), 1000)
+    moving.at(SECOND // 4)
+    assert moving.begin(plan("fog"), 1000) == 0
+    first = moving.at(SECOND // 4 + 900)
+    assert [p.stages[0].name for p, _ in first.plans] == ["night", "fog"]
+    assert first.plans[0][0].strength == pytest.approx(0.875), "as strong as what was shown"
+    assert 0.9 < first.rest < 1
+    rests = [moving.at(SECOND // 4 + pts).rest for pts in range(0, SECOND, 3000)]
+    assert rests == sorted(rests, reverse=True)
+    assert moving.at(SECOND // 4 + REST_MS * CLOCK_HZ // 1000).rest == 0
+
+
+@given(st.lists(st.tuples(st.sampled_from(("night", "sepia", "fog", "")), st.integers(0, 40)), max_size=12))
+def test_there_are_never_more_than_two_plans(wishes: list[tuple[str, int]]) -> None:
+    moving, pts = Transition(), 0
+    for name, frames in wishes:
+        before = moving.at(pts).strength
+        moving.begin(plan(name) if name else SOURCE, 400)
+        for _ in range(frames):
+            pts += 3000
+            mix = moving.at(pts)
+            assert len(mix.plans) <= 2
+            assert sum(weight for _, weight in mix.plans) == pytest.approx(1)
+            assert abs(mix.strength - before) < 0.1, "no jump"
+            before = mix.strength
 
 
 def test_colour_round_trip() -> None:

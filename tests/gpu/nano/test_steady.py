@@ -1,0 +1,128 @@
+"""Steadying and finishing: the exported graphs with the weights in the package, and their training."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gpu.engine import Tensor, open_engine
+from gpu.models.nano import WEIGHTS
+from gpu.nano.engines import shapes_of
+from gpu.nano.stages import scalar
+
+torch = pytest.importorskip("torch")
+from gpu.nano.distill import finish, graphs, steady  # noqa: E402  the `distill` extra may be missing
+
+W, H = 160, 112
+LEVEL = 1 / 255
+
+
+def scene(shift: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Clean y [H,W] and uv [2,H/2,W/2] in levels: soft waves, and a hard edge that can move."""
+    rows, cols = np.mgrid[:H, :W].astype(np.float64)
+    y = 110 + 40 * np.sin(cols / 11) * np.cos(rows / 9) + 50 * (cols > 60 + shift) * (cols < 100 + shift)
+    uv = np.full((2, H // 2, W // 2), 120.0)
+    return y, uv
+
+
+def steadied(noise: float, frames: int, speed: int = 0) -> list[tuple[np.ndarray, np.ndarray, Tensor]]:
+    """(clean luma, steadied luma, gate) of every frame."""
+    shapes = shapes_of(W, H)
+    sized = {name: shapes[name] for name in ("y", "uv", "cache_luma", "cache_chroma")}
+    engine = open_engine(WEIGHTS / "steady.onnx", threads=1, shapes=sized)
+    rng = np.random.default_rng(1)
+    kept = {name: np.zeros(shapes[name], np.float32) for name in ("cache_luma", "cache_chroma")}
+    shown = []
+    for t in range(frames):
+        clean, clean_uv = scene(speed * t)
+        y, uv = (
+            np.asarray((p + rng.normal(0, noise, p.shape)).round().clip(0, 255), np.uint8)
+            for p in (clean, clean_uv)
+        )
+        out = engine.run({"y": y[None, None], "uv": uv[None], **kept, "keep": scalar(t > 0)})
+        kept = {"cache_luma": out["luma"], "cache_chroma": out["chroma"]}
+        shown.append((clean, out["luma"][0, 0] * 255, out["gate"]))
+    return shown
+
+
+def test_noise_goes_where_the_picture_stands_still() -> None:
+    shown = steadied(noise=2.0, frames=24)
+    before, after = shown[-2][1], shown[-1][1]
+    assert np.abs(after - before).mean() < 0.2 * 2.0 * 2 / np.pi**0.5  # of what noise changes by
+    assert np.sqrt(((after - shown[-1][0]) ** 2).mean()) < 1.0
+    assert shown[0][2].max() == 0, "nothing to keep on the first frame"
+    assert shown[-1][2].mean() > 0.7
+
+
+def test_a_moving_edge_leaves_no_ghost() -> None:
+    clean, after, gate = steadied(noise=2.0, frames=10, speed=3)[-1]
+    assert np.abs(after - clean).max() < 12, "six times the noise"
+    still, moves = gate[0, 0, :, :5], gate[0, 0, :, 10:12]
+    assert still.mean() > moves.mean() + 0.3
+
+
+def test_without_a_frame_before_the_source_stays() -> None:
+    clean, after, _ = steadied(noise=0.0, frames=1)[0]
+    assert np.abs(after - clean.round()).max() < 1e-3
+
+
+def finished(
+    size: tuple[int, int], strength: float, cover: float, gain: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """A random source, and what leaves when its canvas was edited to gain * canvas."""
+    width, height = size
+    shapes, halved = shapes_of(width, height), size == (1280, 720)
+    rng = np.random.default_rng(2)
+    y = np.asarray(rng.integers(60, 180, shapes["y"]), np.uint8)
+    uv = np.asarray(rng.integers(100, 150, shapes["uv"]), np.uint8)
+    planes = (torch.from_numpy(p).float() * LEVEL for p in (y, uv))
+    luma, chroma = ((graphs.shrink(p, 2) if halved else p).numpy() for p in planes)
+    inputs = {
+        "y": y, "uv": uv, "edited_luma": luma * np.float32(gain), "edited_chroma": chroma,
+        "cover": np.full(shapes["cover"], cover, np.float32), "strength": scalar(strength),
+    }  # fmt: skip
+    if halved:
+        inputs |= {"luma": luma, "chroma": chroma, "detail": scalar(1.0)}
+    sized = {name: tensor.shape for name, tensor in inputs.items() if tensor.size > 1}
+    engine = open_engine(WEIGHTS / ("finish_half.onnx" if halved else "finish.onnx"), threads=1, shapes=sized)
+    return y, engine.run(inputs)["new_y"]
+
+
+@pytest.mark.parametrize("size", [(640, 480), (1280, 720)])
+@pytest.mark.parametrize(("strength", "cover"), [(0.0, 1.0), (1.0, 0.0)])
+def test_what_is_not_covered_is_the_source(size: tuple[int, int], strength: float, cover: float) -> None:
+    source, out = finished(size, strength, cover, 0.2)
+    assert np.array_equal(source, out)
+
+
+@pytest.mark.parametrize("gain", [0.5, 1.0, 1.3])
+def test_detail_finer_than_the_canvas_is_carried_over(gain: float) -> None:
+    """Noise of single pixels at 1280x720: the edit is linear, so what leaves is the edit of every pixel."""
+    source, out = finished((1280, 720), 1.0, 1.0, gain)
+    assert np.abs(out.astype(float) - gain * source).mean() < 3
+    assert out.std() == pytest.approx(gain * source.std(), rel=0.08)
+
+
+def test_doubling_is_bilinear() -> None:
+    plane = torch.rand(1, 1, 6, 8)
+    wanted = torch.nn.functional.interpolate(plane, scale_factor=2, mode="bilinear", align_corners=False)
+    doubled = torch.nn.functional.pixel_shuffle(finish.Double()(plane), 2)
+    assert torch.allclose(doubled, wanted, atol=1e-6)
+    assert torch.equal(finish.fold(wanted), torch.nn.functional.pixel_unshuffle(wanted, 2))
+
+
+def test_a_batch_learns_and_exports(tmp_path: Path) -> None:
+    task = steady.SteadyTask()
+    pool = [np.asarray(np.random.default_rng(i).integers(0, 255, (240, 260, 3)), np.uint8) for i in range(2)]
+    batch = task.batch(pool, np.random.default_rng(0))
+    again = task.batch(pool, np.random.default_rng(0))
+    assert all(np.array_equal(a, b) for a, b in zip(batch, again, strict=True))
+    net = task.network()
+    loss = task.loss(net, tuple(torch.from_numpy(part) for part in batch))
+    loss.backward()
+    assert all(p.grad is not None and torch.isfinite(p.grad).all() for p in net.parameters())
+    torch.save({"ema": net.state_dict()}, tmp_path / "steady.pt")
+    steady.export(tmp_path / "steady.pt", tmp_path)
+    assert (tmp_path / "steady_half.onnx").stat().st_size > 1000
