@@ -98,8 +98,6 @@ class Clauses:
         rng, info = self._rng, EDIT_BY_NAME[EDIT_NAMES[edit]]
         it = rng.choice(TEMPLATES["it"])
         text, level, of_it = self._said(edit, it)
-        if info.name == "backdrop":
-            text = text.replace("green screen", truth.BACKDROP + "green screen")
         region = EVERYWHERE
         if of_it and it in _ME:
             close = it == "my face" and info.kind not in _DRAWN_BY_HAND
@@ -111,9 +109,9 @@ class Clauses:
     def _somewhere(self, edit: int, region: int, alone: bool) -> Clause:
         rng, name = self._rng, REGIONS[region]
         draw = rng.random()
-        if draw < 0.42:
+        if draw < 0.38:
             text, level = self._of_place(edit, rng.choice(self._places[name]))
-        elif draw < 0.52:
+        elif draw < 0.54:
             x = bare(rng.choice(self._ways[edit][rng.choice(("hows", "hows", "styles"))]))
             shape = rng.choice(PLACES["shapes"]["alone" if region == BACKGROUND else "alone person"])
             level = PLAIN
@@ -215,5 +213,5 @@ class Clauses:
 
     def _shade(self, colour: str, mark: str) -> str:
         rng = self._rng
-        word = colour if rng.random() < 0.65 else rng.choice(SHADES[colour])
+        word = colour if rng.random() < 0.55 else rng.choice(SHADES[colour])
         return f"{rng.choice(_TINTS)} {mark}{word}" if rng.random() < 0.1 else mark + word

@@ -23,6 +23,7 @@ _FORBIDS = ("no ", "not ", "without", "do not", "don't", "i do", "never", "stop"
 # These are said in more ways than the others: regions and colours go with them.
 _OFTEN = {"blur": 4.0, "backdrop": 3.0, "recolour": 4.0, "colour_pop": 3.0}
 _OFTEN |= {"black_and_white": 2.0, "darken": 2.0, "brighten": 2.0, "night": 1.5, "ink": 1.3}
+_KEYBOARD = ("qwertyuiop", "asdfghjkl", "zxcvbnm")
 _WEIGHTS = [_OFTEN.get(name, 1.0) for name in EDIT_NAMES]
 
 
@@ -46,6 +47,8 @@ class Writer:
             text, clauses = self._unfinished(), []
         else:
             text, clauses = self._beyond(), []
+        if any(EDIT_NAMES[clause.edit] == "backdrop" for clause in clauses if clause.edit != SOURCE_TARGET):
+            text = text.replace("green screen", truth.BACKDROP + "green screen")
         return truth.sentence(slipped(self._wrap(text), self._rng), clauses)
 
     def _pick(self, options: list[str]) -> str:
@@ -60,17 +63,20 @@ class Writer:
             if one not in picked:
                 picked.append(one)
         other = picked.pop()
-        if count == 1 and rng.random() < 0.1:
-            swap = self._pick(TEMPLATES["swap"])
-            text = swap.format(x=self._clauses.named(other), y=self._clauses.named(picked[0]))
-            return text, [Clause(text, picked[0], PLAIN, EVERYWHERE)]
+        if count == 1 and rng.random() < 0.14:
+            clause = Clause(self._clauses.named(picked[0]), picked[0], PLAIN, EVERYWHERE)
+            if rng.random() < 0.3:
+                clause = self._clauses.write(picked[0], free=False)
+            return self._pick(TEMPLATES["swap"]).format(x=self._clauses.named(other), y=clause.text), [clause]
         clauses = [self._clauses.write(edit, free=count == 1) for edit in picked]
         text = clauses[0].text
         for clause in clauses[1:]:
             text += self._pick(TEMPLATES["join"]) + clause.text
-        if count == 2 and rng.random() < 0.25:  # "a rainy night", "foggy sepia street"
+        if count > 1 and rng.random() < 0.3:  # "a rainy night", "foggy sepia street"
             text = self._clauses.paired(picked[0], picked[1])
-            clauses = [Clause(text, edit, PLAIN, EVERYWHERE) for edit in picked]
+            clauses[:2] = [Clause(text, edit, PLAIN, EVERYWHERE) for edit in picked[:2]]
+            for clause in clauses[2:]:
+                text += self._pick(TEMPLATES["join"]) + clause.text
         if count > 1 and rng.random() < 0.1 and not any(clause.region for clause in clauses):
             region = rng.choice((BACKGROUND, PERSON))
             text += self._pick([", ", " but ", ", "]) + self._clauses.kept_out(region).removeprefix("but ")
@@ -136,6 +142,9 @@ class Writer:
         rng = self._rng
         if rng.random() < 0.6:
             return rng.choice(BEYOND["words"])
+        if rng.random() < 0.2:  # fingers run along a row of the keyboard
+            row, at = rng.choice(_KEYBOARD), rng.randrange(7)
+            return row[at : at + rng.randint(2, 5)]
         if rng.random() < 0.5:
             pairs = range(rng.randint(1, 4))
             return "".join(rng.choice("bcdfghjklmnprstvwz") + rng.choice("aeiou") for _ in pairs)
