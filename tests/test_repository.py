@@ -33,8 +33,6 @@ REGISTRY_HOSTS = re.compile(
 
 # Source files that no test imports, each with the reason.
 UNTESTED = {
-    "gpu/nano/train.py": "needs torch and hours: training is run by hand, its result is what the tests run",
-    "gpu/nano/teachers.py": "needs OpenCV and the training clips: training is run by hand",
     "gpu/nano/text/sentences.py": "sentences for training; tests read others, written by hand",
     "gpu/nano/text/clauses.py": "sentences for training; tests read others, written by hand",
     "gpu/nano/text/truth.py": "sentences for training; tests read others, written by hand",
@@ -43,10 +41,6 @@ UNTESTED = {
     "gpu/nano/text/train.py": "needs torch: training is run by hand, tests run the weights it writes",
     "gpu/nano/text/meaning.py": "needs torch and a sentence encoder: run by hand before training",
     "gpu/nano/text/encoder.py": "needs torch and a sentence encoder: run by hand before training",
-    "gpu/nano/export.py": "needs torch: the graphs it writes are what the tests run",
-    "gpu/nano/network.py": "needs torch: the graphs made from it are what the tests run",
-    "gpu/nano/data.py": "needs the training clips: training is run by hand",
-    "gpu/nano/contact.py": "draws pictures for people to look at during training",
 }
 
 

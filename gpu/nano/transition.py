@@ -32,6 +32,12 @@ class Mix:
         """The source exactly."""
         return all(plan.is_source or weight <= 0 for plan, weight in self.plans)
 
+    @property
+    def detail(self) -> float:
+        """The share of the source's finest detail that stays; of no use where the mix is the source."""
+        shares = [weight * plan.strength * plan.detail for plan, weight in self.plans]
+        return sum(shares) / self.strength
+
     def falling(self) -> tuple[float, float]:
         """Amounts of rain and of snow, 0..1, strength and all."""
         amounts = [plan.falling() for plan, _ in self.plans]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import threading
 from dataclasses import replace
@@ -15,6 +16,7 @@ import pytest
 from gpu.engine import open_engine
 from gpu.errors import FrameError, ModelError
 from gpu.models.nano import ENGINES_KEPT, SPEC, WEIGHT_FILES, WEIGHTS, NanoModel
+from gpu.nano.distill.metadata import write_metadata
 from gpu.nano.edits import EDIT_BY_NAME, OFFERS
 from gpu.nano.particles import _tiles
 from gpu.nano.plan import SOURCE, plan_of
@@ -308,8 +310,15 @@ def test_a_plan_the_weights_cannot_run_is_refused_before_a_frame(
 
 
 def test_foreign_weights_are_refused(tmp_path: Path) -> None:
-    for file in (*WEIGHT_FILES, "nano.json"):
+    for file in WEIGHT_FILES:
         shutil.copy(WEIGHTS / file, tmp_path)
+    with pytest.raises(ModelError, match="cannot be read"):
+        NanoModel(tmp_path)
+    write_metadata(tmp_path, {"look": 1.04})
+    write_metadata(tmp_path, {"draw": 2.0})
+    about = json.loads((tmp_path / "nano.json").read_text())
+    assert about["trained_minutes"] == {"draw": 2.0, "look": 1.0}
+    assert about["sha256"] == json.loads((WEIGHTS / "nano.json").read_text())["sha256"]
     graph = tmp_path / "look.onnx"
     graph.write_bytes(graph.read_bytes() + b"\0")
     with pytest.raises(ModelError, match="do not belong"):
