@@ -35,7 +35,7 @@ KINDS: dict[str, Kind] = {
     "paint": Kind(f"{_AT}.paint:Paint", f"{_AT}.paint", (("teacher", "multistyle26.onnx"),)),
     "person": Kind(f"{_AT}.person:PersonTask", f"{_AT}.person", (("teacher", "selfie_segmentation.tflite"),)),
 }
-TEXT = "gpu.nano.text.train"
+TEXT, MEANING = "gpu.nano.text.train", "gpu.nano.text.meaning"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -152,13 +152,28 @@ def _train(args: argparse.Namespace) -> int:
 
 
 def _train_text(args: argparse.Namespace) -> int:
-    """Its length is a number of steps (--option steps=N); the same seed gives the same weights."""
+    """Its length is a number of steps (--option steps=N). With encoder and WordNet in DATA/teachers it also
+    learns where free English lies; without them from its own sentences alone."""
+    from gpu.nano.distill.prepare import TEACHERS
+
     args.out.mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, "-m", TEXT, "--out", str(args.out / "text.npz")]
-    for option in args.option:
-        name, _, value = option.partition("=")
-        command += [f"--{name}", value]
-    return subprocess.run(command, check=False).returncode
+    options = {"out": str(args.out / "text.npz")}
+    if args.data is not None:
+        teachers, meaning = args.data / TEACHERS, args.out / "meaning.npz"
+        found = {name: teachers / name for name in ("encoder", "wordnet")}
+        if not meaning.exists() and all(path.is_dir() for path in found.values()):
+            folders = {name: str(path) for name, path in found.items()}
+            if code := _run(MEANING, {**folders, "out": str(meaning)}):
+                return code
+        if meaning.exists():
+            options["meaning"] = str(meaning)
+    options |= dict(option.split("=", 1) for option in args.option)
+    return _run(TEXT, options)
+
+
+def _run(module: str, options: dict[str, str]) -> int:
+    words = [word for name, value in options.items() for word in (f"--{name}", value)]
+    return subprocess.run([sys.executable, "-m", module, *words], check=False).returncode
 
 
 def _export(args: argparse.Namespace) -> int:

