@@ -28,6 +28,7 @@ from gpu.nano.geometry import textures_for
 
 F32 = NDArray[np.float32]
 NAMES = tuple(edit.name for edit in EDITS if edit.kind == "draw")
+BUILT = ("pixel_art",)  # its head is its program: there is nothing to learn
 GRAPH = "draw.onnx"
 SIZE = 144  # side of a crop in luma pixels, a multiple of 8
 CROPS = 6  # in a batch
@@ -45,8 +46,9 @@ class Draw:
     name = "draw"
 
     def __init__(self, only: str = "") -> None:
-        """`only`: names of the drawings to train, joined by commas, some perhaps twice; empty: all alike."""
-        self.chosen = [NAMES.index(name) for name in only.split(",")] if only else list(range(len(NAMES)))
+        """`only`: names of the drawings to train, joined by commas, some perhaps twice; empty: all there are."""
+        chosen = only.split(",") if only else [name for name in NAMES if name not in BUILT]
+        self.chosen = [NAMES.index(name) for name in chosen]
 
     def network(self) -> nn.Module:
         return untrained()
@@ -177,4 +179,8 @@ def export(checkpoint: Path, weights: Path) -> None:
     stored = torch.load(checkpoint, map_location="cpu", weights_only=True)
     net = untrained()
     net.load_state_dict(stored["ema"])
+    with torch.no_grad():
+        for name in BUILT:
+            for key, value in start_head(name).items():
+                net.heads[key][NAMES.index(name)] = value
     write(net, weights)
