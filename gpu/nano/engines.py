@@ -56,7 +56,7 @@ def shapes_of(width: int, height: int) -> dict[str, tuple[int, ...]]:
         "texture": (1, 2, 2 * h, 2 * w),
         "aux": (1, 2, h, w),
         "gate": (1, 1, h // 4, w // 4),
-        "cache_paint": (1, 6, h // 2, w // 2),
+        "cache_paint": (1, 7, h // 2, w // 2),
     }
 
 

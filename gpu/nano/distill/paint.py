@@ -36,7 +36,7 @@ OUTPUTS = ("out_luma", "out_chroma", "new_cache_paint", "new_cache_stats")
 CROP, SHIFT = 192, 8  # pixels the student sees; the teacher paints that much more
 SHELF = 1200  # pictures kept to be seen again
 JUDGED_EVERY = 8  # every how many pictures of a batch one is judged by its features
-STEADINESS = 3.0
+STEADINESS = 2.2
 EDGE = 4  # pixels at the border that differ because what is beyond them does
 PAINTED_ANEW = 0.25  # share of a batch the teacher paints; the rest is from the shelf
 Painted = tuple[NDArray[np.uint8], NDArray[np.float16], NDArray[np.float32]]  # source, painting, style
@@ -140,7 +140,7 @@ class Paint:
         a, b = F.pixel_shuffle(made[:, :4], 2), F.pixel_shuffle(target[:, :4], 2)
         fine = [x - F.avg_pool2d(x, 5, 1, 2, count_include_pad=False) for x in (a, b)]
         local = [F.avg_pool2d(x.square(), 12) for x in fine]
-        total = total + 0.5 * ((local[0] + 1e-4).sqrt() - (local[1] + 1e-4).sqrt()).abs().mean()
+        total = total + 0.9 * ((local[0] + 1e-4).sqrt() - (local[1] + 1e-4).sqrt()).abs().mean()
         total = total + 0.1 * (fine_energy(a).add(1e-3).log() - fine_energy(b).add(1e-3).log()).abs().mean()
         if self._judge is None:
             self._judge = Pastiche(self._path)
@@ -219,7 +219,7 @@ def example_inputs(width: int = 640, height: int = 480) -> tuple[Tensor, ...]:
     return (
         torch.rand(1, 1, 2 * h, 2 * w), torch.rand(1, 2, h, w), torch.ones(1, 1, 2 * h, 2 * w), one,
         torch.zeros(1, 1, h // 4, w // 4), one, torch.ones(1, ROWS, 1, 1), torch.zeros(1, ROWS, 1, 1),
-        six + 1, six, six, torch.zeros(1, FOLDED, h // 2, w // 2), torch.zeros(2, ROWS, 1, 1),
+        six + 1, six, six, torch.zeros(1, FOLDED + 1, h // 2, w // 2), torch.zeros(2, ROWS, 1, 1),
     )  # fmt: skip
 
 

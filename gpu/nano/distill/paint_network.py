@@ -15,13 +15,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from gpu.nano.distill.paint_hold import Hold
+
 STEM, TRUNK, BLOCKS = 32, 32, 5
 WIDTHS = (STEM, TRUNK, *(TRUNK,) * (2 * BLOCKS), 8, 16, 12)  # channels of every norm, in order
 ROWS = sum(WIDTHS)
 FOLDED = 6
 EPSILON = 1e-5
+SHARPER = 0.3  # gives back what carrying a painting from frame to frame blurs
 STATISTICS_KEPT = 0.8  # of the frame before, per frame
-PAINT_KEPT = 0.85  # of the picture before, where the source stands still
 
 # BT.601 limited range from RGB in 0..1 to bytes' 0..1; the same as gpu/nano/colour.py
 _KR, _KB, _Y, _C = 0.299, 0.114, 219 / 255, 224 / 255
@@ -62,23 +64,26 @@ def rgb_cells_to_folded() -> Tensor:
     return kernel[:, :, None, None]
 
 
-def enlarging_kernel() -> tuple[Tensor, Tensor]:
+def enlarging_kernel(sharper: float = 0.0) -> tuple[Tensor, Tensor]:
     """Twice the size: [16, 4, 3, 3] folded luma -> 4x4 cells, cubic, and [8, 2, 3, 3] chroma, linear.
 
-    Measured with the identity: what one pixel becomes is its row of the kernel."""
+    `sharper`: share of what a 3x3 mean takes away that is added to luma. Measured with the identity: what one
+    pixel becomes is its row of the kernel."""
 
-    def kernel(cell: int, mode: str) -> Tensor:
+    def kernel(cell: int, mode: str, sharper: float = 0.0) -> Tensor:
         # of one plane in cells of `cell` pixels: [(2 cell)^2, cell^2, 3, 3]
         side = 5 * cell
         impulses = torch.zeros(cell * cell * 9, 1, side, side)
         places = [(i, j, a, b) for a in range(cell) for b in range(cell) for i in range(3) for j in range(3)]
         for n, (i, j, a, b) in enumerate(places):
             impulses[n, 0, (i + 1) * cell + a, (j + 1) * cell + b] = 1
+        impulses = impulses + sharper * (impulses - F.avg_pool2d(impulses, 3, 1, 1))
         large = F.interpolate(impulses, scale_factor=2.0, mode=mode, align_corners=False)
         middle = F.pixel_unshuffle(large, 2 * cell)[:, :, 2, 2]  # [n, (2 cell)^2]
-        return middle.T.reshape(4 * cell * cell, cell * cell, 3, 3).contiguous()
+        out = middle.T.reshape(4 * cell * cell, cell * cell, 3, 3)
+        return out / out.sum((1, 2, 3), keepdim=True)  # of the sharper kernel, the farthest taps are missing
 
-    luma, plane = kernel(2, "bicubic"), kernel(1, "bilinear")
+    luma, plane = kernel(2, "bicubic", sharper), kernel(1, "bilinear")
     chroma = torch.zeros(8, 2, 3, 3)
     chroma[:4, :1], chroma[4:, 1:] = plane, plane
     return luma, chroma
@@ -174,10 +179,11 @@ class Step(nn.Module):
     def __init__(self, painter: Painter) -> None:
         super().__init__()
         self.painter = painter
-        luma, chroma = enlarging_kernel()
+        luma, chroma = enlarging_kernel(SHARPER)
         kernel = torch.zeros(24, FOLDED, 3, 3)
         kernel[:16, :4], kernel[16:, 4:] = luma, chroma
         self.register_buffer("enlarging", kernel)
+        self.hold = Hold()
 
     def forward(
         self, luma: Tensor, chroma: Tensor, mask: Tensor, amount: Tensor, gate: Tensor, keep: Tensor,
@@ -191,8 +197,9 @@ class Step(nn.Module):
         source = torch.cat([F.pixel_unshuffle(F.avg_pool2d(luma, 2), 2), F.avg_pool2d(chroma, 2)], 1)
         running = RunningNorms(gamma, beta, cache_stats, keep)
         new = self.painter(source, running.norms())
-        hold = F.interpolate(gate, scale_factor=2.0, mode="bilinear") * (keep * PAINT_KEPT)
-        new = new + hold * (cache_paint - new)
+        cells = source[:, :4].mean(1, keepdim=True)
+        still = F.interpolate(gate, scale_factor=2.0, mode="bilinear")
+        new = self.hold(new, cells, cache_paint[:, :FOLDED], cache_paint[:, FOLDED:], still, keep)
         toned = new * tone_gain + tone_offset
         toned = toned + carry * (source - toned)
         large = F.conv2d(F.pad(toned, (1, 1, 1, 1), "replicate"), cast(Tensor, self.enlarging))
@@ -200,4 +207,4 @@ class Step(nn.Module):
         cover = mask * amount
         out_luma = luma + cover * (painted_luma - luma)
         out_chroma = chroma + F.avg_pool2d(cover, 2) * (painted_chroma - chroma)
-        return out_luma, out_chroma, new, running.statistics()
+        return out_luma, out_chroma, torch.cat([new, cells], 1), running.statistics()

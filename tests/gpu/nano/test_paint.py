@@ -12,7 +12,7 @@ onnx = pytest.importorskip("onnx")
 functional = torch.nn.functional
 
 from gpu.nano import colour  # noqa: E402
-from gpu.nano.distill import paint, paint_network, paint_start  # noqa: E402
+from gpu.nano.distill import paint, paint_hold, paint_network, paint_start  # noqa: E402
 from gpu.nano.distill.gram import fine_energy, gram_distance, look  # noqa: E402
 from gpu.nano.distill.teachers.pastiche import BLENDS, STYLES, Pastiche, blend  # noqa: E402
 from gpu.nano.edits import names_of  # noqa: E402
@@ -134,17 +134,43 @@ def test_no_amount_and_no_mask_leave_the_canvas_alone(step: paint_network.Step) 
         assert torch.equal(chroma, inputs["chroma"])
 
 
-def test_what_stands_still_is_held_and_what_moves_is_not(step: paint_network.Step) -> None:
+def test_what_stands_still_is_held_and_what_is_new_is_not(step: paint_network.Step) -> None:
     inputs = inputs_of()
     inputs["keep"] = torch.zeros(1, 1, 1, 1)
     _, _, alone, statistics = step(*inputs.values())
-    before = {"cache_paint": torch.full_like(inputs["cache_paint"], 0.5), "cache_stats": statistics}
-    inputs |= before | {"keep": torch.ones(1, 1, 1, 1)}
+    # the painting before was grey, and of a scene unlike this one: nothing to carry along
+    before = torch.full_like(inputs["cache_paint"], 0.5)
+    before[:, paint_network.FOLDED :] = alone[:, paint_network.FOLDED :] + 0.4
+    inputs |= {"cache_paint": before, "cache_stats": statistics, "keep": torch.ones(1, 1, 1, 1)}
     inputs["gate"][..., :4] = 1.0  # the left is still
-    _, _, held, _ = step(*inputs.values())
-    kept = paint_network.PAINT_KEPT
+    held = step(*inputs.values())[2][:, : paint_network.FOLDED]
+    alone, kept = alone[:, : paint_network.FOLDED], paint_hold.STILL_KEPT
     torch.testing.assert_close(held[..., :7], alone[..., :7] * (1 - kept) + 0.5 * kept, atol=1e-4, rtol=0)
     torch.testing.assert_close(held[..., 9:], alone[..., 9:], atol=1e-4, rtol=0)
+
+
+def texture(h: int, w: int) -> torch.Tensor:
+    torch.manual_seed(3)
+    coarse = torch.rand(1, 1, h // 8 + 1, w // 8 + 1)
+    return functional.interpolate(coarse, size=(h, w), mode="bicubic", align_corners=False)
+
+
+def test_what_moves_takes_its_strokes_along() -> None:
+    hold = paint_hold.Hold()
+    wide = texture(48, 72)
+    luma_before, luma = wide[..., 8:56], wide[..., 7:55]  # one cell to the right
+    flow = hold.flow(luma_before, luma)[..., 8:-8, 8:-8]
+    assert flow[:, 0].mean() == pytest.approx(-1.0, abs=0.2)
+    assert flow[:, 1].abs().mean() < 0.15
+    strokes = functional.pixel_unshuffle(texture(96, 144), 2)
+    painting = torch.cat([strokes, wide, wide], 1)
+    before, moved = painting[..., 8:56], painting[..., 7:55]
+    nothing, keep = torch.zeros(1, 1, 48, 48), torch.ones(1, 1, 1, 1)
+    held = hold(torch.full_like(before, 0.5), luma, before, luma_before, nothing, keep)
+    kept = paint_hold.MOVED_KEPT
+    missed = (held - (0.5 + kept * (moved - 0.5)))[..., 8:-8, 8:-8].abs().mean()
+    assert missed < 0.02
+    assert missed < 0.3 * (held - (0.5 + kept * (before - 0.5)))[..., 8:-8, 8:-8].abs().mean()
 
 
 def test_first_frame_paints_as_in_training(step: paint_network.Step) -> None:
@@ -158,7 +184,8 @@ def test_first_frame_paints_as_in_training(step: paint_network.Step) -> None:
         1,
     )
     norms = paint_network.own_norms(torch.ones(1, paint_network.ROWS), torch.zeros(1, paint_network.ROWS))
-    torch.testing.assert_close(step(*inputs.values())[2], step.painter(source, norms), atol=1e-3, rtol=0)
+    painted = step(*inputs.values())[2][:, : paint_network.FOLDED]
+    torch.testing.assert_close(painted, step.painter(source, norms), atol=1e-3, rtol=0)
 
 
 def test_exported_graph_is_the_step_at_another_size(step: paint_network.Step, tmp_path: Path) -> None:
