@@ -50,26 +50,24 @@ class PersonTask:
         return adopt(self.teacher)
 
     def groups(self, net: nn.Module) -> list[dict[str, Any]]:
-        """The teacher's last level moves slowly, the rest not at all: it has seen far more people."""
-        old, new = [], []
+        """The teacher's part stays as it is: it has seen far more people, and let to move it got worse."""
+        new = []
         for name, parameter in net.named_parameters():
-            if name.startswith(("base.merge1", "level")):
-                old.append(parameter)
-            elif name.startswith(("base.", "stem_")):
+            if name.startswith(("base.", "stem_", "level")):
                 parameter.requires_grad_(False)
             else:
                 new.append(parameter)
-        return [{"params": old, "factor": 0.05}, {"params": new, "factor": 1.0}]
+        return [{"params": new, "factor": 1.0}]
 
     def batch(self, pool: Sequence[U8], rng: np.random.Generator) -> tuple[NDArray[Any], ...]:
-        """luma, chroma, mask of frame 0 by the teacher [B, 1, H, W], fine masks [B, T, 1, H, W]; bytes."""
+        """luma and mask [B, T, 1, H, W], chroma [B, T, 2, H/2, W/2]: luma, chroma, mask; bytes."""
         if self._found is None:
             self._found = subjects(pool, self.teacher)
             if not self._found[0] or not self._found[1]:
                 raise ValueError("the person mask needs pictures with people and without: give more folders")
         people, empty = self._found
         size = CANVASES[int(rng.integers(len(CANVASES)))]
-        planes: list[list[NDArray[Any]]] = [[], [], [], []]
+        planes: list[list[NDArray[Any]]] = [[], [], []]
         for _ in range(CLIPS):
             kind = rng.random()
             if kind < 0.65:
@@ -83,31 +81,27 @@ class PersonTask:
         return tuple(np.stack(part) for part in planes)
 
     @staticmethod
-    def _pack(clip: Clip, rng: np.random.Generator) -> tuple[U8, U8, U8, U8]:
+    def _pack(clip: Clip, rng: np.random.Generator) -> tuple[U8, U8, U8]:
         both = [rgb_to_planes(frame) for frame in filmed(clip.frames, rng)]
         return (
             np.stack([_bytes(luma)[None] for luma, _ in both]),
             np.stack([_bytes(chroma) for _, chroma in both]),
-            _bytes(clip.coarse)[None],
             np.stack([_bytes(mask)[None] for mask in clip.fine]),
         )
 
     def loss(self, net: nn.Module, tensors: tuple[Tensor, ...]) -> Tensor:
-        """Each frame near the fine mask, most at its edge; wrong alike in all; the base near the teacher."""
+        """At the base's edges: near the fine mask, and as wrong in one frame as in the next."""
         assert isinstance(net, Person)
-        luma, chroma, coarse, fine = (x.float() / 255 for x in tensors)
+        luma, chroma, fine = (x.float() / 255 for x in tensors)
         batch, frames = luma.shape[:2]
         flat = luma.flatten(0, 1), chroma.flatten(0, 1)
         logits, level = (x.float() for x in net.now(*flat))
         cells = F.pixel_unshuffle(fine.flatten(0, 1), CELL)
-        most, least = cells.amax(1, keepdim=True), cells.amin(1, keepdim=True)
-        weight = 1 + 4 * (F.max_pool2d(most, 3, 1, 1) + F.max_pool2d(-least, 3, 1, 1))
-        edges = F.binary_cross_entropy_with_logits(logits, cells, weight.expand_as(cells))
-        first = level.unflatten(0, (batch, frames))[:, 0]
-        taught = F.binary_cross_entropy_with_logits(first, F.pixel_unshuffle(coarse, CELL))
-        masks = firmly(logits)
-        wrong = (masks - cells).unflatten(0, (batch, frames))
-        return edges + 0.5 * taught + wrong.abs().mean() + 2 * wrong.diff(dim=1).abs().mean()
+        band = net.band(level).expand_as(cells)
+        wrong = (firmly(logits) - cells) * band
+        apart = F.binary_cross_entropy_with_logits(logits, cells, band, reduction="sum")
+        apart = apart + wrong.abs().sum() + wrong.unflatten(0, (batch, frames)).diff(dim=1).abs().sum()
+        return apart / (band.sum() + 100)
 
     def sheet(self, net: nn.Module, pictures: Sequence[U8]) -> U8:
         """Rows of picture, teacher, ours, on a green ground; the pictures with most person first."""

@@ -30,10 +30,9 @@ _REACH, _EPS = 8, 2e-4  # of the guided filter: pixels, squared contrast
 
 @dataclass
 class Subject:
-    """A photograph RGB uint8 with the teacher's mask and the one brought to its edges, [H, W] 0..1."""
+    """A photograph RGB uint8 with the teacher's mask brought to its edges, [H, W] 0..1."""
 
     picture: U8
-    coarse: F32
     fine: F32
     box: tuple[int, int, int, int]  # left, top, right, bottom of the person
 
@@ -71,7 +70,7 @@ def subjects(pool: Sequence[U8], teacher: Selfie) -> tuple[list[Subject], list[U
         elif 0.02 < share < 0.85 and float((coarse > 0.9).sum()) > 0.75 * float((coarse > 0.1).sum()):
             rows, columns = np.where(coarse.max(1) > 0.5)[0], np.where(coarse.max(0) > 0.5)[0]
             box = (int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1)
-            people.append(Subject(picture, coarse, to_edges(floats, coarse), box))
+            people.append(Subject(picture, to_edges(floats, coarse), box))
     return people, empty
 
 
@@ -121,10 +120,9 @@ def _covering(
 
 @dataclass
 class Clip:
-    """T clean frames RGB [H, W, 3], the teacher's mask of the first, fine masks of all [H, W]; 0..1."""
+    """T clean frames RGB [H, W, 3] and their masks [H, W]; 0..1."""
 
     frames: list[F32]
-    coarse: F32
     fine: list[F32]
 
 
@@ -193,17 +191,16 @@ def composed(
     both, either = np.minimum(coarse, masks[0]).sum(), np.maximum(coarse, masks[0]).sum()
     if both < ALIKE * either:  # nobody to the teacher, or somebody else besides
         masks = [coarse, *(segment(teacher, view) for view in views[1:])]
-    return Clip(views, coarse, masks)
+    return Clip(views, masks)
 
 
 def found(person: Subject, size: tuple[int, int], frames: int, rng: np.random.Generator) -> Clip:
     """A moving view of a photograph of somebody, as it is."""
-    views = _ground(person.picture, size, frames, rng, (person.coarse, person.fine), (0.75, 1.0))
+    views = _ground(person.picture, size, frames, rng, (person.fine,), (0.75, 1.0))
     gain, gamma = _tone(rng)
     return Clip(
         [np.asarray(np.clip(v[0] * gain, 0, 1) ** gamma, np.float32) for v in views],
-        views[0][1],
-        [v[2] for v in views],
+        [v[1] for v in views],
     )
 
 
@@ -211,7 +208,7 @@ def vacant(picture: U8, size: tuple[int, int], frames: int, rng: np.random.Gener
     """A moving view of a picture without people."""
     views = _ground(picture, size, frames, rng)
     nobody = np.zeros((size[1], size[0]), np.float32)
-    return Clip([v[0] for v in views], nobody, [nobody] * frames)
+    return Clip([v[0] for v in views], [nobody] * frames)
 
 
 def filmed(frames: Sequence[F32], rng: np.random.Generator) -> list[F32]:

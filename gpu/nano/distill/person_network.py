@@ -1,7 +1,7 @@
 """The person mask's network: the teacher's, on a canvas, sharpened to every pixel and steadied over time.
 
-It begins as the teacher (`adopt`): its first convolution is rewritten for luma and chroma, its last one and
-the bilinear enlargement to the canvas become one. What is new and learned is an edge term that follows the
+It begins as the teacher (`adopt`): its first convolution is rewritten for luma and chroma, and its last one
+goes on to the canvas. What is new and learned is an edge term that follows the
 luma; it starts silent. What steadies it over time is not learned: a learned gate kept ghosts of who moved.
 Knows no training.
 """
@@ -41,6 +41,7 @@ class Person(nn.Module):
     """
 
     cell: Tensor
+    twice: Tensor
     see_luma: Tensor
     see_chroma: Tensor
 
@@ -52,7 +53,7 @@ class Person(nn.Module):
         self.base = base
         self.stem_luma = nn.Conv2d(1, 16, 6, 4)  # a 3x3 of stride 2 over the means of 2x2 pixels
         self.stem_chroma = nn.Conv2d(2, 16, 3, 2, bias=False)
-        self.level = nn.Conv2d(16, CELL * CELL, 3, padding=1)
+        self.level = nn.Conv2d(16, 4, 1)  # the teacher's last: two pixels by two of each cell
         # the edges: fine luma and chroma, with the base's features, bend the mask to what is in the picture
         self.look_chroma = nn.Conv2d(2, 8, 2, 2)
         self.mix = nn.Conv2d(16 + CELL * CELL + 8, WIDTH, 1)
@@ -64,6 +65,7 @@ class Person(nn.Module):
             nn.init.zeros_(layer.bias)
         identity = torch.eye(CELL * CELL).reshape(CELL * CELL, 1, CELL, CELL)
         self.register_buffer("cell", identity, persistent=False)
+        self.register_buffer("twice", _doubling(), persistent=False)
         for name, kernel in zip(("see_luma", "see_chroma"), _sight(), strict=True):
             self.register_buffer(name, kernel, persistent=False)
 
@@ -93,8 +95,16 @@ class Person(nn.Module):
         features, fine = self.features(luma, chroma), self.cells(luma)
         spots = F.relu(self.mix(torch.cat([features, fine, self.look_chroma(chroma)], 1)))
         edges = spots + F.relu(self.around(spots))
-        level = self.level(features).clamp(-FAR, FAR)
-        return level + self.shift(edges) + self.slope(edges) * (fine - 0.5), level
+        level = F.conv2d(self.level(features), self.twice, padding=1).clamp(-FAR, FAR)
+        bend = self.shift(edges) + self.slope(edges) * (fine - 0.5)
+        return level + self.band(level) * bend, level
+
+    @staticmethod
+    def band(level: Tensor) -> Tensor:
+        """Where the edges have a say [B, 1, h/2, w/2], 0..1: within two cells of the base's own edge."""
+        inside = torch.sigmoid(level).mean(1, keepdim=True)
+        most, least = F.max_pool2d(inside, 5, 1, 2), -F.max_pool2d(-inside, 5, 1, 2)
+        return (2 * (most - least)).clamp(0, 1)
 
     def view(self, luma: Tensor, chroma: Tensor) -> Tensor:
         """What is compared with the frame before [B, VIEW, h/4, w/4]; a difference of 1 is a change."""
@@ -115,6 +125,17 @@ class Person(nn.Module):
         mask, view = firmly(self.now(luma, chroma)[0]), self.view(luma, chroma)
         share = self.kept(view, cache_view, keep)
         return self.pixels(mask + share * (self.cells(cache_mask) - mask)), view
+
+
+def _doubling() -> Tensor:
+    """[16, 4, 3, 3]: cells of 2x2 pixels to cells of 4x4, bilinear: what is in them at twice the size."""
+    # fine pixel of a cell [4], cell before, itself, after [3], which of that cell's two pixels [2]
+    line = np.zeros((4, 3, 2), np.float32)
+    for fine in range(4):
+        for place, weight in enumerate(taps(2)[fine % 2]):
+            pixel = fine // 2 + place - 1 + 2  # counted from the first pixel of the cell before
+            line[fine, pixel // 2, pixel % 2] += weight
+    return torch.from_numpy(np.einsum("iya,jxb->ijabyx", line, line).reshape(16, 4, 3, 3))
 
 
 def _sight() -> tuple[Tensor, Tensor]:
@@ -151,14 +172,6 @@ def adopt(teacher: Selfie) -> Person:
         person.stem_luma.weight.copy_(stem[:, :1].repeat_interleave(2, 2).repeat_interleave(2, 3) / 4)
         person.stem_chroma.weight.copy_(stem[:, 1:])
         person.stem_luma.bias.copy_(teacher.stem.bias - stem.sum((2, 3)) @ offset)
-        # the last convolution doubles the size; bilinear x2 of what it gives, as weights of 3x3 cells:
-        # fine pixel of a cell [4], cell before, itself, after [3], which of that cell's two pixels [2]
-        line = np.zeros((4, 3, 2), np.float32)
-        for i in range(4):
-            for cell, weight in enumerate(taps(2)[i % 2]):
-                pixel = i // 2 + cell - 1 + 2  # counted from the first pixel of the cell before
-                line[i, pixel // 2, pixel % 2] += weight
-        both = FEATURE * np.einsum("iya,jxb,cab->ijcyx", line, line, teacher.out.weight[:, 0].numpy())
-        person.level.weight.copy_(torch.from_numpy(both.reshape(16, 16, 3, 3)))
+        person.level.weight.copy_(teacher.out.weight[:, 0].flatten(1).t().reshape(4, 16, 1, 1) * FEATURE)
         person.level.bias.fill_(float(teacher.out.bias))
     return person
