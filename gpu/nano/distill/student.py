@@ -10,11 +10,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from gpu.models.nano import WEIGHTS, NanoModel, NanoState
+from gpu.models.nano import WEIGHTS, NanoModel
 from gpu.nano.distill import experts
 from gpu.nano.edits import EDIT_BY_NAME
 from gpu.nano.engines import Engines
 from gpu.nano.plan import plan_of
+from gpu.nano.stream import NanoState
 from gpu.types import Frame, Part
 
 F32 = NDArray[np.float32]
