@@ -32,6 +32,7 @@ WARM_STEPS = 60
 SHEET_EVERY_S = 240
 SAVE_EVERY_S = 60
 BATCHES_AHEAD = 4
+PARENT_ASKED_EVERY_S = 10.0
 Batch = tuple[NDArray[Any], ...]
 
 
@@ -68,7 +69,7 @@ def task_of(where: str, options: Sequence[str] = ()) -> Task:
 
 
 def _produce(where: str, options: Sequence[str], pool: str, seed: int, out: Queue[Any]) -> None:
-    """A data process: fill the bounded queue until it is terminated."""
+    """A data process: fill the bounded queue until it is terminated or its training is gone."""
     cv2.setNumThreads(1)
     torch.set_num_threads(1)
     task, pictures, rng = (
@@ -76,9 +77,18 @@ def _produce(where: str, options: Sequence[str], pool: str, seed: int, out: Queu
         to_train(load_pool(Path(pool))),
         np.random.default_rng(seed),
     )
+    parent = mp.parent_process()
     while True:
         arrays = task.batch(pictures, rng)
-        out.put(tuple(a.astype(np.float16) if a.dtype == np.float32 else a for a in arrays))
+        batch = tuple(a.astype(np.float16) if a.dtype == np.float32 else a for a in arrays)
+        while True:
+            try:
+                out.put(batch, timeout=PARENT_ASKED_EVERY_S)
+                break
+            except queue.Full:
+                if parent is not None and not parent.is_alive():  # killed, it could not end us
+                    out.cancel_join_thread()
+                    return
 
 
 class Feed:
