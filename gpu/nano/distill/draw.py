@@ -46,7 +46,7 @@ class Draw:
     name = "draw"
 
     def __init__(self, only: str = "") -> None:
-        """`only`: names of the drawings to train, joined by commas, some perhaps twice; empty: all there are."""
+        """`only`: names of the drawings to train, joined by commas, some perhaps twice; empty: all."""
         chosen = only.split(",") if only else [name for name in NAMES if name not in BUILT]
         self.chosen = [NAMES.index(name) for name in chosen]
 
