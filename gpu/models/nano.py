@@ -40,7 +40,7 @@ __all__ = [
 WEIGHTS = Path(__file__).parent.parent / "nano" / "weights"
 WEIGHT_FILES = (*GRAPH_FILES, EXPERTS_FILE)
 VERSION = 2  # of the set of graphs and their tensors
-ENGINES_KEPT = 4  # sets of compiled graphs, one a source size; the least recently opened is let go
+ENGINES_KEPT = 3  # sets of compiled graphs, one a source size, some 130 MB each; the least recently opened goes
 _MIN_SIDE = 16
 _GROUPS: tuple[Group, ...] = ("art", "drawing", "looks", "weather", "room", "colour")
 # can be asked for, but is not offered: see the verdict in MODEL_CARD.md
@@ -62,7 +62,7 @@ SPEC = ModelSpec(
     max_size=(1280, 720),
     licence="Apache-2.0",
     weights="in the package, made by `relens distill`",
-    memory_bytes_per_stream=45_000_000,  # 1280x720, 22 MB of it weather that a size shares
+    memory_bytes_per_stream=24_000_000,  # 1280x720 in a transition; 11 MB of it weather that a size shares
     presets=_presets(),
 )
 

@@ -25,6 +25,7 @@ MOST = 0.92  # of the frame before; still noise then keeps 6 % of its change fro
 CELL = 8  # canvas pixels, side of the blocks the gate sees
 WIDTH = 12  # channels
 NOISE_FLOOR, NOISE_CEILING = 0.6, 6.0  # levels; rounding alone makes 0.3
+GRAIN = 1.4  # of the noise above its floor: what is taken of the finest contrast where the picture moves
 UNTOUCHED = 0.12  # levels; blocks that differ less are drawn or frozen and say nothing about noise
 
 
@@ -63,7 +64,13 @@ class Steady(nn.Module):  # type: ignore[misc,unused-ignore]
         slope = 1 / noise
         most = MOST * (self.limit[0] - size * slope).clamp(0, 1)
         most_chroma = MOST * (self.limit[1] - size_chroma * slope).clamp(0, 1)
-        return luma + share * most * moved, chroma + share_chroma * most_chroma * moved_chroma, gate
+        kept = share * most
+        luma = luma + kept * moved
+        # what time cannot average where things move, space does: at most about as much as the noise is
+        fine = luma - F.avg_pool2d(luma, 3, 1, 1, count_include_pad=False)
+        grain = GRAIN * (noise - NOISE_FLOOR / 255) * keep
+        luma = luma - (1 - kept) * torch.minimum(torch.maximum(fine, -grain), grain)
+        return luma, chroma + share_chroma * most_chroma * moved_chroma, gate
 
 
 def noise_of(block: Tensor) -> Tensor:
