@@ -43,6 +43,46 @@ class Engine(Protocol):
         ...
 
 
+class CheckedEngine:
+    """What every engine does alike: it says what it takes, checks what it is given, and knows when it is
+    closed."""
+
+    def __init__(
+        self,
+        name: str,
+        inputs: Mapping[str, tuple[int, ...]],
+        dtypes: Mapping[str, np.dtype[Any]],
+        outputs: tuple[str, ...],
+    ) -> None:
+        self._name, self._inputs, self._dtypes, self._outputs = name, inputs, dtypes, outputs
+        self._closed = False
+
+    @property
+    def name(self) -> str:
+        return self._name
+
+    @property
+    def inputs(self) -> Mapping[str, tuple[int, ...]]:
+        return self._inputs
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        return self._outputs
+
+    def run(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        if self._closed:
+            raise ModelError("this engine is closed: open another")
+        check_inputs(inputs, self._inputs, self._dtypes)
+        return self._execute(inputs)
+
+    def close(self) -> None:
+        self._closed = True
+
+    def _execute(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Run the graph on inputs that fit; the results are the caller's to keep."""
+        raise NotImplementedError
+
+
 def source_of(model: str | Path | bytes) -> str | bytes:
     """The model as the engines' readers take it: a path that exists, or the graph's bytes.
 

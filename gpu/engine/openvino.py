@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from gpu.engine.base import Shapes, Tensor, check_inputs, source_of
+from gpu.engine.base import CheckedEngine, Shapes, Tensor, source_of
 from gpu.errors import DeviceError, ModelError
 
 # One compiled graph serves every stream of the same size: weights are held once. Entries live as long as an
@@ -77,7 +77,7 @@ def _last_line(exc: RuntimeError) -> str:
     return str(exc).strip().splitlines()[-1]
 
 
-class OpenVinoEngine:
+class OpenVinoEngine(CheckedEngine):
     """One graph on OpenVINO (CPU, f32, latency first). Deterministic: same tensors in, same bytes out."""
 
     def __init__(self, model: str | Path | bytes, threads: int = 0, shapes: Shapes | None = None) -> None:
@@ -94,35 +94,23 @@ class OpenVinoEngine:
             made = _Compiled(source, threads, shapes)
             with _compiled_lock:
                 shared = _compiled.setdefault(key, made)
+        super().__init__(
+            f"OpenVINO, {threads or 'all'} threads", shared.inputs, shared.dtypes, tuple(shared.results)
+        )
         self._shared: _Compiled | None = shared
         self._request: Any = shared.compiled.create_infer_request()
-        self._inputs, self._dtypes, self._outputs = shared.inputs, shared.dtypes, tuple(shared.results)
-        self._name = f"OpenVINO, {threads or 'all'} threads"
+        self._results = shared.results
+        self._view: Any = shared.view
 
-    @property
-    def name(self) -> str:
-        return self._name
+    def close(self) -> None:
+        super().close()
+        self._request = self._view = self._shared = None
 
-    @property
-    def inputs(self) -> Mapping[str, tuple[int, ...]]:
-        return self._inputs
-
-    @property
-    def outputs(self) -> tuple[str, ...]:
-        return self._outputs
-
-    def run(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        if self._request is None or self._shared is None:
-            raise ModelError("this engine is closed: open another")
-        check_inputs(inputs, self._inputs, self._dtypes)
-        results = {name: np.empty(shape, dtype) for name, (shape, dtype) in self._shared.results.items()}
+    def _execute(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        results = {name: np.empty(shape, dtype) for name, (shape, dtype) in self._results.items()}
         # The plugin reads and writes these very arrays: nothing is copied, and what leaves is the caller's.
         for i, array in enumerate(results.values()):
-            self._request.set_output_tensor(i, self._shared.view(array))
+            self._request.set_output_tensor(i, self._view(array))
         contiguous = {name: np.ascontiguousarray(tensor) for name, tensor in inputs.items()}
         self._request.infer(contiguous, share_inputs=True, share_outputs=True)
         return results
-
-    def close(self) -> None:
-        self._request = None
-        self._shared = None

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from gpu.engine.base import Shapes, Tensor, check_inputs, source_of
+from gpu.engine.base import CheckedEngine, Shapes, Tensor, source_of
 from gpu.errors import DeviceError, ModelError
 
 _DTYPES = {
@@ -23,7 +23,7 @@ _DTYPES = {
 }
 
 
-class OrtEngine:
+class OrtEngine(CheckedEngine):
     """One graph on ONNX Runtime (CPU, f32). Deterministic: same tensors in, same bytes out."""
 
     def __init__(self, model: str | Path | bytes, threads: int = 0, shapes: Shapes | None = None) -> None:
@@ -48,33 +48,21 @@ class OrtEngine:
                 f"ONNX Runtime cannot load this model ({str(exc).strip().splitlines()[-1]}): "
                 "check the file, or use the openvino engine"
             ) from exc
-        self._inputs = _static_shapes(session, shapes or {})
-        self._dtypes = {port.name: np.dtype(_DTYPES[port.type]) for port in session.get_inputs()}
-        self._outputs = tuple(port.name for port in session.get_outputs())
+        super().__init__(
+            f"ONNX Runtime, {threads or 'all'} threads",
+            _static_shapes(session, shapes or {}),
+            {port.name: np.dtype(_DTYPES[port.type]) for port in session.get_inputs()},
+            tuple(port.name for port in session.get_outputs()),
+        )
         self._session: Any = session
-        self._name = f"ONNX Runtime, {threads or 'all'} threads"
-
-    @property
-    def name(self) -> str:
-        return self._name
-
-    @property
-    def inputs(self) -> Mapping[str, tuple[int, ...]]:
-        return self._inputs
-
-    @property
-    def outputs(self) -> tuple[str, ...]:
-        return self._outputs
-
-    def run(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        if self._session is None:
-            raise ModelError("this engine is closed: open another")
-        check_inputs(inputs, self._inputs, self._dtypes)
-        results = self._session.run(self._outputs, dict(inputs))
-        return dict(zip(self._outputs, results, strict=True))
 
     def close(self) -> None:
+        super().close()
         self._session = None
+
+    def _execute(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        results = self._session.run(self._outputs, dict(inputs))
+        return dict(zip(self._outputs, results, strict=True))
 
 
 def _static_shapes(session: Any, shapes: Shapes) -> dict[str, tuple[int, ...]]:

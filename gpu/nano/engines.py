@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpu.engine import Engine, EngineKind, Tensor, open_engine
-from gpu.nano.geometry import coordinates, is_halved, padded_size, textures_for, working_size
+from gpu.nano.edits import names_of
+from gpu.nano.geometry import MULTIPLE, coordinates, is_halved, padded_size, textures_for, working_size
 
 F32 = NDArray[np.float32]
 
@@ -78,6 +79,8 @@ class Engines:
 
         with ThreadPoolExecutor(_COMPILING) as pool:  # a compile keeps one core busy
             self._graphs = dict(zip(_SIZED, pool.map(open_graph, _SIZED), strict=True))
+        for edit in names_of("draw"):  # sheets are made once, half a second of work, and no stream may wait
+            textures_for(edit, MULTIPLE, MULTIPLE)
         self.w, self.h = working_size(width, height)
         self.everywhere = _frozen(np.ones(self.shapes["mask"], np.float32))
         self.aux = _frozen(coordinates(2 * self.w, 2 * self.h)[None])
