@@ -11,18 +11,31 @@ from gpu.types import EncodedFrame
 T = TypeVar("T")
 
 
-class Mailbox(Generic[T]):
+class _Box(Generic[T]):
+    """What the queues share: items, a bound, an end."""
+
+    def __init__(self, capacity: int) -> None:
+        self._items: deque[T] = deque()
+        self._capacity = capacity
+        self._closed = False
+        self._changed = threading.Condition()
+
+    def close(self) -> None:
+        with self._changed:
+            self._closed = True
+            self._items.clear()
+            self._changed.notify_all()
+
+
+class Mailbox(_Box[T]):
     """Holds at most `capacity` items, handed out `capacity` at a time, in order.
 
     Live (`newest_wins`): `put` never waits and pushes the oldest out. In order: `put` waits for room.
     """
 
     def __init__(self, capacity: int = 1, newest_wins: bool = True) -> None:
-        self._items: deque[T] = deque()
-        self._capacity = capacity
+        super().__init__(capacity)
         self._newest_wins = newest_wins
-        self._closed = False
-        self._changed = threading.Condition()
 
     def put(self, item: T, timeout_s: float = 0.0) -> int:
         """Add an item. Returns how many were lost: pushed out, or 1 when `item` found no room."""
@@ -68,22 +81,27 @@ class Mailbox(Generic[T]):
             self._changed.notify_all()
             return lost
 
-    def close(self) -> None:
+
+class _Waited(_Box[T]):
+    """Its items are taken one by one, by someone who waits for them."""
+
+    def get(self, timeout_s: float) -> T | None:
+        """The oldest item, or None after `timeout_s` or once closed."""
         with self._changed:
-            self._closed = True
-            self._items.clear()
+            self._changed.wait_for(lambda: self._closed or bool(self._items), timeout_s)
+            if not self._items:
+                return None
+            item = self._items.popleft()
             self._changed.notify_all()
+            return item
 
 
-class EncodedQueue:
+class EncodedQueue(_Waited[EncodedFrame]):
     """Encoded frames in order. They need each other: on overflow all go, until a keyframe."""
 
     def __init__(self, capacity: int = 30) -> None:
-        self._items: deque[EncodedFrame] = deque()
-        self._capacity = capacity
+        super().__init__(capacity)
         self._needs_keyframe = False
-        self._closed = False
-        self._changed = threading.Condition()
 
     def put(self, frame: EncodedFrame) -> int:
         """Add a frame without waiting. Returns how many were lost: > 0 means the sender owes a keyframe."""
@@ -110,16 +128,6 @@ class EncodedQueue:
                 and not self._closed
             )
 
-    def get(self, timeout_s: float) -> EncodedFrame | None:
-        """The oldest frame, or None after `timeout_s` or once closed."""
-        with self._changed:
-            self._changed.wait_for(lambda: self._closed or bool(self._items), timeout_s)
-            if not self._items:
-                return None
-            frame = self._items.popleft()
-            self._changed.notify_all()
-            return frame
-
     def flush(self) -> int:
         """Throw everything away and let only a keyframe start again; returns how many frames were lost."""
         with self._changed:
@@ -129,21 +137,9 @@ class EncodedQueue:
             self._changed.notify_all()
             return lost
 
-    def close(self) -> None:
-        with self._changed:
-            self._closed = True
-            self._items.clear()
-            self._changed.notify_all()
 
-
-class Outbox(Generic[T]):
+class Outbox(_Waited[T]):
     """Edited pictures for the encoder. The worker asks for room first: it never waits or loses."""
-
-    def __init__(self, capacity: int) -> None:
-        self._items: deque[T] = deque()
-        self._capacity = capacity
-        self._closed = False
-        self._changed = threading.Condition()
 
     def has_room(self, count: int) -> bool:
         with self._changed:
@@ -154,15 +150,3 @@ class Outbox(Generic[T]):
             if not self._closed:
                 self._items.extend(items)
                 self._changed.notify()
-
-    def get(self, timeout_s: float) -> T | None:
-        """The oldest item, or None after `timeout_s` or once closed."""
-        with self._changed:
-            self._changed.wait_for(lambda: self._closed or bool(self._items), timeout_s)
-            return self._items.popleft() if self._items else None
-
-    def close(self) -> None:
-        with self._changed:
-            self._closed = True
-            self._items.clear()
-            self._changed.notify_all()
