@@ -81,13 +81,28 @@ class Clauses:
 
     def named(self, edit: int) -> str:
         """A noun or adjective for the edit."""
+        if self._rng.random() < 0.25:
+            return self._phrase(edit)
         way = self._rng.choice(self._ways[edit][self._rng.choice(("things", "hows", "styles"))])
         return way if self._rng.random() < 0.3 else bare(way)
+
+    def _phrase(self, edit: int) -> str:
+        """A longer noun for the edit: "a picture in pale colours", "something brighter"."""
+        rng, ways = self._rng, self._ways[edit]
+        shape = rng.choice(TEMPLATES["phrases"])
+        return shape.format(
+            thing=rng.choice(ways["things"]),
+            how=rng.choice(ways["hows"]),
+            style=rng.choice(ways["styles"]),
+            scene=self._scene(edit),
+        )
 
     def paired(self, first: int, second: int) -> str:
         """Two edits in one noun phrase."""
         ways = self._ways[second]
         last = bare(self._rng.choice(ways["hows"] + ways["styles"]))
+        if self._rng.random() < 0.3:  # by its shortest name: it is heard most often
+            last = EDIT_NAMES[second].replace("_", " ")
         return f"{self._rng.choice(['', 'a '])}{self._rng.choice(self._ways[first]['hows'])} {last}"
 
     def kept_out(self, region: int) -> str:
@@ -134,7 +149,7 @@ class Clauses:
     def _of_place(self, edit: int, place: str) -> tuple[str, int]:
         rng, ways = self._rng, self._ways[edit]
         kind = rng.choices(_KINDS, (0.2, 0.33, 0.27, 0.2))[0]
-        way = rng.choice(ways[kind])
+        way = self._phrase(edit) if kind == "styles" and rng.random() < 0.2 else rng.choice(ways[kind])
         level = rng.choice(list(_HOW)) if rng.random() < 0.2 else PLAIN
         if kind == "orders":
             if _PRONOUN.search(way):
@@ -155,7 +170,7 @@ class Clauses:
         """Text, level, and whether the text speaks of `it`."""
         ways, rng = self._ways[edit], self._rng
         kind = rng.choices(_KINDS, (0.25, 0.3, 0.25, 0.2))[0]
-        way = rng.choice(ways[kind])
+        way = self._phrase(edit) if kind == "styles" and rng.random() < 0.2 else rng.choice(ways[kind])
         level = rng.choices(range(7), (0.06, 0.13, 0.05, 0.07, 0.5, 0.12, 0.07))[0]
         before, after, shape = "", "", "{x}"
         if level == PERCENT:
@@ -166,7 +181,9 @@ class Clauses:
         if level == PLAIN and rng.random() < 0.12:
             return way, level, False
         if kind == "things":
-            if level in _OF:
+            if level in _AFTER and rng.random() < 0.35:
+                after = " " + rng.choice(_AFTER[level])
+            elif level in _OF:
                 before, way = rng.choice(_OF[level]) + " ", bare(way)
             shape = f"{rng.choice(TEMPLATES['add'])} {{x}}" if rng.random() < 0.6 else "{x}"
             shape = shape.format(x=before + way)
@@ -179,7 +196,9 @@ class Clauses:
             like = rng.choice(TEMPLATES["like"]) + " " if rng.random() < 0.75 else ""
             shape = f"{before}{like}{way}"
         elif kind == "hows":
-            if level in _HOW:
+            if level in _AFTER and rng.random() < 0.3:
+                after = " " + rng.choice(_AFTER[level])
+            elif level in _HOW:
                 before = rng.choice(_HOW[level]) + " "
             shape = rng.choice(TEMPLATES["make"])
             shape = shape.replace("{how}", before + way).replace("{scene}", self._scene(edit))
@@ -190,7 +209,8 @@ class Clauses:
         text = shape.replace("{it}", it)
         if level == SOME and rng.random() < 0.3:  # "not so dark, but still night"
             text += rng.choice([" but still ", ", but still ", ", still ", " yet "]) + self.named(edit)
-        return text + after, level, "{it}" in shape
+        comma = "," if after.startswith(" but ") and rng.random() < 0.4 else ""
+        return text + comma + after, level, "{it}" in shape
 
     def _scene(self, edit: int) -> str:
         """A noun for an adjective to stand before: "canvas" alone asks for no oils."""

@@ -23,6 +23,10 @@ _FORBIDS = ("no ", "not ", "without", "do not", "don't", "i do", "never", "stop"
 # These are said in more ways than the others: regions and colours go with them.
 _OFTEN = {"blur": 4.0, "backdrop": 3.0, "recolour": 4.0, "colour_pop": 3.0}
 _OFTEN |= {"black_and_white": 2.0, "darken": 2.0, "brighten": 2.0, "night": 1.5, "ink": 1.3}
+_WEATHER = ("rain", "snow", "fog", "autumn", "winter")
+_TIMES = ("night", "night", "night", "sunset", "blue_hour", "golden_hour")
+# "remove the background" asks for a backdrop and ends none.
+_ENDING = [at for at, name in enumerate(EDIT_NAMES) if name != "backdrop"]
 _KEYBOARD = ("qwertyuiop", "asdfghjkl", "zxcvbnm")
 _WEIGHTS = [_OFTEN.get(name, 1.0) for name in EDIT_NAMES]
 
@@ -63,16 +67,22 @@ class Writer:
             if one not in picked:
                 picked.append(one)
         other = picked.pop()
-        if count == 1 and rng.random() < 0.14:
+        if count == 1 and rng.random() < 0.18:
             clause = Clause(self._clauses.named(picked[0]), picked[0], PLAIN, EVERYWHERE)
             if rng.random() < 0.3:
                 clause = self._clauses.write(picked[0], free=False)
             return self._pick(TEMPLATES["swap"]).format(x=self._clauses.named(other), y=clause.text), [clause]
+        if count > 1 and rng.random() < 0.2:  # what goes together often: "a snowy night"
+            picked[:2] = [EDIT_NAMES.index(rng.choice(names)) for names in (_WEATHER, _TIMES)]
+            if len(set(picked)) < count:
+                picked = picked[:2]
         clauses = [self._clauses.write(edit, free=count == 1) for edit in picked]
         text = clauses[0].text
         for clause in clauses[1:]:
             text += self._pick(TEMPLATES["join"]) + clause.text
-        if count > 1 and rng.random() < 0.3:  # "a rainy night", "foggy sepia street"
+        if len(picked) > 1 and rng.random() < (
+            0.6 if EDIT_NAMES[picked[1]] in _TIMES else 0.3
+        ):  # "a rainy night", "foggy sepia street"
             text = self._clauses.paired(picked[0], picked[1])
             clauses[:2] = [Clause(text, edit, PLAIN, EVERYWHERE) for edit in picked[:2]]
             for clause in clauses[2:]:
@@ -103,7 +113,7 @@ class Writer:
         if self._rng.random() < 0.6:
             text = self._pick(self._source)
         else:
-            named = self._clauses.named(self._rng.randrange(SOURCE_TARGET))
+            named = self._clauses.named(self._rng.choice(_ENDING))
             text = self._pick(TEMPLATES["ending"]).format(x=named)
         return text, [Clause(text, SOURCE_TARGET, PLAIN, EVERYWHERE)]
 
