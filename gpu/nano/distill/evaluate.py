@@ -66,7 +66,13 @@ class Bench:
 
     def key(self, clip: Clip, edit: str) -> str:
         """What a result depends on."""
-        parts = (MEASURES, self.student.digest(edit), digest(edit), str(clip.size), str(len(clip.clean)))
+        parts = (
+            MEASURES,
+            self.student.digest(edit, clip.size),
+            digest(edit),
+            str(clip.size),
+            str(len(clip.clean)),
+        )
         return hashlib.sha256("/".join(parts).encode()).hexdigest()[:16]
 
 

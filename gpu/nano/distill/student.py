@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from gpu.models.nano import WEIGHTS, NanoModel
 from gpu.nano.distill import experts
-from gpu.nano.edits import EDIT_BY_NAME
+from gpu.nano.edits import EDIT_BY_NAME, WEATHER_PARTICLES
 from gpu.nano.engines import Engines
+from gpu.nano.geometry import is_halved
 from gpu.nano.plan import plan_of
 from gpu.nano.stream import NanoState
 from gpu.types import Frame, Part
@@ -21,7 +22,6 @@ from gpu.types import Frame, Part
 F32 = NDArray[np.float32]
 
 BEHIND = ("blur", "backdrop")  # meant for what is behind the person
-_SHARED = ("steady.onnx", "steady_half.onnx", "finish.onnx", "finish_half.onnx", "fall.onnx")
 
 
 class Student:
@@ -90,10 +90,11 @@ class Student:
             path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in self.weights.glob("*.onnx")
         }
 
-    def digest(self, edit: str) -> str:
-        """Changes with everything of the weights that the edit runs through."""
-        kind = EDIT_BY_NAME[edit].kind
-        files = [*_SHARED, f"{kind}.onnx", *(["person.onnx"] if edit in BEHIND else [])]
+    def digest(self, edit: str, size: tuple[int, int]) -> str:
+        """Changes with everything of the weights that the edit runs through at that size of source."""
+        kind, half = EDIT_BY_NAME[edit].kind, "_half" if is_halved(*size) else ""
+        files = [f"steady{half}.onnx", f"finish{half}.onnx", f"{kind}.onnx"]
+        files += ["person.onnx"] * (edit in BEHIND) + ["fall.onnx"] * (edit in WEATHER_PARTICLES)
         parts = [self._files.get(file, "") for file in files]
         own = [a.tobytes() for name, a in sorted(self._experts.items()) if name.startswith(f"{kind}/{edit}/")]
         return hashlib.sha256("".join(parts).encode() + b"".join(own)).hexdigest()[:16]
