@@ -106,7 +106,8 @@ class FinishHalf(nn.Module):  # type: ignore[misc,unused-ignore]
         """Bytes [B,1,2h,2w], canvas planes and cover [B,1,h,w] -> bytes [B,1,2h,2w]."""
         gain = gain_of(source, edited) * detail
         own = level(fold(full))
-        out = to_bytes(own + cover * (self.doubled(edited - gain * source) + (gain - 1) * own))
+        finer = gain * (own - self.doubled(source))
+        out = to_bytes(own + cover * (self.doubled(edited) + finer - own))
         return F.pixel_shuffle(out, 2)
 
 
