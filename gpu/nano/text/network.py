@@ -16,7 +16,6 @@ from gpu.nano.text.truth import LEVELS, SLOTS, TARGETS
 
 EMBED = 48
 CHANNELS = 80
-MEANINGS = 96  # principal axes of the sentence encoder's vectors
 
 _rows = cache(word_rows.__wrapped__)
 
@@ -37,7 +36,6 @@ class Net(nn.Module):
         self.level = nn.Linear(CHANNELS, len(LEVELS))
         self.region = nn.Linear(CHANNELS, len(REGIONS))
         self.slot = nn.Linear(CHANNELS, len(SLOTS))
-        self.meaning = nn.Linear(2 * CHANNELS, MEANINGS)  # only in training
         nn.init.constant_(self.score.bias, -4.0)
 
     def trunk(self, batch: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -63,12 +61,6 @@ class Net(nn.Module):
         listens = torch.softmax(s[texts, :, targets].float(), 1).unsqueeze(1).to(x.dtype)  # [P, 1, T]
         heard = torch.relu(self.heard((listens @ x[texts])[:, 0]))
         return torch.logsumexp(s.float(), 1), self.slot(x), self.level(heard), self.region(heard)
-
-    def means(self, batch: tuple[torch.Tensor, ...]) -> torch.Tensor:
-        """What a sentence encoder would make of the texts [B, MEANINGS]."""
-        x, real, pooled = self.trunk(batch)
-        mean = (x * real).sum(1) / real.sum(1).clamp(min=1)
-        return self.meaning(torch.cat([pooled[:, 0], mean], 1))
 
     def export(self) -> dict[str, torch.Tensor]:
         layers: dict[str, nn.Module] = {"in": self.input, "all": self.all, "score": self.score}

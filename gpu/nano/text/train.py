@@ -1,8 +1,9 @@
 """Trains the text tower: `python -m gpu.nano.text.train` writes weights/text.npz. Needs torch.
 
 Two runs: a short one on five sixths of the ways of saying, to set the temperature on the sixth it never saw,
-so that confidence is honest on unseen phrasings; then the one that ships, on all. Same seed, same weights.
-With `--meaning` (made by `gpu.nano.text.meaning`) it also learns where a sentence encoder puts free English.
+so that confidence is honest on unseen phrasings; then the one that ships, on all. With `--meaning` (made by
+`gpu.nano.text.meaning`) common words start where a sentence encoder puts them. A run can go on from another
+(`--start`) for some minutes, and runs that started together can be averaged (`--average`).
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ import math
 import random
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,20 +20,16 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from gpu.nano.text.features import split, word_rows
-from gpu.nano.text.network import MEANINGS, Net, batch_of
+from gpu.nano.text.features import word_rows
+from gpu.nano.text.network import Net, batch_of
 from gpu.nano.text.sentences import Writer
 from gpu.nano.text.tower import WEIGHTS
 from gpu.nano.text.truth import SOURCE_TARGET, TARGETS, Sentence
 
 BATCH = 256
 _WARM_UP = 0.06  # share of a run in which the learning rate grows
-_FREE_BATCH = 128
-_MEANING_WEIGHT = 1.0
 _KNOWN_WORDS = 9000
 _KNOWN_SIZE = 0.2  # standard deviation of what a known word starts with
-
-MeaningBatch = Callable[[], tuple[list[tuple[str, ...]], torch.Tensor]]
 
 
 def targets_of(sentences: list[Sentence]) -> tuple[torch.Tensor, ...]:
@@ -50,51 +46,33 @@ def targets_of(sentences: list[Sentence]) -> tuple[torch.Tensor, ...]:
     return present, slots, *torch.tensor(pairs).T
 
 
-def meanings(path: Path, seed: int) -> MeaningBatch:
-    """Batches of free English and what the encoder makes of it, along its principal axes."""
-    with np.load(path, allow_pickle=False) as file:
-        texts = [split(str(text)).words or ("?",) for text in file["texts"]]
-        vectors = file["vectors"].astype(np.float32)
-    vectors -= vectors.mean(0)
-    axes = np.linalg.eigh(vectors.T @ vectors)[1][:, ::-1][:, :MEANINGS]
-    wanted = torch.from_numpy(np.ascontiguousarray(vectors @ axes))
-    wanted /= wanted.std(0).mean()
-    rng = random.Random(seed)
-
-    def batch() -> tuple[list[tuple[str, ...]], torch.Tensor]:
-        rows = rng.sample(range(len(texts)), _FREE_BATCH)
-        return [texts[row] for row in rows], wanted[rows]
-
-    return batch
-
-
 @torch.no_grad()
 def know_words(net: Net, path: Path, count: int) -> None:
     """Start the rows of the `count` commonest words where the sentence encoder puts these words."""
     with np.load(path, allow_pickle=False) as file:
-        words = [str(text) for text in file["texts"][: 2 * count]]
-        vectors = file["vectors"][: 2 * count].astype(np.float32)
-    rows = [at for at, word in enumerate(words) if word.isalpha()][:count]
-    vectors = vectors[rows] - vectors[rows].mean(0)
+        words = [str(word) for word in file["words"][:count]]
+        vectors = file["vectors"][:count].astype(np.float32)
+    vectors -= vectors.mean(0)
     axes = np.linalg.eigh(vectors.T @ vectors)[1][:, ::-1][:, : net.table.shape[1]]
     known = vectors @ axes
     known *= _KNOWN_SIZE / known.std()
-    for row, vector in reversed(list(zip(rows, known, strict=True))):  # the commonest word keeps a shared row
-        net.table[word_rows(words[row])[0]] = torch.from_numpy(vector)
+    for word, vector in reversed(
+        list(zip(words, known, strict=True))
+    ):  # the commonest word keeps a shared row
+        net.table[word_rows(word)[0]] = torch.from_numpy(vector)
 
 
 def train(keep: str, steps: int, seed: int, options: argparse.Namespace) -> Net:
     torch.manual_seed(seed)
     writer, rng = Writer(seed, keep), random.Random(seed + 1)
     net = Net()
-    meaning = meanings(options.meaning, seed) if options.meaning and not options.only_words else None
     if options.start:
         net.load_state_dict(torch.load(options.start, weights_only=True))
     elif options.meaning:
         know_words(net, options.meaning, _KNOWN_WORDS)
     optimizer = torch.optim.AdamW(net.parameters(), lr=options.rate, weight_decay=1e-3)
     begun = time.monotonic()
-    totals = np.zeros(5)
+    totals = np.zeros(4)
     batches: list[list[Sentence]] = []
     for step in range(1, steps + 1):
         if not batches:  # of sentences about as long as each other: there is less padding to compute
@@ -112,11 +90,6 @@ def train(keep: str, steps: int, seed: int, options: argparse.Namespace) -> Net:
             F.cross_entropy(regions.float(), wanted_regions, ignore_index=-1),
             F.cross_entropy(slots.flatten(0, 1).float(), wanted_slots.flatten(), ignore_index=-1) * 5,
         ]
-        if meaning:
-            free, wanted = meaning()
-            with torch.autocast("cpu", torch.bfloat16):
-                meant = net.means(batch_of(free, None))
-            losses.append(F.mse_loss(meant.float(), wanted) * _MEANING_WEIGHT)
         done = max(step / steps, (time.monotonic() - begun) / (60 * options.minutes))
         if done > 1:
             break
@@ -125,7 +98,7 @@ def train(keep: str, steps: int, seed: int, options: argparse.Namespace) -> Net:
         optimizer.zero_grad()
         torch.stack(losses).sum().backward()
         optimizer.step()
-        totals[: len(losses)] += [loss.item() for loss in losses]
+        totals += [loss.item() for loss in losses]
         if step % 200 == 0:
             print(f"{keep} step {step}/{steps} losses {(totals / 200).round(4)}", file=sys.stderr, flush=True)
             totals[:] = 0
@@ -159,20 +132,33 @@ def write_weights(net: Net, temperature: float, path: Path) -> None:
     print(f"{path}: {path.stat().st_size / 1e3:.0f} kB")
 
 
+def average(files: list[Path], temperature: float, path: Path) -> None:
+    """Write the mean of weights that went on from the same ones: it reads better than each."""
+    many = [np.load(file, allow_pickle=False) for file in files]
+    mean: dict[str, Any] = {
+        name: np.mean([one[name].astype(np.float32) for one in many], 0).astype(np.float16)
+        for name in many[0].files
+    }
+    np.savez_compressed(path, **mean | {"temperature": np.float32(temperature)})
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--steps", type=int, default=4000)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--temperature", type=float, help="skip the run that finds it")
-    parser.add_argument("--meaning", type=Path, help="free English with its vectors")
-    parser.add_argument("--only-words", action="store_true", help="of it, only start from its words")
+    parser.add_argument("--meaning", type=Path, help="common words and their vectors")
     parser.add_argument("--only-check", action="store_true", help="only the run that finds the temperature")
     parser.add_argument("--start", type=Path, help="checkpoint to go on from")
     parser.add_argument("--minutes", type=float, default=math.inf, help="most that a run may take")
     parser.add_argument("--rate", type=float, default=4e-3, help="highest learning rate")
     parser.add_argument("--save", type=Path, help="checkpoint")
+    parser.add_argument("--average", type=Path, nargs="+", help="no training: weights to take the mean of")
     parser.add_argument("--out", type=Path, default=WEIGHTS)
     options = parser.parse_args()
+    if options.average:
+        average(options.average, options.temperature or 1.0, options.out)
+        return
     torch.set_num_threads(1)  # the sum's order, and so the weights, must not depend on the machine's cores
     temperature = options.temperature
     if temperature is None:
