@@ -142,6 +142,7 @@ def mask_of(net: nn.Module, picture: NDArray[np.float32]) -> NDArray[np.float32]
 
 def write(net: Person, path: Path) -> None:
     """Write the network as ONNX with free sizes."""
+    net.settle()
     h, w = 240, 320
     full, half, eighth = {2: "H", 3: "W"}, {2: "h", 3: "w"}, {2: "h4", 3: "w4"}
     example = (
