@@ -37,6 +37,7 @@ CROP, SHIFT = 192, 8  # pixels the student sees; the teacher paints that much mo
 SHELF = 1200  # pictures kept to be seen again
 JUDGED_EVERY = 8  # every how many pictures of a batch one is judged by its features
 STEADINESS = 2.2
+UNWOVEN = 3.0
 EDGE = 4  # pixels at the border that differ because what is beyond them does
 PAINTED_ANEW = 0.25  # share of a batch the teacher paints; the rest is from the shelf
 Painted = tuple[NDArray[np.uint8], NDArray[np.float16], NDArray[np.float32]]  # source, painting, style
@@ -141,6 +142,7 @@ class Paint:
         fine = [x - F.avg_pool2d(x, 5, 1, 2, count_include_pad=False) for x in (a, b)]
         local = [F.avg_pool2d(x.square(), 12) for x in fine]
         total = total + 0.9 * ((local[0] + 1e-4).sqrt() - (local[1] + 1e-4).sqrt()).abs().mean()
+        total = total + UNWOVEN * F.relu(weave(fine[0]) - weave(fine[1])).mean()
         total = total + 0.1 * (fine_energy(a).add(1e-3).log() - fine_energy(b).add(1e-3).log()).abs().mean()
         if self._judge is None:
             self._judge = Pastiche(self._path)
@@ -170,6 +172,14 @@ class Paint:
             tiles.append(cv2.putText(tile.copy(), name, (4, 14), 0, 0.45, (255, 0, 0), 1, cv2.LINE_AA))
         rows = [np.hstack(tiles[i : i + 3]) for i in range(0, len(tiles), 3)]
         return np.asarray(np.vstack(rows), np.uint8)
+
+
+def weave(fine: Tensor) -> Tensor:
+    """[B, 1, H, W] fine structure -> RMS of what repeats from one 4x4 cell of the trunk to the next.
+
+    A network that is asked for texture and knows none is tempted to weave one out of its own grid."""
+    repeated = F.avg_pool2d(F.pixel_unshuffle(fine, 4), 4, 2)
+    return (repeated.square().mean(1) + 1e-6).sqrt()
 
 
 def movement(luma: Tensor, chroma: Tensor, places: Tensor) -> Tensor:

@@ -16,12 +16,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gpu.nano.distill.paint_hold import Hold
+from gpu.nano.distill.paint_weave import Unweave
 
 STEM, TRUNK, BLOCKS = 32, 32, 5
 WIDTHS = (STEM, TRUNK, *(TRUNK,) * (2 * BLOCKS), 8, 16, 12)  # channels of every norm, in order
 ROWS = sum(WIDTHS)
 FOLDED = 6
 EPSILON = 1e-5
+EDGE = 6  # canvas pixels
 SHARPER = 0.3  # gives back what carrying a painting from frame to frame blurs
 STATISTICS_KEPT = 0.8  # of the frame before, per frame
 
@@ -173,6 +175,11 @@ class RunningNorms:
         return torch.cat(self._new, 1)
 
 
+def without_edge(plane: Tensor, edge: int) -> Tensor:
+    """The outermost pixels, which convolutions spoil, become like those inside."""
+    return F.pad(plane[:, :, edge:-edge, edge:-edge], (edge,) * 4, "replicate")
+
+
 class Step(nn.Module):
     """What `paint.onnx` does with one frame: paint, hold what stands still, enlarge, blend by the mask."""
 
@@ -183,6 +190,7 @@ class Step(nn.Module):
         kernel = torch.zeros(24, FOLDED, 3, 3)
         kernel[:16, :4], kernel[16:, 4:] = luma, chroma
         self.register_buffer("enlarging", kernel)
+        self.unweave = Unweave()
         self.hold = Hold()
 
     def forward(
@@ -196,14 +204,15 @@ class Step(nn.Module):
         [1, 1, 1, 1]; tone and carry [1, 6, 1, 1]: painting * gain + offset, then the source's share in it."""
         source = torch.cat([F.pixel_unshuffle(F.avg_pool2d(luma, 2), 2), F.avg_pool2d(chroma, 2)], 1)
         running = RunningNorms(gamma, beta, cache_stats, keep)
-        new = self.painter(source, running.norms())
+        new = self.unweave(self.painter(source, running.norms()))
         cells = source[:, :4].mean(1, keepdim=True)
         still = F.interpolate(gate, scale_factor=2.0, mode="bilinear")
         new = self.hold(new, cells, cache_paint[:, :FOLDED], cache_paint[:, FOLDED:], still, keep)
         toned = new * tone_gain + tone_offset
         toned = toned + carry * (source - toned)
-        large = F.conv2d(F.pad(toned, (1, 1, 1, 1), "replicate"), cast(Tensor, self.enlarging))
-        painted_luma, painted_chroma = F.pixel_shuffle(large[:, :16], 4), F.pixel_shuffle(large[:, 16:], 2)
+        large = F.conv2d(toned, cast(Tensor, self.enlarging), padding=1)
+        painted_luma = without_edge(F.pixel_shuffle(large[:, :16], 4), EDGE)
+        painted_chroma = without_edge(F.pixel_shuffle(large[:, 16:], 2), EDGE // 2)
         cover = mask * amount
         out_luma = luma + cover * (painted_luma - luma)
         out_chroma = chroma + F.avg_pool2d(cover, 2) * (painted_chroma - chroma)

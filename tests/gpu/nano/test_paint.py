@@ -12,7 +12,7 @@ onnx = pytest.importorskip("onnx")
 functional = torch.nn.functional
 
 from gpu.nano import colour  # noqa: E402
-from gpu.nano.distill import paint, paint_hold, paint_network, paint_start  # noqa: E402
+from gpu.nano.distill import paint, paint_hold, paint_network, paint_start, paint_weave  # noqa: E402
 from gpu.nano.distill.gram import fine_energy, gram_distance, look  # noqa: E402
 from gpu.nano.distill.teachers.pastiche import BLENDS, STYLES, Pastiche, blend  # noqa: E402
 from gpu.nano.edits import names_of  # noqa: E402
@@ -173,6 +173,23 @@ def test_what_moves_takes_its_strokes_along() -> None:
     assert missed < 0.3 * (held - (0.5 + kept * (before - 0.5)))[..., 8:-8, 8:-8].abs().mean()
 
 
+def test_the_grid_of_the_trunk_is_taken_out_and_an_edge_stays() -> None:
+    unweave = paint_weave.Unweave()
+    inner = np.s_[..., 8:-8, 8:-8]
+    grid = torch.zeros(1, 1, 4, 4)
+    grid[..., 0, :] = 0.1
+    woven = functional.pixel_unshuffle(grid.repeat(1, 1, 24, 24), 2)
+    painting = torch.cat([woven, torch.zeros(1, 2, 48, 48)], 1)
+    left = unweave(painting)[inner]
+    assert left[:, :4].std() < 0.2 * painting[inner][:, :4].std()
+    edge = torch.zeros(1, 1, 96, 96)
+    edge[..., 45:] = 0.8
+    painting = torch.cat([functional.pixel_unshuffle(edge, 2), torch.rand(1, 2, 48, 48)], 1)
+    made = unweave(painting)
+    assert (made - painting)[inner].abs().max() < 0.09
+    assert torch.equal(made[:, 4:], painting[:, 4:])
+
+
 def test_first_frame_paints_as_in_training(step: paint_network.Step) -> None:
     inputs = inputs_of()
     inputs["keep"] = torch.zeros(1, 1, 1, 1)
@@ -185,7 +202,8 @@ def test_first_frame_paints_as_in_training(step: paint_network.Step) -> None:
     )
     norms = paint_network.own_norms(torch.ones(1, paint_network.ROWS), torch.zeros(1, paint_network.ROWS))
     painted = step(*inputs.values())[2][:, : paint_network.FOLDED]
-    torch.testing.assert_close(painted, step.painter(source, norms), atol=1e-3, rtol=0)
+    wanted = step.unweave(step.painter(source, norms))
+    torch.testing.assert_close(painted, wanted, atol=1e-3, rtol=0)
 
 
 def test_exported_graph_is_the_step_at_another_size(step: paint_network.Step, tmp_path: Path) -> None:
