@@ -27,6 +27,7 @@ DEGREES = frozenset(
 PLAIN_OF_DEGREE = 0.85
 
 _SURE = 0.75  # below it the reading names what else it could have been
+_SECOND = 0.75  # least probability of an edit beside the likeliest one: most prompts ask for one thing
 _SOURCE = len(EDITS)
 _LIKELY = 0.2  # least probability of a slot for a colour word to fill it
 _FOUND, _BECOMES, _BACKDROP, _KEPT = range(1, 5)  # the slots, after "none"
@@ -51,7 +52,7 @@ def reading_of(scores: Scores, words: Words) -> Reading:
     """The reading of a prompt of at least one word."""
     presence = scores.presence
     order = [int(i) for i in np.argsort(-presence[:_SOURCE], kind="stable")]
-    chosen = [i for i in range(_SOURCE) if presence[i] > 0.5]
+    chosen = [i for i in order if presence[i] > (0.5 if i == order[0] else _SECOND)]
     # The reading is right when every yes and every no is right.
     confidence = float(np.prod(np.maximum(presence, 1 - presence)))
     amounts = _amounts(chosen, scores, words)

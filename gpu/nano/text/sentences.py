@@ -60,7 +60,7 @@ class Writer:
 
     def _wanted(self) -> tuple[str, list[Clause]]:
         rng = self._rng
-        count = rng.choices((1, 2, 3), (0.66, 0.26, 0.08))[0]
+        count = rng.choices((1, 2, 3), (0.76, 0.18, 0.06))[0]
         picked: list[int] = []
         while len(picked) <= count:
             one = rng.choices(range(SOURCE_TARGET), _WEIGHTS)[0]
