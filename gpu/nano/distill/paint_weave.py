@@ -37,7 +37,8 @@ class Unweave(nn.Module):
 
     def forward(self, painting: Tensor) -> Tensor:
         luma, chroma = painting[:, :4], painting[:, 4:]
-        cells = F.pixel_unshuffle(F.conv2d(luma, cast(Tensor, self.fine), padding=1), 2)  # [1, 16, h/2, w/2]
+        fine = F.conv2d(F.pad(luma, (1, 1, 1, 1), "replicate"), cast(Tensor, self.fine))
+        cells = F.pixel_unshuffle(fine, 2)  # [1, 16, h/2, w/2]
         along, across = (
             F.avg_pool2d(cells, size, 1, (size[0] // 2, size[1] // 2), count_include_pad=False)
             for size in ((1, 2 * REACH + 1), (2 * REACH + 1, 1))
