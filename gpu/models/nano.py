@@ -44,7 +44,7 @@ ENGINES_KEPT = 3  # sets of compiled graphs, one a source size, some 130 MB each
 _MIN_SIDE = 16
 _GROUPS: tuple[Group, ...] = ("art", "drawing", "looks", "weather", "room", "colour")
 # can be asked for, but is not offered: see the verdict in MODEL_CARD.md
-UNCONVINCING: frozenset[str] = frozenset()
+UNCONVINCING: frozenset[str] = frozenset({"chiaroscuro", "fauvist"})  # a face is lost in them
 
 
 def _presets() -> tuple[Preset, ...]:

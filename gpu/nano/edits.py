@@ -120,8 +120,8 @@ EDITS: tuple[EditInfo, ...] = (
     # the room, and colours one by one
     EditInfo("blur", "Blur", "room", "blur the background", "blur"),
     EditInfo("backdrop", "Plain backdrop", "room", "replace the background with green"),
-    EditInfo("recolour", "Recolour", "colour", "make the red things blue"),
-    EditInfo("colour_pop", "Colour pop", "colour", "keep only the red in colour"),
+    EditInfo("recolour", "Recolour", "colour", "make the green things orange"),
+    EditInfo("colour_pop", "Colour pop", "colour", "keep only the green in colour"),
 )
 
 OFFERS: tuple[Offer, ...] = (
