@@ -46,7 +46,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def trials(args: argparse.Namespace, parts: Sequence[str]) -> dict[str, Any]:
     """Run the parts that are asked for; the others as stored by earlier runs. Plain numbers."""
     from gpu.nano.distill import trials as run
-    from gpu.nano.distill.evaluate import chosen_edits, fill_shelf, measure, open_bench
+    from gpu.nano.distill.evaluate import chosen_edits, fill_shelf, floor, measure, open_bench
 
     path = args.out / STATE
     state: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
@@ -62,6 +62,7 @@ def trials(args: argparse.Namespace, parts: Sequence[str]) -> dict[str, Any]:
             fill_shelf(bench, chosen_edits(args.edits))
         if "edits" in parts:
             measure(bench, chosen_edits(args.edits))
+            keep("floor", {clip.name: floor(clip) for clip in bench.clips})
         first = bench.clips[min(1, len(bench.clips) - 1)].clean[0]
         if "weather" in parts:
             found = run.weather(bench.student, first)
@@ -158,7 +159,7 @@ def write(args: argparse.Namespace, state: dict[str, Any], machine: dict[str, An
     card = {
         "TRAINED": "\n".join(["| part | minutes |", "|---|---|", *trained]),
         "SHOWN": verdict.markdown(rows),
-        "CACHE": f"{verdict.markdown(ablation)}\n\n{verdict.by_clip(scores)}",
+        "CACHE": f"{verdict.markdown(ablation)}\n\n{verdict.by_clip(scores, state.get('floor', {}))}",
         "EDITS": table(moving),
         "GRAPHS": "\n".join(["| graph | p50 ms | p95 ms |", "|---|---|---|", *graphs]),
     }

@@ -196,6 +196,13 @@ def write_sheets(out: Path, clip_names: Sequence[str], edits: Sequence[str] = ED
     return written
 
 
+def floor(clip: Clip) -> float:
+    """Flicker of the clean clip as a share of the noisy one's: what motion and errors of the flow leave."""
+    clean, noisy = ([to_frame(image, i).y for i, image in enumerate(c)] for c in (clip.clean, clip.noisy))
+    moved = flow.motions(clean)
+    return flow.flicker(clean, moved) / flow.flicker(noisy, moved)
+
+
 def chosen_edits(names: str | None) -> list[str]:
     """Of a comma-separated list; all for none. Raises SystemExit naming what there is no edit for."""
     edits = [name.strip() for name in names.split(",")] if names else list(EDIT_NAMES)

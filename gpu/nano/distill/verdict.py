@@ -129,8 +129,10 @@ def cache(scores: Sequence[Score]) -> list[Row]:
     return rows
 
 
-def by_clip(scores: Sequence[Score]) -> str:
-    """Markdown: flicker of the per-frame teacher's, and what of it the cache takes away, clip by clip."""
+def by_clip(scores: Sequence[Score], floors: Mapping[str, float]) -> str:
+    """Markdown: flicker of the per-frame teacher's, and what of it the cache takes away, clip by clip.
+
+    `floors`: flicker of the source without noise, of the noisy one's."""
     lines = [
         "| clip | edits | flicker, of teacher's | cache takes away | PSNR by the cache |",
         "|---|---|---|---|---|",
@@ -144,6 +146,8 @@ def by_clip(scores: Sequence[Score]) -> str:
             decibels = float(np.mean([s.psnr_db - s.psnr_alone_db for s in found]))
             ratio, gain = own / max(1e-6, teacher), 1 - own / max(1e-6, alone)
             lines.append(f"| {clip} | {name} | {ratio:.2f} | {gain:.0%} | {decibels:+.2f} dB |")
+        if clip in floors:
+            lines.append(f"| {clip} | *the source without noise* | {floors[clip]:.2f} | | |")
     return "\n".join(lines)
 
 

@@ -150,8 +150,9 @@ def test_the_caches_ablation_asks_for_calm_without_loss() -> None:
 
 
 def test_clips_are_shown_apart() -> None:
-    table = verdict.by_clip([score("night"), score("pencil", flicker=0.3)])
+    table = verdict.by_clip([score("night"), score("pencil", flicker=0.3)], {"clip": 0.4})
     assert "| clip | looks | 0.50 | 50% | +0.00 dB |" in table
+    assert "| clip | *the source without noise* | 0.40 | | |" in table
     assert "| clip | drawings | 1.50 | -50% | +0.00 dB |" in table
 
 
