@@ -15,7 +15,7 @@ U8 = NDArray[np.uint8]
 
 TILE = (208, 156)  # pixels, one picture
 COLUMNS = 3
-COLOURS = 96  # of a sheet's palette: keeps the files small
+LEVELS = 18  # of each channel: keeps the files small
 _BAR = 16  # pixels, for the name
 
 
@@ -49,15 +49,11 @@ def sheet(pairs: Sequence[Pair]) -> U8:
 
 
 def write(path: Path, pairs: Sequence[Pair]) -> None:
-    """A PNG with a palette of its own; atomic."""
+    """A PNG of few levels; atomic. A palette would be smaller, and mix up the colours of different edits."""
     image = sheet(pairs)
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".tmp.png")
-    try:
-        from PIL import Image
-    except ModuleNotFoundError:  # larger files, nothing else
-        cv2.imwrite(str(partial), image[..., ::-1] & 0xF0, [cv2.IMWRITE_PNG_COMPRESSION, 9])
-    else:
-        reduced = Image.fromarray(image).quantize(COLOURS, dither=Image.Dither.NONE)
-        reduced.save(partial, optimize=True)
+    step = 255 / (LEVELS - 1)
+    few = np.round(np.round(image / step) * step).astype(np.uint8)
+    cv2.imwrite(str(partial), few[..., ::-1], [cv2.IMWRITE_PNG_COMPRESSION, 9])
     partial.replace(path)
