@@ -5,6 +5,7 @@ A bound holds only if the worst edit (mean over the clips) keeps it. Knows numbe
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -64,7 +65,7 @@ def bounded(what: str, values: Mapping[str, float], low: float, high: float, for
 def fidelity(scores: Sequence[Score]) -> list[Row]:
     """Pictures against the teachers'."""
     groups, rows = kinds(scores), []
-    infinite = float("inf")
+    infinite = math.inf
 
     def psnr(s: Score) -> float:
         return s.psnr_db
@@ -88,7 +89,7 @@ def fidelity(scores: Sequence[Score]) -> list[Row]:
             bounded("styles: fine energy of teacher's", by_edit(found, energy), 0.7, 1.3, ".2f", "0.7 to 1.3")
         )
         grams = by_edit(found, lambda s: s.gram)
-        rows.append(bounded("styles: Gram distance of source's", grams, 0, 0.35, ".2f", "≤ 0.35"))
+        rows.append(bounded("styles: Gram distance of source's", grams, -math.inf, 0.35, ".2f", "≤ 0.35"))
     if found := groups.get("weather"):
         rows.append(bounded("weather: PSNR, dB", by_edit(found, psnr), 30, infinite, ".1f", "≥ 30"))
     return rows
@@ -106,7 +107,14 @@ def calm(scores: Sequence[Score], where: str = "") -> list[Row]:
         with_, teacher = by_edit(found, lambda s: s.flicker), by_edit(found, lambda s: s.flicker_teacher)
         ratios = {edit: with_[edit] / max(1e-6, teacher[edit]) for edit in with_}
         rows.append(
-            bounded(f"flicker of {name}{where}, of the per-frame teacher's", ratios, 0, 0.6, ".2f", "≤ 0.6")
+            bounded(
+                f"flicker of {name}{where}, of the per-frame teacher's",
+                ratios,
+                -math.inf,
+                0.6,
+                ".2f",
+                "≤ 0.6",
+            )
         )
     return rows
 
