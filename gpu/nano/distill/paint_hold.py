@@ -40,8 +40,9 @@ def _places(like: Tensor) -> Tensor:
 
 def _lookup(flow: Tensor) -> Tensor:
     """[1, 2, h, w] for grid_sample: each pixel is what lies `flow` pixels right and down of it."""
-    size = torch.tensor([flow.shape[3], flow.shape[2]], dtype=flow.dtype)[None, :, None, None]
-    return (2 * (_places(flow) + flow) + 1) / size - 1
+    place = 2 * (_places(flow) + flow) + 1
+    # divided one by one: a tensor made of sizes would be a constant of the traced graph, right for one size only
+    return torch.cat([place[:, :1] / flow.shape[3], place[:, 1:] / flow.shape[2]], 1) - 1
 
 
 def _carried(plane: Tensor, lookup: Tensor) -> Tensor:
