@@ -40,7 +40,9 @@ __all__ = [
 WEIGHTS = Path(__file__).parent.parent / "nano" / "weights"
 WEIGHT_FILES = (*GRAPH_FILES, EXPERTS_FILE)
 VERSION = 2  # of the set of graphs and their tensors
-ENGINES_KEPT = 3  # sets of compiled graphs, one a source size, some 130 MB each; the least recently opened goes
+ENGINES_KEPT = (
+    3  # sets of compiled graphs, one a source size, some 130 MB each; the least recently opened goes
+)
 _MIN_SIDE = 16
 _GROUPS: tuple[Group, ...] = ("art", "drawing", "looks", "weather", "room", "colour")
 # can be asked for, but is not offered: see the verdict in MODEL_CARD.md

@@ -53,7 +53,7 @@ class Steady(nn.Module):  # type: ignore[misc,unused-ignore]
         size, size_chroma = moved.abs(), moved_chroma.abs()
         block, block_chroma = F.avg_pool2d(size, CELL // 2), shrink(size_chroma, CELL // 4)
         shift, shift_chroma = F.avg_pool2d(moved, CELL), shrink(moved_chroma, CELL // 2)
-        noise = noise_of(block)
+        noise, counted = noise_of(block)
         seen, shifted = torch.cat([block, block_chroma], 1), torch.cat([shift, shift_chroma], 1).abs()
         # 0..1, most of it spent around the noise
         x = self.see(seen / (seen + noise)) + self.see_shift(shifted / (shifted + noise / 6))
@@ -68,21 +68,24 @@ class Steady(nn.Module):  # type: ignore[misc,unused-ignore]
         luma = luma + kept * moved
         # what time cannot average where things move, space does: at most about as much as the noise is
         fine = luma - F.avg_pool2d(luma, 3, 1, 1, count_include_pad=False)
-        grain = GRAIN * (noise - NOISE_FLOOR / 255) * keep
+        grain = GRAIN * (noise - NOISE_FLOOR / 255) * (2 * counted - 0.5).clamp(0, 1) * keep
         luma = luma - (1 - kept) * torch.minimum(torch.maximum(fine, -grain), grain)
         return luma, chroma + share_chroma * most_chroma * moved_chroma, gate
 
 
-def noise_of(block: Tensor) -> Tensor:
-    """mean difference of blocks [B,1,h/2,w/2] -> [B,1,1,1] the noise of the picture, 0..1 of a byte.
+def noise_of(block: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean difference of blocks [B,1,h/2,w/2] -> the noise of the picture [B,1,1,1], 0..1 of a byte, and the
+    share of the blocks that had a say.
 
-    A mean to the power -4, which the calm blocks decide; blocks without any difference are left out."""
+    A mean to the power -4, which the calm blocks decide; blocks without any difference are left out: where
+    they are most, what differs is no noise but something that moves in a clean picture."""
     near = F.avg_pool2d(block, 3, 1, 1, count_include_pad=False)
     counts = (near * (255 * 8) - 8 * UNTOUCHED).clamp(0, 1)
     inverse = (near * 255 + 0.05).square().square().reciprocal()
     total = (counts * inverse).mean((2, 3), keepdim=True)
-    calm = (counts.mean((2, 3), keepdim=True) + 1e-6) / (total + 1e-9)
-    return calm.sqrt().sqrt().clamp(NOISE_FLOOR, NOISE_CEILING) / 255
+    counted = counts.mean((2, 3), keepdim=True)
+    calm = (counted + 1e-6) / (total + 1e-9)
+    return calm.sqrt().sqrt().clamp(NOISE_FLOOR, NOISE_CEILING) / 255, counted
 
 
 class Step(nn.Module):  # type: ignore[misc,unused-ignore]
