@@ -87,7 +87,8 @@ def trials(args: argparse.Namespace, parts: Sequence[str]) -> dict[str, Any]:
     if "speed" in parts:
         from bench import nano_speed
 
-        keep("speed", nano_speed.measure(args.size, args.threads, args.speed_frames))
+        load = describe()["load1"]
+        keep("speed", {**nano_speed.measure(args.size, args.threads, args.speed_frames), "load": load})
     return state
 
 
@@ -156,12 +157,14 @@ def write(args: argparse.Namespace, state: dict[str, Any], machine: dict[str, An
     ]
     minutes = json.loads(((args.weights or WEIGHTS) / "nano.json").read_text()).get("trained_minutes", {})
     trained = [f"| {name} | {spent:.0f} |" for name, spent in minutes.items()]
+    load = state.get("speed", {}).get("load", "not measured")
     card = {
         "TRAINED": "\n".join(["| part | minutes |", "|---|---|", *trained]),
         "SHOWN": verdict.markdown(rows),
         "CACHE": f"{verdict.markdown(ablation)}\n\n{verdict.by_clip(scores, state.get('floor', {}))}",
         "EDITS": table(moving),
-        "GRAPHS": "\n".join(["| graph | p50 ms | p95 ms |", "|---|---|---|", *graphs]),
+        "GRAPHS": f"Two threads, {args.size}; load of the machine before it: {load}.\n\n"
+        + "\n".join(["| graph | p50 ms | p95 ms |", "|---|---|---|", *graphs]),
     }
     print("\n\n".join(card.values()))
     met = sum(row.met for row in rows)
