@@ -24,6 +24,7 @@ from gpu.nano.particles import Particles
 from gpu.nano.plan import Plan, plan_of
 from gpu.nano.stream import NanoState
 from gpu.nano.text import TextTower
+from gpu.nano.text.tower import WEIGHTS as TEXT_WEIGHTS
 from gpu.types import Edit, Frame, ModelSpec, Preset, Reading
 
 __all__ = [
@@ -37,8 +38,9 @@ __all__ = [
     "NanoState",
 ]
 
+TEXT_FILE = TEXT_WEIGHTS.name
 WEIGHTS = Path(__file__).parent.parent / "nano" / "weights"
-WEIGHT_FILES = (*GRAPH_FILES, EXPERTS_FILE)
+WEIGHT_FILES = (*GRAPH_FILES, EXPERTS_FILE, TEXT_FILE)
 VERSION = 2  # of the set of graphs and their tensors
 ENGINES_KEPT = (
     3  # sets of compiled graphs, one a source size, some 130 MB each; the least recently opened goes
@@ -78,11 +80,12 @@ class NanoModel:
         self._weights, self._threads, self._kind = weights, threads, engine
         _check_weights(weights)
         self._experts = Experts.load(weights)
-        self._tower = TextTower.load()
+        self._tower = TextTower.load(weights / TEXT_FILE)
         self._engines: OrderedDict[tuple[int, int], Engines] = OrderedDict()
         self._lock = threading.Lock()  # the engines' one thread at a time
-        # What sizes share is made under this one, so no stream waits for it. Taken before _lock, never after.
+        # What sizes share is made under this one, so no stream waits for it. Taken before the others.
         self._compiling = threading.Lock()
+        self._shelf = threading.Lock()  # of what is compiled: held for a moment, so a known size never waits
         self._device = self._engines_for(320, 240).name
 
     @classmethod
@@ -109,8 +112,11 @@ class NanoModel:
                 f"nano cannot take {width}x{height}: send an even size from {_MIN_SIDE}x{_MIN_SIDE} "
                 f"to {most[0]}x{most[1]}"
             )
-        with self._compiling:
-            return NanoState.fresh(self._engines_for(width, height), Particles(width, height, 0))
+        engines = self._kept((width, height))
+        if engines is None:
+            with self._compiling:
+                engines = self._engines_for(width, height)
+        return NanoState.fresh(engines, Particles(width, height, 0))
 
     def read(self, prompt: str) -> Reading:
         """As the tower reads it, but for what a plan leaves out; nobody is sent to what does not convince."""
@@ -148,7 +154,7 @@ class NanoModel:
         return [self._step(own, frame) for frame in chunk]
 
     def close(self) -> None:
-        with self._compiling, self._lock:
+        with self._compiling, self._shelf, self._lock:
             for engines in self._engines.values():
                 engines.close()
             self._engines.clear()
@@ -162,14 +168,24 @@ class NanoModel:
         with self._lock:
             return own.step(frame, self._experts)
 
+    def _kept(self, size: tuple[int, int]) -> Engines | None:
+        """What is compiled for a size, which becomes the one opened last."""
+        with self._shelf:
+            engines = self._engines.get(size)
+            if engines is not None:
+                self._engines.move_to_end(size)
+            return engines
+
     def _engines_for(self, width: int, height: int) -> Engines:
+        """The same, compiled if need be; the caller holds `_compiling`."""
         size = (width, height)
-        engines = self._engines.pop(size, None)
+        engines = self._kept(size)
         if engines is None:
             engines = Engines(self._weights, self._kind, self._threads, width, height)
-        self._engines[size] = engines
-        while len(self._engines) > ENGINES_KEPT:
-            self._engines.popitem(last=False)  # streams of that size keep theirs until they end
+            with self._shelf:
+                self._engines[size] = engines
+                while len(self._engines) > ENGINES_KEPT:
+                    self._engines.popitem(last=False)  # streams of that size keep theirs until they end
         return engines
 
 

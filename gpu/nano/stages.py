@@ -88,7 +88,8 @@ class Pass:
             self._memory.person.clear()
             return
         memory = self._memory
-        spare = any(stage.kind in ARTS for stage in stages) and memory.mask_is_fresh
+        fresh = memory.mask_is_fresh and bool(memory.person)  # of a plan before, it may be gone
+        spare = fresh and any(stage.kind in ARTS for stage in stages)
         memory.mask_is_fresh = not spare
         if not spare:
             shapes = self._engines.shapes

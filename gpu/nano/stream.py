@@ -135,7 +135,8 @@ class NanoState:
             "uv": self.source["uv"],
             "edited_luma": edited.luma,
             "edited_chroma": edited.chroma,
-            "cover": canvas.cover(plans, edited),
+            # the rest may lie where no plan in force reaches
+            "cover": canvas.cover(plans, edited) if self.rest is None else canvas.mask("everywhere"),
             "strength": scalar(mix.strength),
         }
         if self.engines.halved:

@@ -22,6 +22,7 @@ class Mix:
 
     plans: tuple[tuple[Plan, float], ...] = ((SOURCE, 1.0),)
     rest: float = 0.0  # laid over the first plan
+    rest_falling: tuple[float, float] = (0.0, 0.0)  # rain and snow that fell besides the first plan's
 
     @property
     def strength(self) -> float:
@@ -42,12 +43,17 @@ class Mix:
         """Amounts of rain and of snow, 0..1, strength and all."""
         amounts = [plan.falling() for plan, _ in self.plans]
         shares = [weight * plan.strength for plan, weight in self.plans]
-        rain, snow = (sum(s * a[i] for s, a in zip(shares, amounts, strict=True)) for i in (0, 1))
+        rain, snow = (
+            min(1.0, max(0.0, sum(s * a[i] for s, a in zip(shares, amounts, strict=True)) + self.rest * more))
+            for i, more in enumerate(self.rest_falling)
+        )
         return rain, snow
 
     @property
     def falls_in(self) -> Region:
         """Where rain and snow fall; wherever they fall at all while one gives way to the other."""
+        if self.rest > 0 and any(self.rest_falling):
+            return "everywhere"
         regions = {plan.falls_in for plan, weight in self.plans if weight > 0 and any(plan.falling())}
         return regions.pop() if len(regions) == 1 else "everywhere"
 
@@ -70,6 +76,7 @@ class Transition:
     _progress: float = 1.0
     _rest_start: int | None = None
     _rest: float = 0.0
+    _rest_falling: tuple[float, float] = (0.0, 0.0)
     _last_pts: int | None = None
 
     def begin(self, target: Plan, duration_ms: int) -> int | None:
@@ -87,6 +94,12 @@ class Transition:
         elif not moves:
             self._rest = 0.0
         origin = replace(now.plans[kept or 0][0], strength=now.strength)
+        if kept is not None:
+            fell, falls = now.falling(), origin.falling()
+            self._rest_falling = (
+                fell[0] - falls[0] * origin.strength,
+                fell[1] - falls[1] * origin.strength,
+            )
         if origin.is_source:  # fade the whole edit in, rather than every stage through half-edits
             origin = replace(target, strength=0.0)
         if target.is_source:  # ... and out
@@ -97,6 +110,10 @@ class Transition:
 
     def at(self, pts: int) -> Mix:
         """What is in force for the frame with that pts; the first frame after `begin` already moves."""
+        if self._last_pts is not None and pts < self._last_pts:  # a clock set back: what is left goes on
+            back = pts - self._last_pts
+            self._start = None if self._start is None else self._start + back
+            self._rest_start = None if self._rest_start is None else self._rest_start + back
         if self._progress < 1.0 and self._start is not None:
             self._progress = min(1.0, max(self._progress, (pts - self._start) / self._duration_ticks))
         if self._rest > 0 and self._rest_start is not None:
@@ -106,10 +123,10 @@ class Transition:
         share = self._progress
         if self.origin.keys == self.target.keys:
             plan = self.target if share >= 1.0 else self.origin.towards(self.target, share)
-            self.now = Mix(((plan, 1.0),), self._rest)
+            self.now = Mix(((plan, 1.0),), self._rest, self._rest_falling)
         elif share >= 1.0:
             self._rest = 0.0
             self.now = Mix(((self.target, 1.0),))
         else:
-            self.now = Mix(((self.origin, 1.0 - share), (self.target, share)), self._rest)
+            self.now = Mix(((self.origin, 1.0 - share), (self.target, share)), self._rest, self._rest_falling)
         return self.now

@@ -65,6 +65,8 @@ def task_of(where: str, options: Sequence[str] = ()) -> Task:
         made = getattr(importlib.import_module(module), name)
     except (ImportError, AttributeError) as exc:
         raise SystemExit(f"there is no task {where} ({exc}): write package.module:Class") from exc
+    if wrong := [option for option in options if "=" not in option]:
+        raise SystemExit(f"--option {wrong[0]} is no KEY=VALUE")
     return cast(Task, made(**dict(option.split("=", 1) for option in options)))
 
 

@@ -41,7 +41,7 @@ def _places(like: Tensor) -> Tensor:
 def _lookup(flow: Tensor) -> Tensor:
     """[1, 2, h, w] for grid_sample: each pixel is what lies `flow` pixels right and down of it."""
     place = 2 * (_places(flow) + flow) + 1
-    # divided one by one: a tensor made of sizes would be a constant of the traced graph, right for one size only
+    # divided one by one: a tensor made of sizes would be traced as a constant, right for one size only
     return torch.cat([place[:, :1] / flow.shape[3], place[:, 1:] / flow.shape[2]], 1) - 1
 
 

@@ -90,8 +90,11 @@ def lay(ground: U8, stamp: U8, rng: np.random.Generator) -> U8:
 
 def files_of(folders: Sequence[Path]) -> list[Path]:
     """Every file that may be learned from, sorted."""
-    files = sorted(p for folder in folders for p in folder.rglob("*") if p.is_file())
-    return [p for p in files if not any(word in str(p).lower() for word in _SKIP)]
+    files = sorted((p, folder) for folder in folders for p in folder.rglob("*") if p.is_file())
+    # what the folders themselves are called says nothing of what is in them
+    return [
+        p for p, folder in files if not any(word in f"/{p.relative_to(folder)}".lower() for word in _SKIP)
+    ]
 
 
 def build_pool(folders: Sequence[Path], seed: int = SEED) -> list[U8]:

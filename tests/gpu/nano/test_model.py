@@ -175,6 +175,55 @@ def test_asking_again_in_between_does_not_jump(model: NanoModel) -> None:
     assert largest < 0.25 * distance(shown[0], goal)
 
 
+def test_asking_again_elsewhere_does_not_jump(model: NanoModel) -> None:
+    """From the whole picture to a part of it, and again before that was done; and out of falling snow."""
+    frame = picture(160, 112)
+    for names in (
+        ("night", Part("negative", 1.0, "person"), Part("sepia", 1.0, "person")),
+        (Part("snow", 1.0), "sepia", "warm"),
+    ):
+        state = force(model, opened(model, 160, 112), names[0])
+        shown = [model.step(state, [replace(frame, pts=0)])[0]]
+        time = 0
+        for name, frames in zip(names[1:], (16, 40), strict=True):
+            force(model, state, name, over_ms=1000)
+            for _ in range(frames):
+                time += 3000
+                shown += model.step(state, [replace(frame, pts=time)])
+        steps = [distance(a, b) for a, b in pairwise(shown)]
+        assert max(steps) < 0.3 * distance(shown[0], shown[-1]), names
+
+
+def test_a_clock_set_back_does_not_freeze_a_transition(model: NanoModel) -> None:
+    state = force(model, opened(model, 160, 112), "night")
+    model.step(state, [picture(160, 112, 0, pts=900_000_000)])
+    force(model, state, "negative", over_ms=400)
+    for index in range(16):
+        model.step(state, [picture(160, 112, 0, pts=3000 * index)])
+    assert len(state.transition.now.plans) == 1
+
+
+def test_the_person_is_found_again_after_a_plan_for_everywhere(model: NanoModel) -> None:
+    state = opened(model, 160, 112)
+    plans = (
+        (Part("blur", 1.0, "background"),),
+        ("sepia",),
+        (Part("watercolour", 1.0, "background"),),
+    )
+    for index in range(12):
+        force(model, state, *plans[index % 3 if index > 5 else index // 2])
+        model.step(state, [picture(160, 112, index)])
+
+
+def test_a_known_size_opens_while_another_compiles(model: NanoModel) -> None:
+    model.open_state(160, 112)
+    with model._compiling:
+        opener = threading.Thread(target=model.open_state, args=(160, 112), daemon=True)
+        opener.start()
+        opener.join(10)
+        assert not opener.is_alive()
+
+
 def test_strength_lies_between_source_and_edit(model: NanoModel) -> None:
     frame = picture(160, 112)
     changes = []
