@@ -24,6 +24,8 @@ SPEC = replace(
 )
 NEAREST = ("Rain", "Snow", "Fog")
 UNSURE = "something wintry perhaps"
+UNDO = "back to normal"
+TWO_STYLES = "a pencil sketch and a starry night"
 
 
 def read(prompt: str) -> Reading:
@@ -33,6 +35,11 @@ def read(prompt: str) -> Reading:
         return Reading((), 1.0)
     if text == UNSURE:
         return Reading((Part("winter", 1.0),), 0.4, ("Winter", "Snow", "Fog"), True, "winter")
+    if text == UNDO:
+        return Reading((), 0.95, (), True, "original")
+    if text == TWO_STYLES:
+        part = Part("pencil", 1.0)
+        return Reading((part,), 0.93, (), True, "pencil sketch + starry night (without starry night)")
     region = "person" if re.search(r"\bme$", text) else "background" if "background" in text else "everywhere"
     amount = 0.5 if "slightly" in text else 1.0
     colours = tuple(word for word in re.findall(r"[a-z]+", text) if word in COLOURS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,13 +10,15 @@ import pytest
 from chromium_start import Opener
 from live_page import DEADLINE_MS, LivePage
 from live_server import in_process
-from made_model import SPEC, UNSURE, MadeModel
-from playwright.sync_api import expect
+from made_model import SPEC, TWO_STYLES, UNDO, UNSURE, MadeModel
+from playwright.sync_api import Locator, expect
 
 from server import workers
 from server.config import Config
 
 PHONE = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True}
+MANY = "slightly snow, rain, fog and night, only in the background"
+COLOURS = "please recolour the red shirt of the man on the left blue"
 SIZES = [
     ("desktop", {"viewport": {"width": 1280, "height": 800}}),
     ("phone", PHONE),
@@ -96,9 +99,6 @@ def test_keys_go_through_what_fits(base: str, open_page: Opener) -> None:
     box.press("Enter")
     expect(page.it("applied-edit").locator("b")).to_have_text(sentence, timeout=DEADLINE_MS)
     expect(box).to_have_value("")
-    box.press("3")
-    third = SPEC.presets[2]
-    expect(page.it("applied-edit").locator("b")).to_have_text(third.prompt, timeout=DEADLINE_MS)
     box.press("ArrowUp")  # from an empty line: what was asked for lately
     expect(box).to_have_value(sentence)
     box.press("Escape")
@@ -106,6 +106,100 @@ def test_keys_go_through_what_fits(base: str, open_page: Opener) -> None:
     expect(box).to_be_focused()
     box.press("Escape")
     expect(box).not_to_be_focused()
+    page.page.keyboard.press("3")
+    third = SPEC.presets[2]
+    expect(page.it("applied-edit").locator("b")).to_have_text(third.prompt, timeout=DEADLINE_MS)
+
+
+def test_digits_in_the_empty_box_are_typed(base: str, open_page: Opener) -> None:
+    page = open_page(base, viewport={"width": 1280, "height": 800})
+    page.open()
+    page.listen()
+    box = page.it("instruction")
+    expect(box).to_be_focused()
+    box.press_sequentially("1920s film")
+    expect(box).to_have_value("1920s film")
+    box.fill("")
+    page.page.keyboard.press("0")
+    expect(box).to_have_value("0")
+    assert page.receipts()["received"] == []
+    expect(page.it("pending")).to_have_count(0)
+
+
+@pytest.mark.parametrize(
+    "size", [{"viewport": {"width": 1280, "height": 800}}, PHONE], ids=["desktop", "phone"]
+)
+def test_what_was_left_out_is_said(
+    base: str, open_page: Opener, shots: Path, size: dict[str, object]
+) -> None:
+    page = open_page(base, **size)
+    page.open()
+    page.use_camera()
+    box, reading = page.it("instruction"), page.it("reading")
+    box.fill(TWO_STYLES)
+    expect(reading.get_by_test_id("left-out")).to_have_text("without starry night", timeout=DEADLINE_MS)
+    expect(reading.get_by_test_id("left-out")).to_be_in_viewport(ratio=1)
+    expect(reading.get_by_role("status")).to_contain_text("Pencil sketch, without starry night. 93 % sure")
+    box.press("Enter")
+    applied = page.it("applied-edit")
+    expect(applied.locator("b")).to_have_text(TWO_STYLES, timeout=DEADLINE_MS)
+    expect(applied.get_by_test_id("left-out")).to_have_text("without starry night")
+    expect(applied.get_by_test_id("left-out")).to_be_in_viewport(ratio=1)
+    page.page.screenshot(path=str(shots / f"gallery-{size['viewport']['width']}-left-out.png"))  # type: ignore[index]
+
+
+def test_undo_marks_the_original(base: str, open_page: Opener) -> None:
+    page = open_page(base, viewport={"width": 1280, "height": 800})
+    page.open()
+    page.use_camera()
+    page.type_instruction("fog")
+    expect(page.it("preset-original")).to_have_attribute("aria-pressed", "false")
+    page.type_instruction(UNDO)
+    expect(page.it("preset-original")).to_have_attribute("aria-pressed", "true")
+
+
+def test_a_tile_without_a_picture_is_its_name(base: str, open_page: Opener, shots: Path) -> None:
+    page = open_page(base, viewport={"width": 1280, "height": 800})
+    first, second = SPEC.presets[:2]
+    page.page.route(f"**/nano-{first.name}.*.webp", lambda route: route.abort())
+    page.open("?prompt=")
+    page.sees_picture()
+    expect(page.it(f"preset-{second.name}").locator("img")).to_have_count(1)
+    tile = page.it(f"preset-{first.name}")
+    expect(tile.locator("img")).to_have_count(0)
+    expect(tile).to_have_text(re.compile(first.label))
+    page.page.screenshot(path=str(shots / "gallery-desktop-plain-tile.png"))
+
+
+def test_nothing_is_cut_on_a_phone(base: str, open_page: Opener, shots: Path) -> None:
+    page = open_page(base, **PHONE)
+    page.open()
+    page.use_camera()
+    box, applied, width = page.it("instruction"), page.it("applied-edit"), 390
+
+    def inside(element: Locator) -> bool:
+        edges = element.bounding_box()
+        return edges is not None and edges["x"] >= 0 and edges["x"] + edges["width"] <= width
+
+    box.fill(MANY)
+    parts = page.it("reading").locator("[data-part]")
+    expect(parts).to_have_count(4, timeout=DEADLINE_MS)
+    assert all(inside(part) for part in parts.all())
+    page.page.screenshot(path=str(shots / "gallery-phone-many.png"))
+    box.press("Enter")
+    expect(applied.locator("b")).to_have_text(MANY, timeout=DEADLINE_MS)
+    assert all(inside(part) for part in applied.locator("[data-part]").all())
+    page.type_instruction(COLOURS)
+    assert (applied.locator("b").bounding_box() or {})["width"] > width / 3
+    assert inside(applied.locator("[data-part]"))
+    expect(page.it("applied-ms")).to_be_visible(timeout=DEADLINE_MS)
+    page.page.screenshot(path=str(shots / "gallery-phone-applied.png"))
+    box.fill("a fire engine with seven ladders")
+    box.press("Enter")
+    said = page.it("message").locator("p").first
+    expect(said).to_contain_text("Outside what this model can do", timeout=DEADLINE_MS)
+    assert said.evaluate("(p) => p.scrollWidth <= p.clientWidth && p.scrollHeight <= p.clientHeight")
+    page.page.screenshot(path=str(shots / "gallery-phone-notice.png"))
 
 
 def test_the_region_switch_writes_into_the_sentence(base: str, open_page: Opener) -> None:

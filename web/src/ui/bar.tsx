@@ -1,4 +1,5 @@
 /** The instruction: what is typed and what it will be taken for; what is applied and what is pending. */
+import type { RefObject } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 import { apply } from "./edits";
 import { Icon } from "./icons";
@@ -12,9 +13,8 @@ const words = strings.bar;
 /** Chips only where they say more than the sentence of a preset does. */
 function AppliedParts() {
   const applied = store.applied.value;
-  const parts = applied?.reading?.parts ?? [];
   const plain = presetsInOrder.value.some(({ prompt }) => prompt === applied?.prompt);
-  return plain ? null : <PartChips parts={parts} />;
+  return plain || !applied?.reading ? null : <PartChips reading={applied.reading} />;
 }
 
 function Standing() {
@@ -95,8 +95,23 @@ function useArrows(): { onKeyDown: (event: KeyboardEvent) => void; typed: (text:
   return { onKeyDown, typed };
 }
 
+/** Where the bar stays under the picture, what scrolls under it starts at its foot: its line may wrap. */
+function useHeight(element: RefObject<HTMLElement | null>): void {
+  useEffect(() => {
+    const { current } = element;
+    if (!current) return;
+    const observer = new ResizeObserver(() =>
+      document.documentElement.style.setProperty("--bar", `${current.offsetHeight}px`),
+    );
+    observer.observe(current);
+    return () => observer.disconnect();
+  }, [element]);
+}
+
 export function Bar() {
   const input = useRef<HTMLInputElement>(null);
+  const bar = useRef<HTMLDivElement>(null);
+  useHeight(bar);
   const { onKeyDown, typed } = useArrows();
   const typing = sentence.value.trim() !== "";
   const open = suggestions.value.length > 0;
@@ -107,7 +122,7 @@ export function Bar() {
     if (matchMedia("(hover: hover)").matches) input.current?.focus({ preventScroll: true });
   }, []);
   return (
-    <div class="bar" data-typing={typing}>
+    <div ref={bar} class="bar" data-typing={typing}>
       <form
         onSubmit={(event) => {
           event.preventDefault();

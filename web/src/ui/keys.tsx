@@ -38,12 +38,7 @@ function onKeyDown(event: KeyboardEvent): void {
     return;
   }
   if (instruction) {
-    if (event.key === "Escape") target.blur();
-    // A digit opens no instruction; it is a preset played while the bar keeps its focus.
-    if (isDigit(event.key) && store.draft.value === "") {
-      event.preventDefault();
-      fire(event.key);
-    }
+    if (event.key === "Escape") target.blur(); // a digit is typed here: "1920s film" is an instruction
     return;
   }
   if (target.matches("select, textarea, input:not([type=range]):not([type=checkbox])")) return;

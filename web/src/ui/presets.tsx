@@ -4,6 +4,7 @@ import type { Preset } from "../client";
 import { apply } from "./edits";
 import { useCurrentGroup } from "./groups";
 import { Matches } from "./matches";
+import { isOriginal } from "./reading";
 import { groupName, presetGroups, store, suggestions } from "./store";
 import { strings } from "./strings";
 import { keyOf, pictureOf, Tile } from "./tile";
@@ -25,15 +26,17 @@ function Group({ name, children }: { name: string; children: preact.ComponentChi
 
 function Tiles({ presets, withOriginal }: { presets: Preset[]; withOriginal: boolean }) {
   const wanted = store.pending.value?.prompt ?? store.applied.value?.prompt ?? "";
+  // "undo", "back to normal"
+  const original = wanted === "" || (!store.pending.value && isOriginal(store.applied.value?.reading));
   return (
     <div class="tiles">
       {withOriginal && (
         <Tile
           name="original"
           label={words.original}
-          picture={{ url: store.sourceThumbnail.value, edited: true }}
+          picture={store.sourceThumbnail.value}
           keyName="0"
-          active={wanted === ""}
+          active={original}
           run={() => play("")}
         />
       )}

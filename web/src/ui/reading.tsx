@@ -47,6 +47,15 @@ export function useReading(): void {
 
 export const partName = (name: string): string => presetNamed.value.get(name)?.label ?? words.nameless(name);
 
+export const isOriginal = (reading: Reading | null | undefined): boolean =>
+  reading?.label === "original" && reading.parts.length === 0;
+
+/** What was asked for and does not go with the rest: models say so at the label's end, "(without fog)". */
+function leftOutOf(reading: Reading): string {
+  const names = / \(without (.+)\)$/.exec(reading.label)?.[1];
+  return names ? words.leftOut(names) : "";
+}
+
 /** The reading as a sentence, for those who hear the page. */
 export function spoken(reading: Reading): string {
   const nearest = reading.nearest.slice(0, MAX_NEAREST);
@@ -54,7 +63,12 @@ export function spoken(reading: Reading): string {
   const parts = reading.parts.map((part) =>
     words.spokenPart(partName(part.name), part.amount, part.region, part.colours),
   );
-  return words.spoken(parts, reading.confidence, reading.confidence < UNSURE ? nearest : []);
+  return words.spoken(
+    parts,
+    leftOutOf(reading),
+    reading.confidence,
+    reading.confidence < UNSURE ? nearest : [],
+  );
 }
 
 /** A colour's own word is its name in CSS too; what CSS does not know stays a word. */
@@ -92,12 +106,18 @@ function PartChip({ part }: { part: Part }) {
   );
 }
 
-export function PartChips({ parts }: { parts: Part[] }) {
+export function PartChips({ reading }: { reading: Reading }) {
+  const leftOut = leftOutOf(reading);
   return (
     <>
-      {parts.map((part, index) => (
+      {reading.parts.map((part, index) => (
         <PartChip key={`${part.name}${index}`} part={part} />
       ))}
+      {leftOut && (
+        <span class="left-out" data-testid="left-out">
+          {leftOut}
+        </span>
+      )}
     </>
   );
 }
@@ -110,7 +130,7 @@ export function ReadingLine({ reading, run }: { reading: Reading; run: (label: s
       {understood ? (
         <>
           <span class="soft taken-for">{words.takenFor}</span>
-          {parts.length > 0 ? <PartChips parts={parts} /> : <b>{label || words.nothing}</b>}
+          {parts.length > 0 ? <PartChips reading={reading} /> : <b>{label || words.nothing}</b>}
           <span class="sure">
             <meter min={0} max={1} low={UNSURE} optimum={1} value={confidence} aria-hidden="true" />
             {words.sure(confidence)}

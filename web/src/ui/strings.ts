@@ -66,12 +66,13 @@ export const strings = {
     unknown: "Outside what this model can do.",
     nearest: "Nearest",
     or: "or",
+    leftOut: (names: string) => `without ${names}`,
     amount: percent,
     regions: REGION_NAMES,
     /** An edit without a preset has only its name in code. */
     nameless: (name: string) => name.charAt(0).toUpperCase() + name.slice(1).replaceAll("_", " "),
-    spoken: (parts: string[], share: number, others: string[]) =>
-      `Taken for ${parts.join(", ") || "the source, as it is"}. ${percent(share)} sure.${
+    spoken: (parts: string[], leftOut: string, share: number, others: string[]) =>
+      `Taken for ${parts.join(", ") || "the source, as it is"}${leftOut && `, ${leftOut}`}. ${percent(share)} sure.${
         others.length > 0 ? ` Or ${others.join(", ")}?` : ""
       }`,
     spokenUnknown: (nearest: string[]) =>
@@ -228,8 +229,8 @@ export const strings = {
     close: "Close",
     rows: [
       ["Enter", "apply what is typed, or the preset reached with ↑ ↓"],
-      ["1 – 9", "presets (while the instruction is empty or not focused)"],
-      ["0", "back to the original"],
+      ["1 – 9", "presets, once Esc has left the instruction"],
+      ["0", "back to the original, likewise"],
       ["/", "to the instruction"],
       ["Esc", "clear the instruction, then leave it"],
       ["S (hold)", "see the source; ` while typing"],

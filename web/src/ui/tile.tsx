@@ -1,4 +1,5 @@
 /** One preset as a picture of what it does: of this very source once it was used, of the sample until then. */
+import { useState } from "preact/hooks";
 import type { Preset } from "../client";
 import { currentModel, presetsInOrder, store } from "./store";
 import { strings } from "./strings";
@@ -17,22 +18,25 @@ function renderedThumbnail(name: string): string | undefined {
   return hash && `assets/${model}-${name}.${hash}.webp`;
 }
 
-export interface Picture {
-  url: string | null;
-  /** False for the bare source, which must not pass for the edit. */
-  edited: boolean;
-}
+/** null where there is none: then the tile is its name. */
+export const pictureOf = (preset: Preset): string | null =>
+  store.thumbnails.value[preset.name] ?? renderedThumbnail(preset.name) ?? null;
 
-export function pictureOf(preset: Preset): Picture {
-  const own = store.thumbnails.value[preset.name] ?? renderedThumbnail(preset.name);
-  return { url: own ?? store.sourceThumbnail.value, edited: own !== undefined };
-}
-
-export function Thumb({ picture }: { picture: Picture }) {
+/** Empty without a picture, and where it did not load. */
+export function Thumb({ picture }: { picture: string | null }) {
+  const [broken, setBroken] = useState<string | null>(null);
   return (
-    <span class="thumb" data-edited={picture.edited}>
-      {picture.url && (
-        <img src={picture.url} alt="" width={WIDTH} height={HEIGHT} loading="lazy" decoding="async" />
+    <span class="thumb">
+      {picture && picture !== broken && (
+        <img
+          src={picture}
+          alt=""
+          width={WIDTH}
+          height={HEIGHT}
+          loading="lazy"
+          decoding="async"
+          onError={() => setBroken(picture)}
+        />
       )}
     </span>
   );
@@ -47,7 +51,7 @@ export function keyOf(preset: Preset): string {
 interface TileProps {
   name: string;
   label: string;
-  picture: Picture;
+  picture: string | null;
   keyName: string;
   active: boolean;
   run: () => void;
