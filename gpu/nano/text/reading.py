@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gpu.nano.edits import EDITS, REGIONS
+from gpu.nano.edits import EDITS, REGIONS, Region
 from gpu.nano.text.colours import colour_of, hue_of
 from gpu.nano.text.features import Words
 from gpu.types import Part, Reading
@@ -28,9 +28,17 @@ PLAIN_OF_DEGREE = 0.85
 
 _SURE = 0.75  # below it the reading names what else it could have been
 _SECOND = 0.75  # least probability of an edit beside the likeliest one: most prompts ask for one thing
+_UNSURE = 0.7  # of a sentence only part of which can be done
+_NEAR = 0.05  # least probability of an edit to be offered as near
 _SOURCE = len(EDITS)
+_RECOLOUR = next(i for i, edit in enumerate(EDITS) if edit.name == "recolour")
 _LIKELY = 0.2  # least probability of a slot for a colour word to fill it
 _FOUND, _BECOMES, _BACKDROP, _KEPT = range(1, 5)  # the slots, after "none"
+Meaning = Callable[[str], str | None]
+_SLOTS_OF: dict[str, tuple[tuple[int, Meaning], ...]] = {
+    "recolour": ((_FOUND, hue_of), (_BECOMES, colour_of)),
+    "colour_pop": ((_KEPT, hue_of),),
+}
 _BACKDROP_UNSAID, _KEPT_UNSAID = "white", "red"
 ORIGINAL = Reading(parts=(), confidence=1.0, understood=True, label="original")
 NOTHING = Reading(parts=(), confidence=0.0, understood=False)
@@ -48,8 +56,8 @@ class Scores:
     slots: NDArray[np.float32]  # [words, 5] logits
 
 
-def reading_of(scores: Scores, words: Words) -> Reading:
-    """The reading of a prompt of at least one word."""
+def reading_of(scores: Scores, words: Words, region: Region | None = None) -> Reading:
+    """The reading of a prompt of at least one word. `region`: where all parts go, whatever was heard."""
     presence = scores.presence
     order = [int(i) for i in np.argsort(-presence[:_SOURCE], kind="stable")]
     chosen = [i for i in order if presence[i] > (0.5 if i == order[0] else _SECOND)]
@@ -58,15 +66,30 @@ def reading_of(scores: Scores, words: Words) -> Reading:
     amounts = _amounts(chosen, scores, words)
     chosen.sort(key=lambda i: (-amounts[i], -presence[i]))
     parts = [part for i in chosen if (part := _part(i, amounts[i], scores, words))]
+    near = [i for i in order if presence[i] > _NEAR]
     if parts:
+        if region:
+            parts = [part if part.name == "backdrop" else replace(part, region=region) for part in parts]
         named = {part.name for part in parts}
-        others = tuple(EDITS[i].label for i in order if EDITS[i].name not in named)[:3]
+        if any(_names_too_many(name, scores, words) for name in named):
+            confidence = min(confidence, _UNSURE)
+        others = tuple(EDITS[i].label for i in near if EDITS[i].name not in named)[:3]
         label = " + ".join(_label(part) for part in parts)
         return Reading(tuple(parts), confidence, others if confidence < _SURE else (), True, label)
-    nearest = tuple(EDITS[i].label for i in order[:3])
+    if presence[_SOURCE] <= 0.5 and any(colour_of(word) for word in words.words):
+        near = [_RECOLOUR, *(i for i in near if i != _RECOLOUR)]
+    nearest = tuple(EDITS[i].label for i in near[:3])
     if presence[_SOURCE] > 0.5:
         return Reading((), confidence, () if confidence >= _SURE else nearest, True, "original")
     return Reading((), 0.0 if chosen else float(presence.max()), nearest, False)
+
+
+def denial_of(whole: Reading, denied: Reading) -> Reading:
+    """The reading of "not X", read as `whole`, where X alone reads as `denied`: that of "no X"."""
+    heard = {part.name for part in whole.parts}
+    if len(denied.parts) != 1 or heard - {denied.parts[0].name} or (whole.understood and not heard):
+        return whole
+    return replace(ORIGINAL, confidence=denied.confidence)
 
 
 def _part(edit: int, amount: float, scores: Scores, words: Words) -> Part | None:
@@ -87,15 +110,28 @@ def _part(edit: int, amount: float, scores: Scores, words: Words) -> Part | None
     return Part(name, amount, region)
 
 
-def _slot(slot: int, meaning: Callable[[str], str | None], scores: Scores, words: Words) -> str | None:
-    """The colour in a slot: that of the likeliest word that means one."""
+def _slot(slot: int, meaning: Meaning, scores: Scores, words: Words) -> str | None:
+    """The colour in a slot: that of the likeliest word that means one; of several sure ones, the first."""
+    colours = _filling(slot, meaning, scores, words)
+    sure = [each for each in colours if each[0] > 0.5]
+    best = sure[0] if sure else max(colours, default=(0.0, None))
+    return best[1] if best[0] > _LIKELY else None
+
+
+def _names_too_many(name: str, scores: Scores, words: Words) -> bool:
+    """Whether more colours are named than the edit can take: two pairs to recolour, two hues to keep."""
+    for slot, meaning in _SLOTS_OF.get(name, ()):
+        likely = {colour for share, colour in _filling(slot, meaning, scores, words) if share > _LIKELY}
+        if len(likely) > 1:
+            return True
+    return False
+
+
+def _filling(slot: int, meaning: Meaning, scores: Scores, words: Words) -> list[tuple[float, str]]:
+    """For each word that means a colour, in order: its probability of filling the slot, and the colour."""
     grown = np.exp(scores.slots - scores.slots.max(1, keepdims=True))
     likely = (grown / grown.sum(1, keepdims=True))[:, slot]
-    colours = [
-        (float(likely[at]), colour) for at, word in enumerate(words.words) if (colour := meaning(word))
-    ]
-    best = max(colours, default=(0.0, None))
-    return best[1] if best[0] > _LIKELY else None
+    return [(float(likely[at]), colour) for at, word in enumerate(words.words) if (colour := meaning(word))]
 
 
 def _label(part: Part) -> str:

@@ -14,8 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpu.errors import ModelError
+from gpu.nano.edits import Region
 from gpu.nano.text.features import Words, split, word_rows
-from gpu.nano.text.reading import NOTHING, ORIGINAL, Scores, reading_of
+from gpu.nano.text.reading import NOTHING, ORIGINAL, Scores, denial_of, reading_of
+from gpu.nano.text.wording import reworded
 from gpu.types import Reading
 
 WEIGHTS = Path(__file__).parents[1] / "weights" / "text.npz"
@@ -40,15 +42,22 @@ class TextTower:
             with np.load(path, allow_pickle=False) as file:
                 weights = {name: file[name].astype(np.float32) for name in file.files}
             return cls(weights)
-        except (OSError, ValueError, KeyError, BadZipFile) as exc:
+        except (OSError, EOFError, ValueError, KeyError, BadZipFile) as exc:
             remedy = "run `python -m gpu.nano.text.train` to make it anew"
             raise ModelError(f"text tower {path} is unusable: {exc}; {remedy}") from exc
 
     def _read(self, prompt: str) -> Reading:
         if not prompt.strip():
             return ORIGINAL
-        words = split(prompt)
-        return reading_of(self._score(words), words) if words.words else NOTHING
+        wording = reworded(prompt)
+        reading = self._read_words(wording.text, wording.region)
+        if wording.denied is None:
+            return reading
+        return denial_of(reading, self._read_words(wording.denied, None))
+
+    def _read_words(self, text: str, region: Region | None) -> Reading:
+        words = split(text)
+        return reading_of(self._score(words), words, region) if words.words else NOTHING
 
     def _score(self, words: Words) -> Scores:
         w = self._w

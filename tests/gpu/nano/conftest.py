@@ -7,8 +7,9 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from gpu.models.nano import NanoModel, NanoState
+from gpu.models.nano import NanoModel
 from gpu.nano.plan import plan_of
+from gpu.nano.stream import NanoState
 from gpu.types import Frame, Part
 
 

@@ -14,6 +14,7 @@ from gpu.nano.text import WEIGHTS, TextTower
 from gpu.nano.text.colours import SHADES, colour_of, hue_of
 from gpu.nano.text.features import BUCKETS, MAX_WORDS, split, word_rows
 from gpu.nano.text.reading import DEGREES
+from gpu.nano.text.wording import Wording, reworded
 from gpu.types import Part
 
 
@@ -76,8 +77,105 @@ def test_what_is_out_of_reach_is_said_to_be(tower: TextTower, prompt: str) -> No
     assert all(name in {edit.label for edit in EDITS} for name in reading.nearest)
 
 
-def test_out_of_reach_names_the_nearest(tower: TextTower) -> None:
-    assert len(tower.read("add a dog").nearest) == 3
+@pytest.mark.parametrize("prompt", ["hello", "add a dog", "zoom in", "qwrtp", "make me a robot"])
+def test_nothing_absurd_is_named_as_near(tower: TextTower, prompt: str) -> None:
+    assert tower.read(prompt).nearest == ()
+
+
+@pytest.mark.parametrize("prompt", ["turn my shirt green", "make the grass blue", "make the sky orange"])
+def test_a_colour_without_an_edit_is_near_to_recolouring(tower: TextTower, prompt: str) -> None:
+    reading = tower.read(prompt)
+    assert not reading.understood
+    assert reading.nearest[0] == "Recolour"
+
+
+@pytest.mark.parametrize("prompt", [
+    "make the red things blue", "keep only the red in colour", "rain and night", "pencil sketch",
+    "light rain",
+])  # fmt: skip
+@pytest.mark.parametrize(("ending", "region"), [
+    (", only on me", "person"), (" only on me.", "person"), (", on me only", "person"),
+    (" but only on her", "person"), (", only in the background", "background"),
+    (" only in the background!", "background"), (", but only the background", "background"),
+])  # fmt: skip
+def test_an_ending_puts_all_parts_in_its_region(
+    tower: TextTower, prompt: str, ending: str, region: str
+) -> None:
+    parts = tower.read(prompt + ending).parts
+    alone = {(part.name, part.amount, part.colours) for part in tower.read(prompt).parts}
+    assert {(part.name, part.amount, part.colours) for part in parts} == alone
+    assert {part.region for part in parts} == {region}
+
+
+def test_an_ending_alone_or_denied_is_left_to_the_network() -> None:
+    assert reworded("only on me") == Wording("only on me")
+    assert reworded("sepia, not only in the background").region is None
+
+
+def test_a_backdrop_stays_behind(tower: TextTower) -> None:
+    assert part(tower, "green screen, only on me", "backdrop").region == "background"
+
+
+@pytest.mark.parametrize("who", [
+    "the person", "the speaker", "the subject", "the people", "him", "her", "me",
+])  # fmt: skip
+@pytest.mark.parametrize("shape", [
+    "night but not {}", "night except {}", "night without {}", "night, but leave {} alone",
+    "night on everything but {}", "night, not on {}",
+])  # fmt: skip
+def test_whoever_is_left_out_is_not_edited(tower: TextTower, shape: str, who: str) -> None:
+    reading = tower.read(shape.format(who))
+    assert [(part.name, part.region) for part in reading.parts] == [("night", "background")]
+
+
+@pytest.mark.parametrize("who", ["the person", "the speaker", "the subject", "the people", "him", "her"])
+def test_whoever_is_named_is_edited(tower: TextTower, who: str) -> None:
+    assert part(tower, f"blur {who}", "blur").region == "person"
+
+
+@pytest.mark.parametrize("prompt", ["snow but not her hair", "blur her hair", "the person's hat", "a hero"])
+def test_what_belongs_to_someone_is_not_someone(prompt: str) -> None:
+    assert reworded(prompt).text == prompt
+
+
+@pytest.mark.parametrize(("prompt", "name", "colours"), [
+    ("make the green things purple and the blue things red", "recolour", ("green", "purple")),
+    ("make the red things blue and the blue things red", "recolour", ("red", "blue")),
+    ("blue instead of red and green instead of yellow", "recolour", ("red", "blue")),
+    ("make the red and blue things green", "recolour", ("red", "green")),
+    ("keep only red and green in colour", "colour_pop", ("red",)),
+])  # fmt: skip
+def test_of_several_pairs_the_first_is_taken_and_not_surely(
+    tower: TextTower, prompt: str, name: str, colours: tuple[str, ...]
+) -> None:
+    assert part(tower, prompt, name).colours == colours
+    assert tower.read(prompt).confidence < 0.75
+    assert tower.read("make the red things navy blue").confidence > 0.75
+
+
+@pytest.mark.parametrize("prompt", [
+    "not a cartoon", "don't make it snow", "don\u2019t make me a cartoon.", "not night", "anything but rain",
+    "no rain", "do not blur the background", "please don't make it foggy",
+])  # fmt: skip
+def test_an_edit_only_denied_is_the_source(tower: TextTower, prompt: str) -> None:
+    reading = tower.read(prompt)
+    assert (reading.parts, reading.understood, reading.label) == ((), True, "original")
+
+
+@pytest.mark.parametrize(("prompt", "name"), [
+    ("not so dark", "night"), ("not too much rain", "rain"), ("don't touch me, just make it night", "night"),
+    ("no rain but snow", "snow"),
+])  # fmt: skip
+def test_more_than_a_denial_is_still_done(tower: TextTower, prompt: str, name: str) -> None:
+    assert [part.name for part in tower.read(prompt).parts] == [name]
+
+
+@pytest.mark.parametrize(("prompt", "name"), [
+    ("less fog", "fog"), ("less rain", "rain"), ("less foggy", "fog"), ("light rain", "rain"),
+    ("a light snow", "snow"), ("add light fog", "fog"),
+])  # fmt: skip
+def test_light_and_less_weather_is_slight(tower: TextTower, prompt: str, name: str) -> None:
+    assert amount(tower, prompt, name) == amount(tower, f"a little {name}", name) == pytest.approx(0.4)
 
 
 @pytest.mark.parametrize("prompt", ["m", "ma", "make", "make it", "make it n", "turn the", "in the style of"])
@@ -165,6 +263,9 @@ GARBAGE = [
     "% 9999999999999999% \u0664\u0665%",
     "a" * 100_000,
     "\ue001red \ue002blue",
+    "not " + ", " * 1000,
+    "but not the " * 300,
+    "rain" + " ,.!" * 500 + "x",
 ]
 
 
@@ -231,6 +332,7 @@ def test_the_shipped_weights_are_small() -> None:
 def test_weights_that_are_missing_or_foreign_name_the_remedy(tmp_path: Path) -> None:
     np.savez(tmp_path / "foreign.npz", table=np.zeros(3))
     (tmp_path / "torn.npz").write_bytes(b"PK\x03\x04torn")
-    for name in ("missing.npz", "foreign.npz", "torn.npz"):
+    (tmp_path / "empty.npz").touch()
+    for name in ("missing.npz", "foreign.npz", "torn.npz", "empty.npz"):
         with pytest.raises(ModelError, match=r"text\.train"):
             TextTower.load(tmp_path / name)

@@ -1,0 +1,73 @@
+"""Rules for wordings that the network was not taught: who "me" is, where all of it goes, what is only denied.
+
+They rewrite the prompt before the network reads it. Whole words only; each pattern is linear in the text.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from gpu.nano.edits import Region
+from gpu.nano.text.features import MAX_CHARS
+
+_END = r"[ .!]{0,3}$"
+_ENDINGS: tuple[tuple[Region, re.Pattern[str]], ...] = (
+    ("person", re.compile(rf"(?<!not)(?:,? |,)(?:but )?(?:only on (?:me|the person)|on me only){_END}")),
+    (
+        "background",
+        re.compile(
+            r"(?<!not)(?:,? |,)(?:(?:but )?(?:only in the background|in the background only)"
+            rf"|but only the background){_END}"
+        ),
+    ),
+)
+
+# "her" is a person only where no noun follows it: "her hair" is hair.
+_SOMEONE = (
+    r"(?:the (?:person|people|speaker|subject|presenter)(?!')"
+    r"|him|her(?= ?(?:$|[,.;:!?])| (?:alone|out|as|and|but|be|untouched|unchanged)\b))\b"
+)
+_LEFT_OUT = re.compile(
+    r"\b((?:(?<!nothing )but(?: not| without| leave)?|and not|, ?not|except(?: for)?|without|apart from|leave"
+    r"|leaving|excluding|other than|(?:do not|don't) (?:touch|change))(?: on| to| for)?) " + _SOMEONE
+)
+_SPOKEN_OF = re.compile(r"\b" + _SOMEONE)
+
+_LITTLE = re.compile(
+    r"\b(?:a )?(?:light|less) (?=(?:rain|snow|fog|mist|haze|drizzle|rainfall|snowfall|blur)\b)"
+)
+_SLIGHTLY = re.compile(r"\b(?:lightly|less) (?=(?:rainy|snowy|foggy|misty|hazy|blurry|blurred)\b)")
+
+_DENIED = re.compile(r"(?:please,? )?(?:not|do not|don't|never|anything but|anything except) (?P<what>.+)")
+# Beyond a bare denial: a degree ("not so dark"), a place, or something else to do instead.
+_MORE_THAN_DENIED = re.compile(
+    r"[,;:.?+](?! ?$)"
+    r"|\b(?:so|too|that|very|quite|only|just|as|much|but|and|instead|rather|except|all|everything|not|no)\b"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Wording:
+    """A prompt as the network is to read it."""
+
+    text: str
+    region: Region | None = None  # where all of it goes, whatever the network hears
+    denied: str | None = None  # what the prompt says not to do, if it says no more than that
+
+
+def reworded(prompt: str) -> Wording:
+    """The prompt by the rules. Any text will do."""
+    text = " ".join(prompt[:MAX_CHARS].lower().replace("\N{RIGHT SINGLE QUOTATION MARK}", "'").split())
+    # Left out, someone is "me" to the network; as what to change, "the person": "make me a sketch" is of all.
+    text = _SPOKEN_OF.sub("the person", _LEFT_OUT.sub(r"\1 me", text))
+    region: Region | None = None
+    for place, ending in _ENDINGS:
+        found = ending.search(text)
+        if found and text[: found.start()].strip(" ,.!"):
+            text, region = text[: found.start()], place
+            break
+    text = _SLIGHTLY.sub("slightly ", _LITTLE.sub("a little ", text))
+    denied = _DENIED.fullmatch(text)
+    what = denied["what"] if denied and not _MORE_THAN_DENIED.search(denied["what"]) else None
+    return Wording(text, region, what)
