@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -43,7 +44,7 @@ class Engine(Protocol):
         ...
 
 
-class CheckedEngine:
+class CheckedEngine(ABC):
     """What every engine does alike: it says what it takes, checks what it is given, and knows when it is
     closed."""
 
@@ -78,9 +79,9 @@ class CheckedEngine:
     def close(self) -> None:
         self._closed = True
 
+    @abstractmethod
     def _execute(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Run the graph on inputs that fit; the results are the caller's to keep."""
-        raise NotImplementedError
 
 
 def source_of(model: str | Path | bytes) -> str | bytes:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 EXTRA = ("torch", "cv2", "onnx", "onnxscript", "tqdm")
-INSTALL = "relens distill needs the training tools ({missing} is missing): pip install 'relens[distill]'"
+INSTALL = "relens distill needs the training tools ({missing} is missing): pip install -e '.[distill]'"
 BAD_USE = 2
 
 

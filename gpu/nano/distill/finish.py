@@ -29,7 +29,7 @@ def fold(planes: Tensor) -> Tensor:
     return squares.reshape(batch, 4, height // 2, width // 2)
 
 
-class Double(nn.Module):  # type: ignore[misc,unused-ignore]
+class Double(nn.Module):
     """Bilinear to twice the side, folded: [B,1,h,w] -> [B,4,h,w]."""
 
     def __init__(self) -> None:
@@ -56,7 +56,7 @@ def near(x: Tensor) -> Tensor:
     return F.avg_pool2d(x, 3, 1, 1, count_include_pad=False)
 
 
-class Finish(nn.Module):  # type: ignore[misc,unused-ignore]
+class Finish(nn.Module):
     """The exported graph where the source is the canvas: source + strength * cover * (edited - source)."""
 
     def forward(
@@ -74,7 +74,7 @@ class Finish(nn.Module):  # type: ignore[misc,unused-ignore]
         return to_bytes(source + cover * (edited_luma - source)), to_bytes(out_uv)
 
 
-class FinishHalf(nn.Module):  # type: ignore[misc,unused-ignore]
+class FinishHalf(nn.Module):
     """The same where the source has twice the side of its canvas. The edit is taken for linear in the source
     over a few blocks, and what of it is not linear is doubled smoothly."""
 
@@ -111,7 +111,7 @@ class FinishHalf(nn.Module):  # type: ignore[misc,unused-ignore]
         return F.pixel_shuffle(out, 2)
 
 
-class Fall(nn.Module):  # type: ignore[misc,unused-ignore]
+class Fall(nn.Module):
     """The exported graph of rain and snow, laid over what is finished. Both take the colour away."""
 
     def forward(

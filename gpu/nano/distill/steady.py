@@ -29,7 +29,7 @@ GRAIN = 1.4  # of the noise above its floor: what is taken of the finest contras
 UNTOUCHED = 0.12  # levels; blocks that differ less are drawn or frozen and say nothing about noise
 
 
-class Steady(nn.Module):  # type: ignore[misc,unused-ignore]
+class Steady(nn.Module):
     """The recursion on one canvas: luma [B,1,2h,2w], chroma [B,2,h,w] as 0..1 of a byte."""
 
     def __init__(self) -> None:
@@ -88,7 +88,7 @@ def noise_of(block: Tensor) -> tuple[Tensor, Tensor]:
     return calm.sqrt().sqrt().clamp(NOISE_FLOOR, NOISE_CEILING) / 255, counted
 
 
-class Step(nn.Module):  # type: ignore[misc,unused-ignore]
+class Step(nn.Module):
     """The exported graph. `native`: the source is the canvas; else it has twice its side."""
 
     def __init__(self, steady: Steady, native: bool) -> None:

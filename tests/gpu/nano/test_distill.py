@@ -113,7 +113,7 @@ def test_without_the_extra_it_says_what_to_install(tmp_path: Path) -> None:
         [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False
     )
     assert done.returncode == 2
-    assert "pip install 'relens[distill]'" in done.stderr
+    assert "pip install -e '.[distill]'" in done.stderr
     assert "Traceback" not in done.stderr
 
 

@@ -175,6 +175,14 @@ def test_asking_again_in_between_does_not_jump(model: NanoModel) -> None:
     assert largest < 0.25 * distance(shown[0], goal)
 
 
+@pytest.mark.parametrize("size", [(160, 112), (640, 360)])
+def test_a_painting_of_what_stands_still_stays_where_it_is(model: NanoModel, size: tuple[int, int]) -> None:
+    """Strokes are carried along by a flow: at no size may it move what does not move."""
+    state = force(model, opened(model, *size), "expressionist")
+    shown = model.step(state, still_clip(*size, 8, noise=2.0))
+    assert distance(shown[-1], shown[0]) < 3
+
+
 def test_asking_again_elsewhere_does_not_jump(model: NanoModel) -> None:
     """From the whole picture to a part of it, and again before that was done; and out of falling snow."""
     frame = picture(160, 112)
