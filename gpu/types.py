@@ -10,13 +10,17 @@ from numpy.typing import NDArray
 
 CLOCK_HZ = 90_000  # RTP clock of every video codec we speak (RFC 6184 §8.2.1, RFC 7741 §6.1)
 
-Codec = Literal["h264", "vp8"]
+Codec = Literal["h264", "vp8", "vp9", "hevc", "av1"]
 U8 = NDArray[np.uint8]
 
 
 @dataclass(frozen=True, slots=True)
 class EncodedFrame:
-    """One access unit. `data` is Annex-B for H.264, a raw frame for VP8; `pts` in 90 kHz ticks, unwrapped.
+    """One access unit; `pts` in 90 kHz ticks, unwrapped.
+
+    `data` is, for H.264 and HEVC: Annex-B, a keyframe with its parameter sets; for VP8 and VP9: one frame or
+    superframe as the bitstream has it; for AV1: one temporal unit in the low-overhead format (AV1 §5.2, every
+    OBU with its size), without the temporal delimiter, a keyframe with its sequence header.
 
     `arrived_ns` (time.monotonic_ns, when its last packet came in) travels with the frame so that what the
     server adds is measured per frame; 0 where unknown (files).
