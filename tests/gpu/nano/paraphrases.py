@@ -45,9 +45,13 @@ class Paraphrase:
         reading = tower.read(self.prompt)
         if asked[0].name in ("source", "none"):
             return not reading.parts and reading.understood == (asked[0].name == "source")
-        parts = {part.name: part for part in reading.parts}
-        same = parts.keys() == {one.name for one in asked}
-        return same and all(one.is_met_by(parts[one.name]) for one in asked)
+        left = list(asked)
+        for part in reading.parts:
+            met = next((one for one in left if one.is_met_by(part)), None)
+            if met is None:
+                return False
+            left.remove(met)
+        return not left
 
 
 def read_file(path: Path) -> list[Paraphrase]:
