@@ -56,6 +56,12 @@ def near(x: Tensor) -> Tensor:
     return F.avg_pool2d(x, 3, 1, 1, count_include_pad=False)
 
 
+def least(cover: Tensor) -> Tensor:
+    """[B,1,2h,2w] -> [B,1,h,w]: the least of each square. A chroma sample belongs to all of its four pixels:
+    it stays the camera's byte where a single one of them does."""
+    return -F.max_pool2d(-cover, 2)
+
+
 class Finish(nn.Module):
     """The exported graph where the source is the canvas: source + strength * cover * (edited - source)."""
 
@@ -70,7 +76,7 @@ class Finish(nn.Module):
     ) -> tuple[Tensor, Tensor]:
         source, source_uv = level(y), level(uv)
         cover = cover * strength
-        out_uv = source_uv + F.avg_pool2d(cover, 2) * (edited_chroma - source_uv)
+        out_uv = source_uv + least(cover) * (edited_chroma - source_uv)
         return to_bytes(source + cover * (edited_luma - source)), to_bytes(out_uv)
 
 
@@ -96,14 +102,16 @@ class FinishHalf(nn.Module):
     ) -> tuple[Tensor, Tensor]:
         cover = cover * strength
         new_y = self.planes(y, luma, edited_luma, cover, detail)
+        # a sample of the source's chroma lies under one canvas pixel: it takes that one's cover, not a mean
         high, wide = chroma.shape[-2:]
         chroma, edited_chroma = chroma.reshape(2, 1, high, wide), edited_chroma.reshape(2, 1, high, wide)
         uv = uv.reshape(2, 1, 2 * high, 2 * wide)
-        new_uv = self.planes(uv, chroma, edited_chroma, F.avg_pool2d(cover, 2), detail)
+        new_uv = self.planes(uv, chroma, edited_chroma, fold(cover), detail)
         return new_y, new_uv.reshape(1, 2, 2 * high, 2 * wide)
 
     def planes(self, full: Tensor, source: Tensor, edited: Tensor, cover: Tensor, detail: Tensor) -> Tensor:
-        """Bytes [B,1,2h,2w], canvas planes and cover [B,1,h,w] -> bytes [B,1,2h,2w]."""
+        """Bytes [B,1,2h,2w], canvas planes [B,1,h,w], cover of the squares [1,1,h,w] or of every sample
+        [1,4,h,w] -> bytes [B,1,2h,2w]."""
         gain = gain_of(source, edited) * detail
         own = level(fold(full))
         finer = gain * (own - self.doubled(source))

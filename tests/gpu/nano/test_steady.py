@@ -10,6 +10,7 @@ import pytest
 from gpu.engine import Tensor, open_engine
 from gpu.models.nano import WEIGHTS
 from gpu.nano.engines import shapes_of
+from gpu.nano.geometry import is_halved
 from gpu.nano.stages import scalar
 
 torch = pytest.importorskip("torch")
@@ -100,6 +101,46 @@ def finished(
 def test_what_is_not_covered_is_the_source(size: tuple[int, int], strength: float, cover: float) -> None:
     source, out = finished(size, strength, cover, 0.2)
     assert np.array_equal(source, out)
+
+
+def covers(shape: tuple[int, ...], rng: np.random.Generator) -> list[np.ndarray]:
+    """Patches with hard edges, a soft region, and single canvas pixels; all hold zeros and ones."""
+    high, wide = shape[-2:]
+    rows, cols = np.mgrid[:high, :wide]
+    disc = 1.5 - np.hypot(rows - high * 0.45, cols - wide * 0.55) / (high / 4)
+    patches = np.kron(rng.integers(0, 2, (high // 5 + 1, wide // 5 + 1)), np.ones((5, 5)))[:high, :wide]
+    pixels = rng.choice([0.0, 0.004, 0.5, 1.0], (high, wide), p=[0.9, 0.02, 0.03, 0.05])
+    return [
+        np.asarray(np.clip(plane, 0, 1), np.float32).reshape(shape)
+        for plane in (disc, patches, pixels, 1 - disc)
+    ]
+
+
+@pytest.mark.parametrize("size", [(640, 480), (1280, 720), (960, 540), (322, 242)])
+def test_no_byte_under_a_pixel_that_is_not_covered_changes(size: tuple[int, int]) -> None:
+    """Luma and chroma, at the source's size, however the cover runs; the edit changes all it may."""
+    shapes, scale = shapes_of(*size), 1 + is_halved(*size)
+    rng = np.random.default_rng(3)
+    file = "finish_half.onnx" if scale == 2 else "finish.onnx"
+    names = ["y", "uv", "edited_luma", "edited_chroma", "cover"] + ["luma", "chroma"] * (scale == 2)
+    engine = open_engine(WEIGHTS / file, threads=1, shapes={name: shapes[name] for name in names})
+    fixed: dict[str, Tensor] = {
+        name: rng.integers(0, 256, shapes[name], np.uint8)
+        if name in ("y", "uv")
+        else rng.random(shapes[name], np.float32)
+        for name in names
+    }
+    if scale == 2:
+        fixed["detail"] = scalar(0.5)
+    for cover in covers(shapes["cover"], rng):
+        out = engine.run({**fixed, "cover": cover, "strength": scalar(1.0)})
+        full = cover[0, 0].repeat(scale, 0).repeat(scale, 1)
+        changed = out["new_y"][0, 0] != fixed["y"][0, 0]
+        tinted = (out["new_uv"] != fixed["uv"])[0].any(0).repeat(2, 0).repeat(2, 1)
+        assert not (changed | tinted)[full == 0].any()
+        assert changed[full == 1].mean() > 0.9
+        whole = full.reshape(full.shape[0] // 2, 2, -1, 2).min((1, 3)).repeat(2, 0).repeat(2, 1)
+        assert not (whole == 1).any() or tinted[whole == 1].mean() > 0.9
 
 
 @pytest.mark.parametrize("gain", [0.5, 1.0, 1.3])
