@@ -112,9 +112,8 @@ def read(lib: ctypes.CDLL, data: bytes) -> tuple[int, Format, Slice, U8]:
     form, head, code = Format(), Slice(), -99
     picture = np.zeros((0, 0), np.uint8)
     for nal in nals(lib, data):
-        if nal.type == 7:
-            if lib.ipcm_read_sps(ctypes.byref(nal), ctypes.byref(form)):
-                break
+        if nal.type == 7 and lib.ipcm_read_sps(ctypes.byref(nal), ctypes.byref(form)):
+            break
         if nal.type in (1, 5) and form.width:
             pitch = form.width + 6
             picture = np.zeros((form.height * 3 // 2, pitch), np.uint8)
