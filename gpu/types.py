@@ -87,6 +87,7 @@ class Reading:
     nearest: tuple[str, ...] = ()  # labels of the nearest things the model can do, best first
     understood: bool = True  # False: outside the model's reach; the picture stays as it is
     label: str = ""  # in words: "night + rain"
+    left_out: tuple[str, ...] = ()  # in words: what was asked for and cannot be done along with the parts
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,6 +49,7 @@ class ReadingInfo(_Body, frozen=True):
     confidence: float
     understood: bool
     nearest: list[str]
+    left_out: list[str]
 
 
 class IceServerInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -112,6 +113,7 @@ def reading_info(reading: Reading) -> ReadingInfo:
         confidence=reading.confidence,
         understood=reading.understood,
         nearest=list(reading.nearest),
+        left_out=list(reading.left_out),
     )
 
 

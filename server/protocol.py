@@ -66,6 +66,7 @@ class Received(_Message, tag="received", frozen=True):
     confidence: float = 1.0
     understood: bool = True
     nearest: list[str] = []
+    left_out: list[str] = []  # asked for and not done along with the parts, in words
 
 
 class Applied(_Message, tag="applied", frozen=True):

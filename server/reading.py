@@ -23,4 +23,5 @@ def received(revision: int, reading: Reading) -> protocol.Received:
         confidence=reading.confidence,
         understood=reading.understood,
         nearest=list(reading.nearest),
+        left_out=list(reading.left_out),
     )

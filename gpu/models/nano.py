@@ -16,7 +16,7 @@ from pathlib import Path
 from gpu.engine import EngineKind
 from gpu.errors import FrameError, ModelError
 from gpu.models.base import EditState
-from gpu.nano.edits import EDIT_BY_NAME, EDIT_NAMES, EDITS, OFFERS, Group
+from gpu.nano.edits import EDIT_NAMES, EDITS, OFFERS, Group
 from gpu.nano.engines import GRAPH_FILES, Engines
 from gpu.nano.experts import FILE as EXPERTS_FILE
 from gpu.nano.experts import Experts
@@ -24,6 +24,7 @@ from gpu.nano.particles import Particles
 from gpu.nano.plan import Plan, plan_of
 from gpu.nano.stream import NanoState
 from gpu.nano.text import TextTower
+from gpu.nano.text.labels import label_of, labels_of
 from gpu.nano.text.tower import WEIGHTS as TEXT_WEIGHTS
 from gpu.types import Edit, Frame, ModelSpec, Preset, Reading
 
@@ -123,20 +124,22 @@ class NanoModel:
         reading = self._tower.read(prompt)
         left_out = plan_of(reading.parts).left_out
         if left_out:
-            without = ", ".join(EDIT_BY_NAME[name].label.lower() for name in left_out)
-            kept = tuple(part for part in reading.parts if part.name not in left_out)
-            reading = replace(reading, parts=kept, label=f"{reading.label} (without {without})")
+            kept = tuple(part for part in reading.parts if part not in left_out)
+            without = (*map(label_of, left_out), *reading.left_out)
+            reading = replace(reading, parts=kept, label=labels_of(kept), left_out=without)
         return replace(reading, nearest=tuple(label for label in reading.nearest if label in OFFERED))
 
     def set_edit(self, state: EditState, edit: Edit) -> Reading:
-        """The cache stays; what is not understood leaves the picture as it is."""
+        """The cache stays; what is not understood leaves everything as it is. Any whole number is a seed."""
         own = _own(state)
         reading = self.read(edit.prompt)
-        if reading.understood:
-            self.aim(own, plan_of(reading.parts, edit.strength), edit.transition_ms)
+        if not reading.understood:
+            return reading
+        self.aim(own, plan_of(reading.parts, edit.strength), edit.transition_ms)
         own.edit = edit
-        if edit.seed != own.particles.seed:
-            own.particles.place(edit.seed)
+        seed = edit.seed % 2**32
+        if seed != own.particles.seed:
+            own.particles.place(seed)
         return reading
 
     def aim(self, state: EditState, plan: Plan, transition_ms: int = 0) -> None:

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from gpu.nano.edits import EDIT_BY_NAME, WEATHER_PARTICLES, Kind, Region
+from gpu.nano.text.colours import hue_of
 from gpu.types import Part
 
-MOST_STAGES = 4  # of a plan: each costs time on every frame
-ARTS = ("paint", "draw")  # at most one of them: two hands on one canvas give mud
+MOST_STAGES = 4  # of a plan
+ARTS = ("paint", "draw")  # at most one of them in a place: two hands on one canvas give mud
+# Milliseconds at 640x480 on two threads of a stage, and of finding the person; see MODEL_CARD.md, "Time".
+COST_MS: Mapping[Kind, float] = {"paint": 13.2, "draw": 12.7, "look": 4.7, "blur": 2.2}
+PERSON_MS = 2.7
+# With the 3 ms of steadying and finishing, a frame of a camera of 30 a second: for more than that the stream
+# would step down its ladder.
+MOST_MS = 30.0
 LOCAL = frozenset({"recolour", "colour_pop"})  # touch single things: the rest stays as the camera saw it
 
 # Looks in the order in which the world would make them: things have colours, a season changes them, light
@@ -58,7 +65,7 @@ class Plan:
 
     stages: tuple[Stage, ...] = ()
     strength: float = 0.0
-    left_out: tuple[str, ...] = field(default=(), compare=False)  # names of what was asked for and is not run
+    left_out: tuple[Part, ...] = field(default=(), compare=False)  # asked for and not run
 
     @property
     def is_source(self) -> bool:
@@ -69,6 +76,11 @@ class Plan:
     def keys(self) -> tuple[tuple[str, Region, tuple[str, ...]], ...]:
         """What it is but for amounts and strength."""
         return tuple(stage.key for stage in self.stages)
+
+    @property
+    def cost_ms(self) -> float:
+        """Time of its stages on a frame, as measured on the machine of the model card."""
+        return _cost_ms(self.stages)
 
     @property
     def reach(self) -> Region:
@@ -112,21 +124,69 @@ SOURCE = Plan()
 
 
 def plan_of(parts: Iterable[Part], strength: float = 1.0) -> Plan:
-    """Stages for the parts of an instruction (strongest first), at most one of them a painting or a drawing.
+    """Stages for the parts of an instruction (strongest first).
 
-    Raises KeyError for an edit that is none."""
+    One painting or drawing in each place, and no more than MOST_STAGES and MOST_MS allow; the rest is left
+    out. Raises KeyError for an edit that is none."""
     chosen: list[Stage] = []
-    left_out: list[str] = []
+    left_out: list[Part] = []
     for part in parts:
         amount = min(1.0, max(0.0, part.amount))
         kind = EDIT_BY_NAME[part.name].kind
         if amount <= 0:
             continue
         stage = Stage(kind, part.name, amount, part.region, tuple(part.colours))
-        second = kind in ARTS and any(other.kind in ARTS for other in chosen)
-        if second or len(chosen) == MOST_STAGES or any(other.key == stage.key for other in chosen):
-            left_out.append(part.name)
+        stages = _ordered([*chosen, stage])
+        fits = len(chosen) < len(stages) <= MOST_STAGES and _cost_ms(stages) <= MOST_MS
+        if fits and not any(_excludes(other, stage) for other in chosen):
+            chosen = stages
         else:
-            chosen.append(stage)
-    chosen.sort(key=lambda stage: stage.rank)  # stable: equals stay as they were said
+            left_out.append(part)
     return Plan(tuple(chosen), min(1.0, max(0.0, strength)), tuple(left_out))
+
+
+def _cost_ms(stages: Iterable[Stage]) -> float:
+    """Of all stages, and of finding the person if one of them asks where; see `gpu.nano.stages`."""
+    stages = list(stages)
+    person = PERSON_MS if any(stage.region != "everywhere" for stage in stages) else 0.0
+    if any(stage.kind in ARTS for stage in stages):
+        person /= 2  # it is found in every second frame only
+    return person + sum(COST_MS[stage.kind] for stage in stages)
+
+
+def _excludes(first: Stage, second: Stage) -> bool:
+    """Whether only one can be done: the same twice, two arts in one place, one thing in two colours."""
+    if first.key == second.key:
+        return True
+    if not _meet(first, second):
+        return False
+    recoloured = first.name == second.name == "recolour" and first.colours[:1] == second.colours[:1]
+    return recoloured or (first.kind in ARTS and second.kind in ARTS)
+
+
+def _ordered(stages: Iterable[Stage]) -> list[Stage]:
+    """As they run. Equals go as they were said, but what turns into red waits for what red turns into.
+
+    Fewer where recolourings stand in a ring: done one after the other, a swap makes all of it one colour."""
+    waiting = sorted(stages, key=lambda stage: stage.rank)  # stable
+    ordered: list[Stage] = []
+    while waiting:
+        free = (one for one in waiting if not any(_feeds(one, other) for other in waiting))
+        first = next(free, None)
+        if first is None:
+            break
+        waiting.remove(first)
+        ordered.append(first)
+    return ordered
+
+
+def _feeds(first: Stage, second: Stage) -> bool:
+    """Whether what the first makes is what the second finds."""
+    if not (first.name == second.name == "recolour" and first.colours and second.colours):
+        return False
+    return _meet(first, second) and hue_of(first.colours[-1]) == second.colours[0]
+
+
+def _meet(first: Stage, second: Stage) -> bool:
+    """Whether there are pixels in the place of both."""
+    return first.region == second.region or "everywhere" in (first.region, second.region)

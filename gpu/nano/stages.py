@@ -47,7 +47,9 @@ def mixed(parts: Iterable[tuple[Picture, float]]) -> Picture:
 
 @dataclass(slots=True)
 class Memory:
-    """What a stream's stages remember of the frame before; of fixed size, two paintings at most."""
+    """What a stream's stages remember of the frame before; of fixed size.
+
+    At most four paintings: in two places, of two plans."""
 
     painted: dict[object, dict[str, Tensor]] = field(default_factory=dict)  # {stage key: paint's cache}
     person: dict[str, Tensor] = field(default_factory=dict)  # the mask and what it was found by

@@ -15,7 +15,7 @@ import msgspec
 import numpy as np
 from aiortc.sdp import SessionDescription
 
-from gpu.codec import Decoder, EncoderConfig, open_decoder, open_encoder
+from gpu.codec import DECODES, ENCODES, Decoder, EncoderConfig, open_decoder, open_encoder
 from gpu.errors import FrameError
 from gpu.nano.edits import COLOURS, EDIT_BY_NAME, EDITS, REGIONS
 from gpu.nano.text import TextTower
@@ -24,11 +24,12 @@ from server.config import ENV_PREFIX, KEYS, Config, load_config
 from server.errors import ConfigError, ProtocolError
 from server.peer.candidates import MAX_CANDIDATES, parse_candidate, parse_fragment
 from server.peer.jitter import MAX_MISSING, MAX_PACKETS, NACKS_AT_ONCE, JitterBuffer
-from server.peer.payload import PAYLOAD_MAX, H264Format, Vp8Format, payload_format
+from server.peer.offer import Codecs
+from server.peer.payload import PAYLOAD_MAX, payload_format
 from server.peer.sdp import parse_offer
 from server.protocol import ClientMessage, decode_client
 
-CODECS: tuple[Codec, ...] = ("h264", "vp8")
+CODECS = DECODES
 
 
 class Bytes:
@@ -91,7 +92,7 @@ def _config(load: Callable[[], Config]) -> None:
 def offer(data: bytes) -> None:
     """What passes the check must be readable by the stack behind it, which raises whatever it likes."""
     try:
-        checked = parse_offer(data.decode("utf-8", "replace"), CODECS)
+        checked = parse_offer(data.decode("utf-8", "replace"), Codecs(CODECS, CODECS))
     except ProtocolError:
         return
     behind = SessionDescription.parse(checked.to_sdp())
@@ -113,7 +114,7 @@ def fragment(data: bytes) -> None:
 
 def payloads(data: bytes) -> None:
     """Any payloads are joined or refused; any unit that is cut comes back, in pieces that fit a datagram."""
-    for payload_kind in (H264Format(), Vp8Format()):
+    for payload_kind in map(payload_format, CODECS):
         source = Bytes(data)
         pieces: list[bytes] = []
         while source and len(pieces) < 64:
@@ -127,14 +128,14 @@ def payloads(data: bytes) -> None:
         except FrameError:
             continue
         assert all(0 < len(payload) <= PAYLOAD_MAX for payload in packed)
-        if payload_kind.codec == "vp8":
-            assert payload_kind.unpack(packed)[0] == data
+        again = payload_kind.unpack(packed)[0]
+        assert again == data if payload_kind.codec in ("vp8", "vp9") else again
 
 
 def jitter(data: bytes) -> None:
     """Any packets at any times: bounds hold, frames leave in order, and every wait has an end."""
     source = Bytes(data)
-    buffer = JitterBuffer(payload_format(CODECS[source.number(1) % 2]))
+    buffer = JitterBuffer(payload_format(CODECS[source.number(1) % len(CODECS)]))
     now, sequence, timestamp = 1.0, source.number(2), source.number(4)
     while source:
         kind = source.number(1)
@@ -171,7 +172,7 @@ def _poll(buffer: JitterBuffer, now: float) -> None:
 def access_units(data: bytes) -> None:
     """A real stream with bytes overwritten, cut and put in: pictures or FrameError; a keyframe repairs it."""
     source = Bytes(data)
-    codec = CODECS[source.number(1) % 2]
+    codec = CODECS[source.number(1) % len(CODECS)]
     units = _stream(codec)
     decoder = open_decoder(codec, (640, 480))
     try:
@@ -243,7 +244,7 @@ def read_any(text: str) -> None:
     assert all(0 <= part.amount <= 1 and part.name in EDIT_BY_NAME for part in reading.parts)
     assert all(part.region in REGIONS and set(part.colours) <= set(COLOURS) for part in reading.parts)
     assert all(len(part.colours) == len(_COLOURS_OF.get(part.name, ())) for part in reading.parts)
-    assert len({part.name for part in reading.parts}) == len(reading.parts)
+    assert len({(part.name, part.region, part.colours) for part in reading.parts}) == len(reading.parts)
     assert reading.understood or not reading.parts
     assert bool(reading.label) == reading.understood
     assert set(reading.nearest) <= {edit.label for edit in EDITS}

@@ -8,7 +8,12 @@ from server.api import reading_info
 from server.reading import received, wire_parts
 
 READING = Reading(
-    (Part("snow", 0.5), Part("recolour", 1.0, "person", ("red", "blue"))), 0.8, ("Rain", "Fog"), True, "x"
+    (Part("snow", 0.5), Part("recolour", 1.0, "person", ("red", "blue"))),
+    0.8,
+    ("Rain", "Fog"),
+    True,
+    "x",
+    ("ink",),
 )
 
 
@@ -22,5 +27,5 @@ def test_parts_keep_where_and_with_which_colours() -> None:
 def test_the_answer_and_the_receipt_say_the_same() -> None:
     told, receipt = reading_info(READING), received(7, READING)
     assert receipt.revision == 7
-    for name in ("label", "parts", "confidence", "understood", "nearest"):
+    for name in ("label", "parts", "confidence", "understood", "nearest", "left_out"):
         assert getattr(told, name) == getattr(receipt, name), name

@@ -18,6 +18,7 @@ SERVER_MESSAGES = [
             protocol.Part(name="m", amount=1.0, region="person", colours=["red", "blue"]),
         ],
         nearest=["a"],
+        left_out=["b"],
     ),
     protocol.Applied(revision=1, pts=2**32 - 1),
     protocol.Degraded(level=1, message="busy"),

@@ -308,7 +308,7 @@ async def test_no_task_and_no_thread_is_left_after_sessions() -> None:
 
 async def test_readings_reach_the_receipt(monkeypatch: pytest.MonkeyPatch) -> None:
     parts = (Part("night", 0.8), Part("recolour", 0.5, "background", ("red", "blue")))
-    reading = Reading(parts, 0.9, ("rain",), True, "night")
+    reading = Reading(parts, 0.9, ("rain",), True, "night", ("fog (person)",))
     async with serving() as served:
         worker = await served.state.workers.get()
         monkeypatch.setattr(worker.model, "read", lambda prompt: reading)
@@ -321,6 +321,7 @@ async def test_readings_reach_the_receipt(monkeypatch: pytest.MonkeyPatch) -> No
         ]
         assert (received["label"], received["confidence"]) == ("night", 0.9)
         assert received["nearest"] == ["rain"]
+        assert received["leftOut"] == ["fog (person)"]
         await visitor.hears("applied", revision=1)
 
 

@@ -39,7 +39,7 @@ def read(prompt: str) -> Reading:
         return Reading((), 0.95, (), True, "original")
     if text == TWO_STYLES:
         part = Part("pencil", 1.0)
-        return Reading((part,), 0.93, (), True, "pencil sketch + starry night (without starry night)")
+        return Reading((part,), 0.93, (), True, "pencil sketch", ("starry night",))
     region = "person" if re.search(r"\bme$", text) else "background" if "background" in text else "everywhere"
     amount = 0.5 if "slightly" in text else 1.0
     colours = tuple(word for word in re.findall(r"[a-z]+", text) if word in COLOURS)
@@ -72,6 +72,9 @@ class MadeModel:
     def set_edit(self, state: EditState, edit: Edit) -> Reading:
         self._bare.set_edit(state, edit)
         return read(edit.prompt)
+
+    def ready_for(self, state: EditState, edit: Edit, wait_s: float = 0.0) -> bool:
+        return True
 
     def step(self, state: EditState, chunk: Sequence[Frame]) -> list[Frame]:
         return self._bare.step(state, chunk)

@@ -38,6 +38,7 @@ test("a reading, of GET /understand and of `received`", () => {
     ],
     confidence: 0.9,
     nearest: ["dusk"],
+    leftOut: ["fog"],
     understood: false,
   });
   assert.deepEqual(reading, {
@@ -50,6 +51,7 @@ test("a reading, of GET /understand and of `received`", () => {
     ],
     confidence: 0.9,
     nearest: ["dusk"],
+    leftOut: ["fog"],
     understood: false,
   });
 });

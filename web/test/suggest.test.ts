@@ -24,6 +24,7 @@ const reading = (change: Partial<Reading>): Reading => ({
   parts: [],
   confidence: 0.9,
   nearest: [],
+  leftOut: [],
   understood: true,
   ...change,
 });

@@ -8,6 +8,7 @@ const reading = (...regions: Region[]): Reading => ({
   parts: regions.map((region) => ({ name: "night", amount: 1, region, colours: [] })),
   confidence: 1,
   nearest: [],
+  leftOut: [],
   understood: true,
 });
 

@@ -39,6 +39,8 @@ def split(prompt: str) -> Words:
     percents: list[float] = []
     at = 0
     for found in _PERCENT.finditer(text):
+        if len(words) >= MAX_WORDS:
+            break
         _append(text[at : found.start()], words, percents)
         words.append(PERCENT)
         percents.append(min(int(found.group(1)), 100) / 100)
@@ -62,6 +64,8 @@ def _row(text: str) -> int:
 
 def _append(text: str, words: list[str], percents: list[float]) -> None:
     for found in _WORD.finditer(text):
+        if len(words) >= MAX_WORDS:
+            return
         words.append(found.group())
         percents.append(float("nan"))
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gpu.nano.edits import EDITS, REGIONS, Region
-from gpu.nano.text.colours import colour_of, hue_of
+from gpu.nano.text.colours import colour_of
 from gpu.nano.text.features import Words
+from gpu.nano.text.joining import UNSURE
+from gpu.nano.text.labels import label_of, labels_of
+from gpu.nano.text.slots import BACKDROP, Slots
 from gpu.types import Part, Reading
 
 # Amounts of the levels hint, slight, half, some, plain, strong; the seventh is the number said.
@@ -28,17 +30,9 @@ PLAIN_OF_DEGREE = 0.85
 
 _SURE = 0.75  # below it the reading names what else it could have been
 _SECOND = 0.75  # least probability of an edit beside the likeliest one: most prompts ask for one thing
-_UNSURE = 0.7  # of a sentence only part of which can be done
 _NEAR = 0.05  # least probability of an edit to be offered as near
 _SOURCE = len(EDITS)
 _RECOLOUR = next(i for i, edit in enumerate(EDITS) if edit.name == "recolour")
-_LIKELY = 0.2  # least probability of a slot for a colour word to fill it
-_FOUND, _BECOMES, _BACKDROP, _KEPT = range(1, 5)  # the slots, after "none"
-Meaning = Callable[[str], str | None]
-_SLOTS_OF: dict[str, tuple[tuple[int, Meaning], ...]] = {
-    "recolour": ((_FOUND, hue_of), (_BECOMES, colour_of)),
-    "colour_pop": ((_KEPT, hue_of),),
-}
 _BACKDROP_UNSAID, _KEPT_UNSAID = "white", "red"
 ORIGINAL = Reading(parts=(), confidence=1.0, understood=True, label="original")
 NOTHING = Reading(parts=(), confidence=0.0, understood=False)
@@ -65,17 +59,24 @@ def reading_of(scores: Scores, words: Words, region: Region | None = None) -> Re
     confidence = float(np.prod(np.maximum(presence, 1 - presence)))
     amounts = _amounts(chosen, scores, words)
     chosen.sort(key=lambda i: (-amounts[i], -presence[i]))
-    parts = [part for i in chosen if (part := _part(i, amounts[i], scores, words))]
+    slots = Slots(scores.slots, words)
+    parts = [part for i in chosen for part in _parts(i, amounts[i], scores, slots)]
     near = [i for i in order if presence[i] > _NEAR]
     if parts:
         if region:
             parts = [part if part.name == "backdrop" else replace(part, region=region) for part in parts]
         named = {part.name for part in parts}
-        if any(_names_too_many(name, scores, words) for name in named):
-            confidence = min(confidence, _UNSURE)
+        left_out = [
+            label_of(replace(part, colours=(hue,)))
+            for part in parts
+            if part.name == "colour_pop"
+            for hue in slots.kept()[1:]
+        ]
+        if left_out or ("recolour" in named and slots.is_crowded):
+            confidence = min(confidence, UNSURE)
         others = tuple(EDITS[i].label for i in near if EDITS[i].name not in named)[:3]
-        label = " + ".join(_label(part) for part in parts)
-        return Reading(tuple(parts), confidence, others if confidence < _SURE else (), True, label)
+        nearest = others if confidence < _SURE else ()
+        return Reading(tuple(parts), confidence, nearest, True, labels_of(parts), tuple(left_out))
     if presence[_SOURCE] <= 0.5 and any(colour_of(word) for word in words.words):
         near = [_RECOLOUR, *(i for i in near if i != _RECOLOUR)]
     nearest = tuple(EDITS[i].label for i in near[:3])
@@ -92,54 +93,18 @@ def denial_of(whole: Reading, denied: Reading) -> Reading:
     return replace(ORIGINAL, confidence=denied.confidence)
 
 
-def _part(edit: int, amount: float, scores: Scores, words: Words) -> Part | None:
-    """The part of an edit, or None where the colours that it cannot do without are missing."""
+def _parts(edit: int, amount: float, scores: Scores, slots: Slots) -> list[Part]:
+    """The parts of an edit: none where the colours that it cannot do without are missing, several where more
+    pairs of them are named."""
     name = EDITS[edit].name
     region = REGIONS[int(scores.regions[edit])]
     if name == "backdrop":
-        colour = _slot(_BACKDROP, colour_of, scores, words)
-        return Part(name, amount, "background", (colour or _BACKDROP_UNSAID,))
+        return [Part(name, amount, "background", (slots.one(BACKDROP, colour_of) or _BACKDROP_UNSAID,))]
     if name == "colour_pop":
-        return Part(name, amount, region, (_slot(_KEPT, hue_of, scores, words) or _KEPT_UNSAID,))
+        return [Part(name, amount, region, ((*slots.kept(), _KEPT_UNSAID)[0],))]
     if name == "recolour":
-        found = _slot(_FOUND, hue_of, scores, words)
-        becomes = _slot(_BECOMES, colour_of, scores, words)
-        if not found or not becomes or found == becomes:
-            return None
-        return Part(name, amount, region, (found, becomes))
-    return Part(name, amount, region)
-
-
-def _slot(slot: int, meaning: Meaning, scores: Scores, words: Words) -> str | None:
-    """The colour in a slot: that of the likeliest word that means one; of several sure ones, the first."""
-    colours = _filling(slot, meaning, scores, words)
-    sure = [each for each in colours if each[0] > 0.5]
-    best = sure[0] if sure else max(colours, default=(0.0, None))
-    return best[1] if best[0] > _LIKELY else None
-
-
-def _names_too_many(name: str, scores: Scores, words: Words) -> bool:
-    """Whether more colours are named than the edit can take: two pairs to recolour, two hues to keep."""
-    for slot, meaning in _SLOTS_OF.get(name, ()):
-        likely = {colour for share, colour in _filling(slot, meaning, scores, words) if share > _LIKELY}
-        if len(likely) > 1:
-            return True
-    return False
-
-
-def _filling(slot: int, meaning: Meaning, scores: Scores, words: Words) -> list[tuple[float, str]]:
-    """For each word that means a colour, in order: its probability of filling the slot, and the colour."""
-    grown = np.exp(scores.slots - scores.slots.max(1, keepdims=True))
-    likely = (grown / grown.sum(1, keepdims=True))[:, slot]
-    return [(float(likely[at]), colour) for at, word in enumerate(words.words) if (colour := meaning(word))]
-
-
-def _label(part: Part) -> str:
-    label = next(edit.label for edit in EDITS if edit.name == part.name).lower()
-    notes = [" to ".join(part.colours)] if part.colours else []
-    if part.region != "everywhere" and part.name != "backdrop":
-        notes.append(part.region)
-    return f"{label} ({', '.join(notes)})" if notes else label
+        return [Part(name, amount, region, pair) for pair in slots.recoloured()]
+    return [Part(name, amount, region)]
 
 
 def _amounts(chosen: list[int], scores: Scores, words: Words) -> dict[int, float]:

@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 from gpu.errors import ModelError
 from gpu.nano.edits import Region
 from gpu.nano.text.features import Words, split, word_rows
+from gpu.nano.text.joining import joined
+from gpu.nano.text.places import clauses_of
 from gpu.nano.text.reading import NOTHING, ORIGINAL, Scores, denial_of, reading_of
 from gpu.nano.text.wording import reworded
 from gpu.types import Reading
@@ -50,6 +52,10 @@ class TextTower:
         if not prompt.strip():
             return ORIGINAL
         wording = reworded(prompt)
+        if wording.region is None and (clauses := clauses_of(wording.text)):
+            apart = joined(clauses, [self._read_words(clause.text, None) for clause in clauses])
+            if apart is not None:
+                return apart
         reading = self._read_words(wording.text, wording.region)
         if wording.denied is None:
             return reading

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from gpu.nano.edits import Region
 from gpu.nano.text.features import MAX_CHARS
+from gpu.nano.text.opposites import without_opposites
 
 _END = r"[ .!]{0,3}$"
 _ENDINGS: tuple[tuple[Region, re.Pattern[str]], ...] = (
@@ -67,7 +68,7 @@ def reworded(prompt: str) -> Wording:
         if found and text[: found.start()].strip(" ,.!"):
             text, region = text[: found.start()], place
             break
-    text = _SLIGHTLY.sub("slightly ", _LITTLE.sub("a little ", text))
+    text = without_opposites(_SLIGHTLY.sub("slightly ", _LITTLE.sub("a little ", text)))
     denied = _DENIED.fullmatch(text)
     what = denied["what"] if denied and not _MORE_THAN_DENIED.search(denied["what"]) else None
     return Wording(text, region, what)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gpu.nano.colour import planes_to_rgb, rgb_to_planes
-from gpu.nano.edits import EDIT_NAMES, EDITS, REGIONS
+from gpu.nano.edits import EDIT_NAMES, EDITS, REGIONS, Region
 from gpu.nano.geometry import (
     MOST_PIXELS,
     MULTIPLE,
@@ -18,7 +18,7 @@ from gpu.nano.geometry import (
     textures,
     working_size,
 )
-from gpu.nano.plan import MOST_STAGES, SOURCE, Plan, plan_of
+from gpu.nano.plan import MOST_MS, MOST_STAGES, PERSON_MS, SOURCE, Plan, plan_of
 from gpu.nano.transition import REST_MS, Transition
 from gpu.types import CLOCK_HZ, Part
 
@@ -77,13 +77,18 @@ def test_plans_are_bounded_and_ordered(parts: list[Part], strength: float) -> No
     plan = plan_of(parts, strength)
     kinds = [stage.kind for stage in plan.stages]
     assert len(kinds) <= MOST_STAGES
-    assert sum(kind in ("paint", "draw") for kind in kinds) <= 1
-    assert all(kind not in ("paint", "draw") for kind in kinds[1:]), "an art comes first"
+    assert plan.cost_ms <= MOST_MS
+    places = [stage.region for stage in plan.stages if stage.kind in ("paint", "draw")]
+    assert len(places) <= 1 or set(places) == {"person", "background"}
+    assert all(kind not in ("paint", "draw") for kind in kinds[len(places) :]), "an art comes first"
     assert [stage.rank for stage in plan.stages] == sorted(stage.rank for stage in plan.stages)
     assert all(0 < stage.amount <= 1 for stage in plan.stages)
     assert 0 <= plan.strength <= 1
-    wanted = {part.name for part in parts if part.amount > 0}
-    assert {stage.name for stage in plan.stages} | set(plan.left_out) == wanted
+    wanted = [part for part in parts if part.amount > 0]
+    assert len(plan.stages) + len(plan.left_out) == len(wanted), "nothing is left out in silence"
+    assert {stage.name for stage in plan.stages} | {part.name for part in plan.left_out} == {
+        part.name for part in wanted
+    }
 
 
 def test_light_comes_before_weather_and_blur_last() -> None:
@@ -95,8 +100,60 @@ def test_light_comes_before_weather_and_blur_last() -> None:
 def test_of_two_arts_the_stronger_stays() -> None:
     plan = plan_of([Part("cubist", 0.9), Part("pencil", 0.6), Part("night", 0.5)])
     assert [stage.name for stage in plan.stages] == ["cubist", "night"]
-    assert plan.left_out == ("pencil",)
+    assert plan.left_out == (Part("pencil", 0.6),)
     assert plan.detail == pytest.approx(0.1)
+
+
+def test_each_place_has_an_art_of_its_own() -> None:
+    me, room = Part("cartoon", 1.0, "person"), Part("mosaic", 1.0, "background")
+    plan = plan_of([me, room])
+    assert [(stage.name, stage.region) for stage in plan.stages] == [
+        ("cartoon", "person"), ("mosaic", "background"),
+    ]  # fmt: skip
+    assert plan.left_out == ()
+    for third in (Part("cubist", 0.5, "person"), Part("ink", 0.5, "background"), Part("woodcut", 0.5)):
+        assert plan_of([me, room, third]).left_out == (third,)
+    assert plan_of([me, Part("mosaic", 1.0)]).left_out == (Part("mosaic", 1.0),)
+
+
+def test_what_the_machine_could_not_carry_is_left_out() -> None:
+    arts = [Part("cubist", 1.0, "person"), Part("mosaic", 1.0, "background")]
+    night, blur = Part("night", 0.8), Part("blur", 0.8, "background")
+    assert plan_of([*arts, night]).left_out == (night,)
+    assert plan_of([*arts, night, blur]).left_out == (night,), "a cheaper one may still fit"
+    assert plan_of([arts[0], night, Part("fog", 0.5), Part("sepia", 0.5)]).left_out == ()
+
+
+def test_finding_the_person_costs_less_beside_an_art() -> None:
+    alone = plan_of([Part("night", 1.0, "person")]).cost_ms - plan_of([Part("night", 1.0)]).cost_ms
+    beside = plan_of([Part("cubist", 1.0, "person")]).cost_ms - plan_of([Part("cubist", 1.0)]).cost_ms
+    assert alone == pytest.approx(PERSON_MS)
+    assert beside == pytest.approx(PERSON_MS / 2)
+
+
+def recoloured(*pairs: str, region: Region = "everywhere") -> list[Part]:
+    return [Part("recolour", 1.0, region, tuple(pair.split(">"))) for pair in pairs]
+
+
+@pytest.mark.parametrize(("said", "run", "left_out"), [
+    (["red>blue", "green>yellow"], ["red>blue", "green>yellow"], []),
+    (["red>blue", "blue>green"], ["blue>green", "red>blue"], []),
+    (["blue>green", "red>blue"], ["blue>green", "red>blue"], []),
+    (["red>brown", "orange>blue"], ["orange>blue", "red>brown"], []),
+    (["red>blue", "blue>red"], ["red>blue"], ["blue>red"]),
+    (["red>blue", "red>green"], ["red>blue"], ["red>green"]),
+    (["red>blue", "blue>green", "green>red"], ["blue>green", "red>blue"], ["green>red"]),
+    (["red>red"], [], ["red>red"]),
+])  # fmt: skip
+def test_nothing_is_recoloured_twice(said: list[str], run: list[str], left_out: list[str]) -> None:
+    plan = plan_of([*recoloured(*said), Part("night", 1.0)])
+    assert [">".join(stage.colours) for stage in plan.stages] == [*run, ""]
+    assert [">".join(part.colours) for part in plan.left_out] == left_out
+
+
+def test_in_two_places_colours_may_be_swapped() -> None:
+    parts = [*recoloured("red>blue", region="person"), *recoloured("blue>red", region="background")]
+    assert plan_of(parts).left_out == ()
 
 
 def test_a_plan_reaches_as_far_as_its_stages() -> None:

@@ -39,6 +39,8 @@ export interface Reading {
   parts: Part[];
   confidence: number;
   nearest: string[];
+  /** Asked for and not done along with the parts, in words. */
+  leftOut: string[];
   understood: boolean;
 }
 
@@ -106,6 +108,7 @@ export function parseReading(value: unknown): Reading {
     parts: list(reading.parts).map(parsePart),
     confidence: number(reading.confidence, 1),
     nearest: list(reading.nearest).map((name) => text(name)),
+    leftOut: list(reading.leftOut).map((name) => text(name)),
     understood: reading.understood !== false,
   };
 }

@@ -64,6 +64,7 @@ export interface Pong {
 export interface Received {
   confidence?: number;
   label?: string;
+  leftOut?: string[];
   nearest?: string[];
   parts?: Part[];
   revision: number;

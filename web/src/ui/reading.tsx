@@ -50,11 +50,9 @@ export const partName = (name: string): string => presetNamed.value.get(name)?.l
 export const isOriginal = (reading: Reading | null | undefined): boolean =>
   reading?.label === "original" && reading.parts.length === 0;
 
-/** What was asked for and does not go with the rest: models say so at the label's end, "(without fog)". */
-function leftOutOf(reading: Reading): string {
-  const names = / \(without (.+)\)$/.exec(reading.label)?.[1];
-  return names ? words.leftOut(names) : "";
-}
+/** What was asked for and does not go with the rest. */
+const leftOutOf = ({ leftOut }: Reading): string =>
+  leftOut.length > 0 ? words.leftOut(leftOut.join(", ")) : "";
 
 /** The reading as a sentence, for those who hear the page. */
 export function spoken(reading: Reading): string {

@@ -1,0 +1,47 @@
+"""One reading of a prompt whose clauses were read one by one. Knows no network."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from gpu.nano.text.labels import labels_of
+from gpu.nano.text.places import Clause
+from gpu.types import Part, Reading
+
+UNSURE = 0.7  # most confidence in a sentence only part of which can be done
+_NEAREST = 3
+_EDGES = " .,;:!?"
+
+
+def joined(clauses: Sequence[Clause], readings: Sequence[Reading]) -> Reading | None:
+    """The edits of all clauses, each in the place that its clause names; None where no clause has any.
+
+    What is not understood of a place is left out, in the user's own words."""
+    parts: list[Part] = []
+    left_out: list[str] = []
+    confidence = 1.0
+    nearest: list[str] = []
+    for clause, reading in zip(clauses, readings, strict=True):
+        if reading.parts:
+            confidence = min(confidence, reading.confidence)
+        elif clause.region and not reading.understood:  # a clause without a place may be "please"
+            left_out.append(f'"{clause.text.strip(_EDGES)}"')
+        left_out += reading.left_out
+        nearest += [label for label in reading.nearest if label not in nearest]
+        parts += [part for one in reading.parts if (part := _placed(one, clause)) not in parts]
+    if not parts:
+        return None
+    parts.sort(key=lambda part: -part.amount)
+    if left_out:
+        confidence = min(confidence, UNSURE)
+    return Reading(
+        tuple(parts), confidence, tuple(nearest[:_NEAREST]), True, labels_of(parts), tuple(left_out)
+    )
+
+
+def _placed(part: Part, clause: Clause) -> Part:
+    """In its clause's place, unless its own words say where: "a spotlight on me" darkens what is behind."""
+    if clause.region is None or part.region != "everywhere":
+        return part
+    return replace(part, region=clause.region)
