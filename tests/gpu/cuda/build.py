@@ -1,0 +1,38 @@
+"""Builds the stand-ins for the driver's libraries with gcc."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+STUBS = Path(__file__).with_name("stubs")
+SOURCES = {
+    "libcuda.so.1": "libcuda.c",
+    "libnvcuvid.so.1": "nvcuvid.c",
+    "libnvidia-encode.so.1": "nvenc.c",
+}
+_FLAGS = (
+    "-std=gnu11", "-O1", "-g", "-Wall", "-Wextra", "-Werror", "-fPIC", "-shared",
+    "-fvisibility=hidden", "-pthread",
+)  # fmt: skip
+
+
+def build_stub(soname: str, dest: Path) -> Path:
+    """Compiles one stand-in into the folder `dest` under the name its users open.
+
+    A machine without gcc skips the test; CI has one, there its absence is a failure."""
+    compiler = shutil.which("gcc")
+    if compiler is None:
+        if os.environ.get("CI"):
+            pytest.fail("CI needs gcc to build the stand-ins for the NVIDIA driver")
+        pytest.skip("needs gcc to build a stand-in for the NVIDIA driver")
+    dest.mkdir(parents=True, exist_ok=True)
+    library = dest / soname
+    command = [compiler, *_FLAGS, f"-Wl,-soname,{soname}", str(STUBS / SOURCES[soname]), "-o", str(library)]
+    built = subprocess.run([*command, "-ldl", "-lm"], capture_output=True, text=True, timeout=120)
+    assert built.returncode == 0, built.stderr
+    return library
