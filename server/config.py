@@ -13,8 +13,9 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
+from gpu.codec.base import ENCODES
 from gpu.types import Codec
 from server.errors import ConfigError
 from server.peer.types import IceServer
@@ -63,7 +64,11 @@ class Config:
     max_fps: float = _key(
         30.0, "Pictures a second given to the model; faster cameras are thinned out.", 1, 120
     )
-    codecs: tuple[str, ...] = _key(("h264", "vp8"), "Video codecs, the preferred one first.")
+    codecs: tuple[str, ...] = _key(
+        ("h264", "vp8", "hevc", "av1", "vp9"),
+        "Video codecs that are taken, the preferred one first. Sent back is the first of them that this "
+        "machine encodes and the peer takes: h264 or vp8 where no GPU does more.",
+    )
     messages_per_s: float = _key(50.0, "Data-channel messages a session may send.", 1, 10_000)
     message_burst: int = _key(100, "Messages it may send at once.", 1, 10_000)
     allowed_origins: tuple[str, ...] = _key((), "Other origins whose pages may use the API, or `*`.")
@@ -86,19 +91,21 @@ class Config:
             path = getattr(self, name)
             if path and not Path(path).is_file():
                 raise ConfigError(f"{name}: there is no file {path}; give the path of a PEM file")
-        if (
-            not self.codecs
-            or not set(self.codecs) <= {"h264", "vp8"}
-            or len(set(self.codecs)) < len(self.codecs)
-        ):
-            raise ConfigError(f"codecs is {list(self.codecs)}: name h264, vp8 or both, each once")
+        known: tuple[Codec, ...] = get_args(Codec)
+        if not set(self.codecs) <= set(known) or len(set(self.codecs)) < len(self.codecs):
+            raise ConfigError(f"codecs is {list(self.codecs)}: name some of {', '.join(known)}, each once")
+        if not set(self.codecs) & set(ENCODES):
+            raise ConfigError(
+                f"codecs is {list(self.codecs)}: add {' or '.join(ENCODES)}, what any machine can send back"
+            )
         levels = ("debug", "info", "warning", "error")
         if self.log_level not in levels:
             raise ConfigError(f"log_level is {self.log_level!r}: one of {', '.join(levels)}")
 
     @property
     def video_codecs(self) -> tuple[Codec, ...]:
-        return tuple("h264" if name == "h264" else "vp8" for name in self.codecs)
+        """`codecs`, checked."""
+        return tuple(codec for name in self.codecs for codec in get_args(Codec) if codec == name)
 
     @property
     def web_path(self) -> Path:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Executor
 
+from gpu.codec.base import ENCODES
 from gpu.errors import DeviceError, FrameError, RelensError
 from gpu.models.base import EditModel
 from gpu.pipeline import Pipeline
@@ -71,12 +72,13 @@ class Session:
 
         Raises ProtocolError, DeviceError or ModelError; the caller then closes the session."""
         answer = await self._peer.accept(offer)
-        codec = self._peer.video_codec
-        if codec is None:
+        came, back = self._peer.codec_in, self._peer.codec_out
+        codec_in, codec_out = came or back, back or ENCODES[0]  # a peer may send only, or receive only
+        if codec_in is None:
             raise ProtocolError("the offer has no video: add one sendrecv video with H.264 or VP8")
         pipeline = await open_pipeline(
             worker,
-            pipeline_config(self._config, codec),
+            pipeline_config(self._config, codec_in, codec_out),
             self._bridge,
             self._executor,
             self._config.open_timeout_s,
@@ -85,7 +87,8 @@ class Session:
             await asyncio.get_running_loop().run_in_executor(self._executor, pipeline.close)
             raise PeerLost("the peer left while the session was opened: offer again")
         self._pipeline, self._model = pipeline, worker.model
-        log.info("session %s: %s, model %s", self.id[:6], codec, worker.model.spec.name)
+        name = worker.model.spec.name
+        log.info("session %s: %s in, %s out, model %s", self.id[:6], codec_in, codec_out, name)
         if first is not None:
             self._channel.begin(first)
         self._ticker = asyncio.get_running_loop().create_task(self._tick(), name=f"session-{self.id[:6]}")
@@ -295,7 +298,7 @@ class Session:
         return SessionFacts(
             state=self.state.value,
             model=self._model.spec.name if self._model else "",
-            codec=self._peer.video_codec or "",
+            codec=self._peer.codec_in or "",
             age_s=round(self.age_s, 1),
             width=pipeline.width if pipeline else 0,
             height=pipeline.height if pipeline else 0,

@@ -8,6 +8,7 @@ from collections.abc import Awaitable
 from concurrent.futures import Executor
 from enum import Enum
 
+from gpu.codec.base import DECODES, ENCODES
 from gpu.errors import DeviceError
 from gpu.pipeline import Pipeline, PipelineConfig, PipelineSink
 from gpu.types import Codec
@@ -29,10 +30,14 @@ class SessionState(Enum):
     CLOSED = "closed"
 
 
-def peer_config(config: Config) -> PeerConfig:
+def peer_config(
+    config: Config, decodes: tuple[Codec, ...] = DECODES, encodes: tuple[Codec, ...] = ENCODES
+) -> PeerConfig:
+    """`decodes` and `encodes`: what the machine can do of what the settings allow."""
     return PeerConfig(
         ice_servers=config.ice_servers,
-        codecs=config.video_codecs,
+        codecs=tuple(codec for codec in config.video_codecs if codec in decodes),
+        send_codecs=tuple(codec for codec in config.video_codecs if codec in encodes),
         connect_timeout_s=config.connect_timeout_s,
         idle_timeout_s=config.lost_s,
         min_bitrate_bps=config.min_bitrate_bps,
@@ -41,11 +46,11 @@ def peer_config(config: Config) -> PeerConfig:
     )
 
 
-def pipeline_config(config: Config, codec: Codec) -> PipelineConfig:
-    """The same codec both ways: the peer agreed to one."""
+def pipeline_config(config: Config, codec_in: Codec, codec_out: Codec) -> PipelineConfig:
+    """What the peer sends and what it gets back are often one codec, and need not be."""
     return PipelineConfig(
-        codec_in=codec,
-        codec_out=codec,
+        codec_in=codec_in,
+        codec_out=codec_out,
         bitrate_bps=config.start_bitrate_bps,
         min_bitrate_bps=config.min_bitrate_bps,
         max_bitrate_bps=config.max_bitrate_bps,

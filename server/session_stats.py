@@ -67,7 +67,7 @@ class SessionMeter:
             dropped=pipeline.dropped + peer.frames_dropped + peer.frames_unsent,
             model=model.spec.name,
             device=model.device,
-            codec=peer.video_codec or "",
+            codec=peer.codec_in or "",
             revision=max(revision, 0),
             uptime_s=round(uptime_s, 1),
         )

@@ -8,6 +8,8 @@ from typing import Literal, Protocol
 from gpu.types import Codec, EncodedFrame, Frame
 
 Profile = Literal["baseline", "main", "high"]
+DECODES: tuple[Codec, ...] = ("h264", "vp8", "hevc", "av1", "vp9")  # on any CPU
+ENCODES: tuple[Codec, ...] = ("h264", "vp8")  # on any CPU, in real time beside a model
 
 
 @dataclass(frozen=True, slots=True)

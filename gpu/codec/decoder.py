@@ -1,4 +1,4 @@
-"""Decode H.264 and VP8 by libav to tight I420 pictures. Knows one stream and nothing around it."""
+"""Decode every codec we speak by libav to tight I420 pictures. Knows one stream and nothing around it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from av.video.reformatter import Colorspace
 from gpu.errors import DeviceError, FrameError
 from gpu.types import CLOCK_HZ, U8, Codec, EncodedFrame, Frame
 
-_NAMES = {"h264": "h264", "vp8": "vp8"}
+# libav's own "av1" only drives hardware; dav1d decodes on any CPU.
+_NAMES: dict[Codec, str] = {"h264": "h264", "vp8": "vp8", "vp9": "vp9", "hevc": "hevc", "av1": "libdav1d"}
 _TICK = Fraction(1, CLOCK_HZ)
 _MAX_PIXELS = 4096 * 2304  # a hostile sequence header must not make us allocate gigabytes
 _MAX_PENDING = 32  # arrival times kept for pictures still inside the decoder
@@ -25,7 +26,10 @@ RECOVERY_TICKS = CLOCK_HZ
 
 
 class LibavDecoder:
-    """One access unit in, its picture out. Pictures beyond `max_size`, either way up, are scaled down."""
+    """One access unit in, its picture out. Pictures beyond `max_size`, either way up, are scaled down.
+
+    A stream may go over to another codec at a keyframe, as WebRTC allows a sender at any time.
+    """
 
     def __init__(self, codec: Codec, max_size: tuple[int, int] | None = None) -> None:
         """Raises DeviceError when this libav was built without the decoder."""
@@ -69,7 +73,8 @@ class LibavDecoder:
                 raise FrameError(
                     f"{self._codec} picture at pts {encoded.pts} is damaged: a keyframe repairs it"
                 )
-            return [self._to_frame(picture) for picture in decoded]
+            # Layers of one picture all come out of VP9 and AV1; the last is the best.
+            return [self._to_frame(picture) for picture in _last_of_each(decoded)]
         except (av.FFmpegError, FrameError, ValueError) as exc:
             self._recover(encoded)
             if isinstance(exc, FrameError):
@@ -81,6 +86,12 @@ class LibavDecoder:
 
     def _admits(self, encoded: EncodedFrame) -> bool:
         """Whether the stream can go on with this access unit."""
+        if encoded.codec != self._codec:
+            self._seen_keyframe = False
+            if encoded.is_keyframe:
+                self._codec = encoded.codec
+                self._context = self._open()
+                self._arrived.clear()
         if encoded.is_keyframe:
             self._seen_keyframe = True
             self._recovering_since = None
@@ -138,6 +149,11 @@ class LibavDecoder:
 
     def close(self) -> None:
         self._context = None
+
+
+def _last_of_each(pictures: list[Any]) -> list[Any]:
+    """The last picture of each time, in order."""
+    return list({picture.pts: picture for picture in pictures}.values())
 
 
 def _tight(plane: Any, width: int, height: int) -> U8:

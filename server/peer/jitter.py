@@ -125,10 +125,15 @@ class JitterBuffer:
             self._lose()
             self._drop_before(self._highest + 1)
 
-    def restart(self) -> None:
-        """Another stream begins: nothing here belongs to it."""
+    def restart(self, payloads: PayloadFormat | None = None) -> None:
+        """Another stream begins, perhaps of another format: nothing here belongs to it."""
+        self._format = payloads or self._format
         self._restart(0)
         self._next = None
+
+    def is_newest(self, sequence: int) -> bool:
+        """The packet comes after all that came."""
+        return self._next is None or (sequence - self._highest - 1) & 0xFFFF < 0x8000
 
     def _restart(self, number: int) -> None:
         self._packets.clear()

@@ -9,18 +9,17 @@ from collections.abc import Callable
 from typing import Any
 
 import aioice
-from aiortc import RTCDataChannel, RTCPeerConnection, RTCSessionDescription
+from aiortc import RTCDataChannel, RTCPeerConnection, RTCRtpTransceiver, RTCSessionDescription
 
 from gpu.types import EncodedFrame
 from server.errors import ProtocolError
 
 from .answer import answer_sdp
 from .candidates import MAX_CANDIDATES, parse_candidate
-from .payload import payload_format
-from .privates import IcePath, bound_sctp, dtls_of, open_connection
+from .offer import Media, Offer
+from .privates import IcePath, bound_sctp, dtls_of, name_codecs, name_opus, open_connection
 from .rate import RateControl
 from .receive import AudioReceiver, VideoReceiver
-from .sdp import Offer
 from .send import AudioSender, VideoSender
 from .types import EncodedAudio, PeerConfig
 
@@ -74,31 +73,10 @@ class Link:
         self._pc.on("datachannel", self._on_channel)
         await self._set_remote(self.offer)
         bound_sctp(self._pc)
-        for transceiver, media in zip(self._pc.getTransceivers(), self._lines(), strict=True):
+        for transceiver, media in zip(self._pc.getTransceivers(), self._lines(self.offer), strict=True):
             if media.direction in ("sendrecv", "recvonly"):
                 transceiver.direction = "sendrecv" if media.direction == "sendrecv" else "sendonly"
-            if media.kind == "video":
-                assert self.offer.codec is not None
-                payloads = payload_format(self.offer.codec)
-                if media.direction != "recvonly":
-                    ssrc = media.ssrcs[0] if media.ssrcs else None
-                    self.video_in = VideoReceiver(
-                        transceiver.receiver, payloads, self._config, self._listener.on_video, ssrc
-                    )
-                    self._spawn(self.video_in.run())
-                if media.direction != "sendonly":
-                    self.video_out = VideoSender(
-                        transceiver.sender,
-                        payloads,
-                        self._config,
-                        self._listener.on_keyframe_needed,
-                        self._rate,
-                    )
-            else:
-                if media.direction != "recvonly":
-                    self.audio_in = AudioReceiver(transceiver.receiver, self._listener.on_audio)
-                if media.direction != "sendonly":
-                    self.audio_out = AudioSender(transceiver.sender)
+            self._open_line(transceiver, media)
         dtls = dtls_of(self._pc)
         self._path = IcePath(dtls, self._config.ice_servers, self._config.max_ssrcs)
         dtls.on("statechange", lambda: self._listener.on_transport(dtls.state))
@@ -107,8 +85,29 @@ class Link:
         self.add_candidates(self.offer.candidates)
         return answer
 
-    def _lines(self) -> list[Any]:
-        return [m for m in self.offer.media if m.used and m.kind != "application"]
+    def _open_line(self, transceiver: RTCRtpTransceiver, media: Media) -> None:
+        if media.kind == "video":
+            if media.direction != "recvonly":
+                ssrc = media.ssrcs[0] if media.ssrcs else None
+                codecs = self.offer.agreed[media.mid]
+                self.video_in = VideoReceiver(
+                    transceiver.receiver, codecs, self._config, self._listener.on_video, ssrc
+                )
+                self._spawn(self.video_in.run())
+            if media.direction != "sendonly" and self.offer.send is not None:
+                on_keyframe = self._listener.on_keyframe_needed
+                self.video_out = VideoSender(
+                    transceiver.sender, self.offer.send, self._config, on_keyframe, self._rate
+                )
+        else:
+            if media.direction != "recvonly":
+                self.audio_in = AudioReceiver(transceiver.receiver, self._listener.on_audio)
+            if media.direction != "sendonly" and media.opus is not None:
+                self.audio_out = AudioSender(transceiver.sender, media.opus)
+
+    @staticmethod
+    def _lines(offer: Offer) -> list[Media]:
+        return [m for m in offer.media if m.used and m.kind != "application"]
 
     async def _set_remote(self, offer: Offer) -> None:
         try:
@@ -117,6 +116,11 @@ class Link:
             raise ProtocolError(
                 f"The offer cannot be used ({exc}); offer what a current browser offers."
             ) from exc
+        for transceiver, media in zip(self._pc.getTransceivers(), self._lines(offer), strict=True):
+            if media.kind == "video":
+                name_codecs(transceiver, offer.agreed[media.mid])
+            elif media.opus is not None:
+                name_opus(transceiver, media.opus)
 
     async def _answer(self, offer: Offer) -> str:
         await self._pc.setLocalDescription(await self._pc.createAnswer())
@@ -143,7 +147,8 @@ class Link:
         """The same lines and codecs, each going where it went, or nowhere new."""
         mine, theirs = ([m for m in o.media if m.used] for o in (self.offer, offer))
         return len(mine) == len(theirs) and all(
-            (a.mid, a.kind, self.offer.chosen.get(a.mid)) == (b.mid, b.kind, offer.chosen.get(b.mid))
+            (a.mid, a.kind, a.opus) == (b.mid, b.kind, b.opus)
+            and set(offer.agreed.get(b.mid, ())) <= set(self.offer.agreed.get(a.mid, ()))
             and a.direction in ("sendrecv", b.direction)
             for a, b in zip(mine, theirs, strict=True)
         )

@@ -13,6 +13,7 @@ from server.errors import ConfigError, ProtocolError
 
 from .candidates import parse_fragment
 from .link import Link, LinkListener
+from .offer import Codecs
 from .privates import check_ice_servers
 from .rate import RateControl
 from .sdp import parse_offer
@@ -67,9 +68,16 @@ class Peer:
         return self._state
 
     @property
-    def video_codec(self) -> Codec | None:
-        """The agreed one; None before an offer is accepted."""
-        return self._link.offer.codec if self._link else None
+    def codec_in(self) -> Codec | None:
+        """What the peer was asked to send; None before an offer is accepted, and where it only receives."""
+        found = self._link.offer.receive if self._link else None
+        return found.codec if found else None
+
+    @property
+    def codec_out(self) -> Codec | None:
+        """What is sent back; None before an offer is accepted, and where the peer only sends."""
+        found = self._link.offer.send if self._link else None
+        return found.codec if found else None
 
     async def accept(self, offer_sdp: str) -> str:
         """-> the answer, all candidates in it. Raises ProtocolError with a remedy; what was connected stays.
@@ -78,7 +86,8 @@ class Peer:
         connection it replaces this one.
         """
         c = self._config
-        offer = parse_offer(offer_sdp, c.codecs, c.prefer_codecs, c.max_sdp_bytes, c.max_media_lines)
+        codecs = Codecs(c.codecs, c.send_codecs, c.prefer_codecs)
+        offer = parse_offer(offer_sdp, codecs, c.max_sdp_bytes, c.max_media_lines)
         async with self._signalling:
             if self._closing is not None or self._state is PeerState.CLOSED:
                 raise ProtocolError("The session is over; open a new one.")
@@ -92,9 +101,9 @@ class Peer:
                 if connect is not None:
                     self._start_restart(connect)
                 return answer
-            if old is not None and offer.codec != old.offer.codec:
+            if old is not None and offer.spoken != old.offer.spoken:
                 raise ProtocolError(
-                    f"The session speaks {old.offer.codec}; offer that, or open a new session."
+                    f"The session speaks {old.offer.spoken}; offer that, or open a new session."
                 )
             events = self._events()
             link = Link(offer, c, events, self._rate)
@@ -230,7 +239,8 @@ class Peer:
         buffer = receive.buffer if receive else None
         return PeerStats(
             state=self._state,
-            video_codec=self.video_codec,
+            codec_in=self.codec_in,
+            codec_out=self.codec_out,
             rtt_s=send.rtt if send else None,
             bitrate_in_bps=receive.meter.rate(now) if receive else 0,
             bitrate_out_bps=send.meter.rate(now) if send else 0,

@@ -13,7 +13,8 @@ from aiortc.rtp import RTCP_PSFB_APP, RtcpPsfbPacket
 from gpu.types import EncodedFrame
 
 from .jitter import JitterBuffer, TimestampUnwrapper
-from .payload import PayloadFormat
+from .offer import OfferedCodec
+from .payload import payload_format
 from .privates import ReceiverPort, RemoteBitrateEstimator, RtpPacket, pack_remb_fci
 from .types import EncodedAudio, PeerConfig
 
@@ -45,7 +46,7 @@ class VideoReceiver:
     def __init__(
         self,
         receiver: RTCRtpReceiver,
-        payloads: PayloadFormat,
+        codecs: tuple[OfferedCodec, ...],
         config: PeerConfig,
         on_frame: Callable[[EncodedFrame], None],
         ssrc: int | None,
@@ -55,6 +56,10 @@ class VideoReceiver:
         self._declared = ssrc
         self._ssrc: int | None = ssrc
         self._port = ReceiverPort(receiver, self._packet)
+        self._formats = {c.payload_type: payload_format(c.codec, c.fmtp) for c in codecs}
+        self._repeats = {c.rtx: c.payload_type for c in codecs if c.rtx is not None}
+        self._payload_type = codecs[0].payload_type  # what comes now; the sender may change at any packet
+        payloads = self._formats[self._payload_type]
         self.buffer = JitterBuffer(payloads, config.hole_timeout_s, config.keyframe_interval_s)
         self._estimator = RemoteBitrateEstimator()
         self._remb: tuple[int, list[int]] | None = None
@@ -91,13 +96,15 @@ class VideoReceiver:
             if remb is not None:
                 self._remb = remb
                 self._wake.set()
-        codec = self._port.codecs[packet.payload_type]
-        payload, sequence, again = packet.payload, packet.sequence_number, False
-        if codec.name.lower() == "rtx":
+        payload, sequence = packet.payload, packet.sequence_number
+        again = packet.payload_type in self._repeats
+        if again:
             if len(payload) < 2 or self._ssrc is None:
                 return
-            sequence, payload, again = int.from_bytes(payload[:2], "big"), payload[2:], True
-        elif not self._accept(packet.ssrc, now):
+            if self._repeats[packet.payload_type] != self._payload_type:
+                return  # of a codec that is over
+            sequence, payload = int.from_bytes(payload[:2], "big"), payload[2:]
+        elif not self._accept(packet.ssrc, now) or not self._speaks(packet.payload_type, sequence):
             return
         self.buffer.add(sequence, packet.timestamp, bool(packet.marker), payload, now, again)
         self._poll(now)
@@ -110,6 +117,15 @@ class VideoReceiver:
                 self.buffer.restart()
             self._ssrc = ssrc
         self._last_packet = now
+        return True
+
+    def _speaks(self, payload_type: int, sequence: int) -> bool:
+        """False for what came of the codec before after the sender went over to another."""
+        if payload_type != self._payload_type:
+            if payload_type not in self._formats or not self.buffer.is_newest(sequence):
+                return False
+            self._payload_type = payload_type
+            self.buffer.restart(self._formats[payload_type])
         return True
 
     def _poll(self, now: float) -> None:

@@ -21,8 +21,9 @@ from aiortc.rtp import (
 
 from gpu.types import EncodedFrame
 
+from .offer import OfferedCodec
 from .pacer import Pacer
-from .payload import PayloadFormat
+from .payload import payload_format
 from .privates import RtpPacket, SenderPort, unpack_remb_fci, wrap_rtx
 from .rate import RateControl
 from .receive import Meter
@@ -36,8 +37,9 @@ AUDIO_QUEUE = 50  # one second
 class _Sender:
     """What video and audio have in common: numbering, and packets kept to be sent again."""
 
-    def __init__(self, sender: RTCRtpSender) -> None:
+    def __init__(self, sender: RTCRtpSender, payload_type: int) -> None:
         self._port = SenderPort(sender, self._run, self._on_rtcp)
+        self._payload_type = payload_type
         self._sequence = random.randrange(32768)  # the lower half: SRTP cannot tell an early wrap
         self.packets_sent = 0
         self.ready = False
@@ -54,7 +56,7 @@ class _Sender:
 
     def _packet(self, payload: bytes, timestamp: int, marker: bool) -> RtpPacket:
         packet = RtpPacket(
-            self._port.payload_type, int(marker), self._sequence, timestamp, self._port.ssrc, payload
+            self._payload_type, int(marker), self._sequence, timestamp, self._port.ssrc, payload
         )
         self._sequence = (self._sequence + 1) & 0xFFFF
         self.packets_sent += 1
@@ -67,13 +69,14 @@ class VideoSender(_Sender):
     def __init__(
         self,
         sender: RTCRtpSender,
-        payloads: PayloadFormat,
+        codec: OfferedCodec,
         config: PeerConfig,
         on_keyframe: Callable[[], None],
         rate: RateControl,
     ) -> None:
-        super().__init__(sender)
-        self._format = payloads
+        super().__init__(sender, codec.payload_type)
+        self._format = payload_format(codec.codec)
+        self._rtx = codec.rtx
         self._config = config
         self._on_keyframe = on_keyframe
         self._rate = rate
@@ -173,9 +176,8 @@ class VideoSender(_Sender):
             return
 
     async def _send_again(self, packet: RtpPacket, now: float) -> None:
-        rtx = self._port.rtx_payload_type
-        if rtx is not None:
-            packet = wrap_rtx(packet, rtx, self._rtx_sequence, self._port.rtx_ssrc)
+        if self._rtx is not None:
+            packet = wrap_rtx(packet, self._rtx, self._rtx_sequence, self._port.rtx_ssrc)
             self._rtx_sequence = (self._rtx_sequence + 1) & 0xFFFF
         self.retransmitted += 1
         self.meter.add(len(packet.payload), now)
@@ -185,8 +187,8 @@ class VideoSender(_Sender):
 class AudioSender(_Sender):
     """Opus packets out, as they are handed over."""
 
-    def __init__(self, sender: RTCRtpSender) -> None:
-        super().__init__(sender)
+    def __init__(self, sender: RTCRtpSender, payload_type: int) -> None:
+        super().__init__(sender, payload_type)
         self._queue: asyncio.Queue[EncodedAudio] = asyncio.Queue(AUDIO_QUEUE)
 
     def send(self, packet: EncodedAudio) -> None:

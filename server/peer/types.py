@@ -41,7 +41,8 @@ class PeerConfig:
     """Every bound of a Peer. Times in seconds unless the name says otherwise."""
 
     ice_servers: tuple[IceServer, ...] = ()
-    codecs: tuple[Codec, ...] = ("h264", "vp8")  # in order of preference; one left out is refused
+    codecs: tuple[Codec, ...] = ("h264", "vp8")  # taken, in order of preference; one left out is refused
+    send_codecs: tuple[Codec, ...] = ("h264", "vp8")  # what can be sent back, in order of preference
     prefer_codecs: bool = True  # False: the offer's order decides
     connect_timeout_s: float = 15.0
     idle_timeout_s: float = 15.0  # no authenticated datagram for this long: the peer is gone
@@ -65,7 +66,8 @@ class PeerStats:
     """A snapshot. Rates over the last second or so; counters since the Peer was made."""
 
     state: PeerState
-    video_codec: Codec | None
+    codec_in: Codec | None
+    codec_out: Codec | None
     rtt_s: float | None
     bitrate_in_bps: int
     bitrate_out_bps: int

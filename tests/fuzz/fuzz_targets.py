@@ -15,7 +15,7 @@ import msgspec
 import numpy as np
 from aiortc.sdp import SessionDescription
 
-from gpu.codec import DECODES, ENCODES, Decoder, EncoderConfig, open_decoder, open_encoder
+from gpu.codec import DECODES, Decoder, EncoderConfig, open_decoder, open_encoder
 from gpu.errors import FrameError
 from gpu.nano.edits import COLOURS, EDIT_BY_NAME, EDITS, REGIONS
 from gpu.nano.text import TextTower

@@ -172,9 +172,10 @@ def test_every_target_is_fuzzed() -> None:
 def test_the_examples_reach_past_the_first_check() -> None:
     """A fuzzer whose every example is refused at the door shows nothing."""
     from server.peer.candidates import parse_fragment
+    from server.peer.offer import Codecs
     from server.peer.sdp import parse_offer
 
-    assert parse_offer(OFFER, fuzz_targets.CODECS).codec is not None
+    assert parse_offer(OFFER, Codecs(fuzz_targets.CODECS, fuzz_targets.CODECS)).receive is not None
     assert len(parse_fragment("\n".join(CANDIDATES))[1]) == 4
     assert all(fuzz_targets._stream(codec)[0].is_keyframe for codec in fuzz_targets.CODECS)
 

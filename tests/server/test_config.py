@@ -48,6 +48,7 @@ def test_unknown_keys_are_refused_naming_the_nearest(key: str, nearest: str) -> 
         "max_fps = nan",
         "idle_s = -1",
         'codecs = ["av1"]',
+        'codecs = ["h264", "h266"]',
         "codecs = []",
         'codecs = ["vp8", "vp8"]',
         'log_level = "loud"',

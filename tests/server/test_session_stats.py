@@ -14,7 +14,7 @@ from server.sessions import RETRY_AFTER_S
 
 def peer_stats(**known: object) -> PeerStats:
     zeros = {name: 0 for name in PeerStats.__dataclass_fields__}
-    return PeerStats(**{**zeros, "video_codec": "vp8", **known})  # type: ignore[arg-type]
+    return PeerStats(**{**zeros, "codec_in": "vp8", "codec_out": "vp8", **known})  # type: ignore[arg-type]
 
 
 def test_message_has_the_measured_numbers() -> None:
@@ -40,6 +40,8 @@ def test_latency_without_frames_is_zero() -> None:
 def test_peer_is_configured_from_the_settings() -> None:
     config = load_config(flags={"connect_timeout_s": "3", "codecs": "vp8", "max_bitrate_bps": "5000000"})
     made = peer_config(config)
-    assert made == PeerConfig(codecs=("vp8",), connect_timeout_s=3.0, max_bitrate_bps=5_000_000)
+    assert made == PeerConfig(
+        codecs=("vp8",), send_codecs=("vp8",), connect_timeout_s=3.0, max_bitrate_bps=5_000_000
+    )
     assert RETRY_AFTER_S > 0
     assert config.host in LOOPBACK

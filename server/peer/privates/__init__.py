@@ -15,7 +15,7 @@ from aiortc.rtp import RtpPacket, pack_remb_fci, unpack_remb_fci, wrap_rtx
 from server.peer.types import IceServer
 
 from .ice import IcePath, check_ice_servers, ice_servers
-from .rtp import ReceiverPort, SenderPort
+from .rtp import ReceiverPort, SenderPort, name_codecs, name_opus
 from .sctp import bound_sctp
 
 __all__ = [
@@ -27,6 +27,8 @@ __all__ = [
     "bound_sctp",
     "check_ice_servers",
     "dtls_of",
+    "name_codecs",
+    "name_opus",
     "open_connection",
     "pack_remb_fci",
     "unpack_remb_fci",

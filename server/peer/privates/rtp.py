@@ -6,10 +6,33 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, cast
 
-from aiortc import RTCRtpReceiver, RTCRtpSender, clock
-from aiortc.rtcrtpparameters import RTCRtpCodecParameters, RTCRtpReceiveParameters
+from aiortc import RTCRtpReceiver, RTCRtpSender, RTCRtpTransceiver, clock
+from aiortc.rtcrtpparameters import RTCRtcpFeedback, RTCRtpCodecParameters, RTCRtpReceiveParameters
 from aiortc.rtcrtpreceiver import StreamStatistics
 from aiortc.rtp import HeaderExtensionsMap, RtpPacket
+
+from server.peer.fmtp import NAMES
+from server.peer.offer import OfferedCodec
+
+
+def name_codecs(transceiver: RTCRtpTransceiver, codecs: tuple[OfferedCodec, ...]) -> None:
+    """Puts the video agreed on in the place of what aiortc found, which knows two codecs only.
+
+    To be called after each remote description, before the answer is made."""
+    named: list[RTCRtpCodecParameters] = []
+    for codec in codecs:
+        feedback = [RTCRtcpFeedback(*kind.split(" ", 1)) for kind in codec.feedback]
+        name, parameters = f"video/{NAMES[codec.codec]}", dict[str, int | str | None](codec.parameters)
+        named.append(RTCRtpCodecParameters(name, 90000, None, codec.payload_type, feedback, parameters))
+        if codec.rtx is not None:
+            apt: dict[str, int | str | None] = {"apt": codec.payload_type}
+            named.append(RTCRtpCodecParameters("video/rtx", 90000, None, codec.rtx, [], apt))
+    cast(Any, transceiver)._codecs = named
+
+
+def name_opus(transceiver: RTCRtpTransceiver, payload_type: int) -> None:
+    """As `name_codecs`, for sound."""
+    cast(Any, transceiver)._codecs = [RTCRtpCodecParameters("audio/opus", 48000, 2, payload_type)]
 
 
 class ReceiverPort:
@@ -18,7 +41,7 @@ class ReceiverPort:
     def __init__(self, receiver: RTCRtpReceiver, on_packet: Callable[[RtpPacket, int], None]) -> None:
         self._receiver = cast(Any, receiver)
         self._on_packet = on_packet
-        self.codecs: dict[int, RTCRtpCodecParameters] = {}
+        self._clocks: dict[int, int] = {}  # by payload type
         self._receiver._handle_rtp_packet = self._handle
         self._receiver.receive = self._receive
 
@@ -27,19 +50,19 @@ class ReceiverPort:
         if receiver._RTCRtpReceiver__started:
             return
         receiver._RTCRtpReceiver__started = True
-        self.codecs = {
-            codec.payloadType: codec for codec in parameters.codecs if codec.payloadType is not None
+        self._clocks = {
+            codec.payloadType: codec.clockRate for codec in parameters.codecs if codec.payloadType is not None
         }
         receiver.transport._register_rtp_receiver(receiver, parameters)
         receiver._RTCRtpReceiver__rtcp_task = asyncio.ensure_future(receiver._run_rtcp())
 
     async def _handle(self, packet: RtpPacket, arrival_time_ms: int) -> None:
-        codec = self.codecs.get(packet.payload_type)
-        if codec is None:
+        clock_rate = self._clocks.get(packet.payload_type)
+        if clock_rate is None:
             return
         streams = self._receiver._RTCRtpReceiver__remote_streams
         if packet.ssrc not in streams:
-            streams[packet.ssrc] = StreamStatistics(codec.clockRate)
+            streams[packet.ssrc] = StreamStatistics(clock_rate)
         streams[packet.ssrc].add(packet)
         self._on_packet(packet, arrival_time_ms)
 
@@ -76,13 +99,11 @@ class SenderPort:
         self._run = run
         self._on_rtcp = on_rtcp
         self._inner_rtcp: Callable[[Any], Awaitable[None]] = sender._handle_rtcp_packet
-        self.payload_type = 0
         self._sender._run_rtp = self._run_rtp
         self._sender._handle_rtcp_packet = self._handle_rtcp
 
     async def _run_rtp(self, codec: RTCRtpCodecParameters) -> None:
         sender = self._sender
-        self.payload_type = codec.payloadType or 0
         sender._RTCRtpSender__rtp_started.set()
         try:
             await self._run()
@@ -105,11 +126,6 @@ class SenderPort:
     def rtx_ssrc(self) -> int:
         ssrc: int = self._sender._rtx_ssrc
         return ssrc
-
-    @property
-    def rtx_payload_type(self) -> int | None:
-        payload_type: int | None = self._sender._RTCRtpSender__rtx_payload_type
-        return payload_type
 
     @property
     def rtt(self) -> float | None:

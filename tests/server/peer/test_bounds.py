@@ -19,7 +19,7 @@ from aiortc.rtcsctptransport import (
 from aiortc.rtp import RtpPacket
 
 from server.peer.link import Link, LinkListener
-from server.peer.payload import Vp8Format
+from server.peer.offer import OfferedCodec
 from server.peer.privates import bound_sctp
 from server.peer.privates.sctp import MAX_CHUNKS, MAX_STREAMS
 from server.peer.rate import RateControl
@@ -168,12 +168,11 @@ class Transport:
 async def test_a_packet_after_the_end_sets_no_timer(begun: bool) -> None:
     receiver: Any = VideoReceiver(
         RTCRtpReceiver("video", Transport()),  # type: ignore[arg-type]
-        Vp8Format(),
+        (OfferedCodec(96, "vp8"),),
         PeerConfig(),
         lambda frame: None,
         None,
     )
-    receiver._port.codecs = {96: SimpleNamespace(name="VP8")}
 
     def packet(sequence: int) -> RtpPacket:
         return RtpPacket(96, 0, sequence, 3000 * sequence, 7, b"\x10\x00picture")

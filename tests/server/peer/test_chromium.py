@@ -87,7 +87,7 @@ async def test_chromium_sees_its_picture_again_and_over_an_ice_restart(
         offer = await page.evaluate(f"({PAGE})({pattern})")
         await page.evaluate("sdp => answer(sdp)", await peer.accept(offer))
         await until(lambda: PeerState.CONNECTED in listener.states, 20)
-        assert peer.video_codec == codec
+        assert peer.codec_in == peer.codec_out == codec
         await evaluates(page, "decoded()", 20)
         await page.evaluate("channel.send('before')")
         await until(lambda: listener.messages == ["before"])

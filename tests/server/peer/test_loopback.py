@@ -26,7 +26,7 @@ async def test_echo_decodes_and_messages_go_both_ways(name: str, codec: Codec) -
     peer, listener = await connect(browser)
     try:
         await until(lambda: len(browser.decoded) >= 20 and browser.channel.readyState == "open")
-        assert peer.video_codec == codec
+        assert peer.codec_in == peer.codec_out == codec
         assert all(frame.codec == codec for frame in listener.frames)
         assert listener.frames[0].is_keyframe
         steps = [b.pts - a.pts for a, b in pairwise(listener.frames)]

@@ -140,7 +140,7 @@ def test_they_go_through_what_we_replace(function, text) -> None:
     assert text in body(function)
 
 
-SENDER = ("mid", "rtp_header_extensions_map", "rtp_started", "rtp_exited", "rtx_payload_type", "rtt")
+SENDER = ("mid", "rtp_header_extensions_map", "rtp_started", "rtp_exited", "rtt")
 SENDER += ("ntp_timestamp", "rtp_timestamp", "octet_count", "packet_count")
 RECEIVER = ("started", "rtcp_task", "remote_streams", "rtcp_ssrc")
 CONNECTION = ("_check_list", "_protocols", "_nominated", "_closing", "local_username", "local_password")
@@ -158,6 +158,7 @@ async def test_attributes() -> None:
         ice = dtls.transport
         for holder, names in (
             (transceiver.sender, [f"_RTCRtpSender__{x}" for x in SENDER]),
+            (transceiver, ["_codecs"]),
             (transceiver.sender, ["_ssrc", "_rtx_ssrc"]),
             (transceiver.receiver, [f"_RTCRtpReceiver__{x}" for x in RECEIVER]),
             (dtls, ["_rtp_router", "_recv_next", "_state"]),

@@ -17,6 +17,7 @@ from server.errors import ConfigError, ProtocolError
 from server.peer import IceServer, Peer, PeerConfig
 from server.peer.answer import answer_sdp
 from server.peer.candidates import MAX_CANDIDATES, parse_candidate, parse_fragment
+from server.peer.offer import Codecs
 from server.peer.sdp import parse_offer
 
 FINGERPRINT = "a=fingerprint:sha-256 " + ":".join(["AB"] * 32)
@@ -71,11 +72,12 @@ def offer(*media: list[str], bundle: str | None = None) -> str:
 
 
 def parse(text: str, prefer: bool = True):
-    return parse_offer(text, ("h264", "vp8"), prefer)
+    return parse_offer(text, Codecs(("h264", "vp8"), ("h264", "vp8"), prefer))
 
 
 def chosen(text: str, prefer: bool = True) -> int:
-    return parse(text, prefer).chosen["0"].payload_type
+    (agreed,) = parse(text, prefer).agreed["0"]
+    return agreed.payload_type
 
 
 def test_the_best_codec_of_the_offer() -> None:
@@ -83,8 +85,9 @@ def test_the_best_codec_of_the_offer() -> None:
     assert chosen(offer(video(codecs=(96, 102, 104))), prefer=False) == 96
     assert chosen(offer(video(codecs=(108, 102)))) == 108
     assert chosen(offer(video(codecs=(98, 96)))) == 96
-    only_vp8 = parse_offer(offer(video(codecs=(102, 96))), ("vp8",))
-    assert (only_vp8.codec, only_vp8.chosen["0"].rtx) == ("vp8", 97)
+    only_vp8 = parse_offer(offer(video(codecs=(102, 96))), Codecs(("vp8",), ("vp8",))).receive
+    assert only_vp8 is not None
+    assert (only_vp8.codec, only_vp8.rtx) == ("vp8", 97)
 
 
 def test_mode_zero_is_not_taken() -> None:
@@ -210,9 +213,9 @@ async def test_a_refused_offer_leaves_room_for_a_better_one() -> None:
     try:
         with pytest.raises(ProtocolError):
             await peer.accept(offer(video(codecs=(98,))))
-        assert peer.video_codec is None
+        assert peer.codec_in is None
         await peer.accept(offer(video()))
-        assert peer.video_codec == "h264"
+        assert peer.codec_in == "h264"
         with pytest.raises(ProtocolError, match="speaks h264"):
             await peer.accept(offer(video(codecs=(96,))).replace("AB:", "CD:"))
     finally:
