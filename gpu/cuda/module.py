@@ -25,7 +25,7 @@ class Module(Resource):
     def function(self, name: str) -> Function:
         """A kernel by its name in the image (`extern "C"`). Raises CudaError where there is none."""
         function = ctypes.c_void_p()
-        self.device.call("cuModuleGetFunction", ctypes.byref(function), self.handle, name.encode())
+        self.device.call("cuModuleGetFunction", ctypes.byref(function), self.live, name.encode())
         return Function(self, name, function.value or 0)
 
     def _release(self, handle: int) -> None:
@@ -50,10 +50,11 @@ class Function:
     ) -> None:
         """Run it on `grid` blocks of `block` threads. `args`: ctypes simple values in the kernel's order,
         copied before this returns. Raises CudaError for a grid or block the GPU does not take, DeviceLost."""
+        _ = self.module.live  # raises once it is closed
         # One null beyond the last: the driver knows how many a kernel takes, a stand-in can count them.
         pointers = (ctypes.c_void_p * (len(args) + 1))(*(ctypes.addressof(arg) for arg in args))
         self.module.device.call(
-            "cuLaunchKernel", self.handle, *grid, *block, shared_bytes, stream.handle, pointers, None
+            "cuLaunchKernel", self.handle, *grid, *block, shared_bytes, stream.live, pointers, None
         )
         if stream.capturing is not None:
             stream.capturing.keep.append(self.module)

@@ -25,6 +25,13 @@ class Resource:
         self.device, self.handle = device, handle
         device.owns(self)
 
+    @property
+    def live(self) -> int:
+        """The handle. Raises DeviceError once closed: a handle of 0 would be the legacy stream, or crash."""
+        if not self.handle:
+            raise DeviceError(f"this {type(self).__name__.lower()} is closed: make another on an open device")
+        return self.handle
+
     def close(self) -> None:
         """Give it back. Idempotent; a device that is lost meanwhile is no error here."""
         with self.device.lock:

@@ -40,7 +40,7 @@ class Event(Resource):
 
     def query(self) -> bool:
         """Whether the work before it is done. Raises DeviceLost when it never will be."""
-        return self.device.ready("cuEventQuery", self.handle)
+        return self.device.ready("cuEventQuery", self.live)
 
     def synchronize(self, timeout_s: float = TIMEOUT_S) -> None:
         """Wait until the work before it is done. Raises DeviceTimeout, DeviceLost."""
@@ -49,7 +49,7 @@ class Event(Resource):
     def elapsed_ms(self, since: Event) -> float:
         """GPU time since `since`; both made with `timing`, recorded, and done. Raises CudaError otherwise."""
         elapsed = ctypes.c_float()
-        self.device.call("cuEventElapsedTime", ctypes.byref(elapsed), since.handle, self.handle)
+        self.device.call("cuEventElapsedTime", ctypes.byref(elapsed), since.live, self.live)
         return elapsed.value
 
     def _release(self, handle: int) -> None:
@@ -68,16 +68,16 @@ class Stream(Resource):
 
     def record(self, event: Event) -> None:
         """`event` is done when all work handed in so far is."""
-        self.device.call("cuEventRecord", event.handle, self.handle)
+        self.device.call("cuEventRecord", event.live, self.live)
 
     def wait(self, event: Event | None) -> None:
         """Work handed in from here on waits, on the GPU, for `event`; None: for nothing."""
         if event is not None:
-            self.device.call("cuStreamWaitEvent", self.handle, event.handle, 0)
+            self.device.call("cuStreamWaitEvent", self.live, event.live, 0)
 
     def query(self) -> bool:
         """Whether all work is done. Raises DeviceLost when it never will be."""
-        return self.device.ready("cuStreamQuery", self.handle)
+        return self.device.ready("cuStreamQuery", self.live)
 
     def synchronize(self, timeout_s: float = TIMEOUT_S) -> None:
         """Wait until all work handed in is done. Raises DeviceTimeout, DeviceLost."""
@@ -94,7 +94,7 @@ class Stream(Resource):
             if not 0 <= nbytes <= place.nbytes:
                 raise ValueError(f"cannot copy {nbytes} bytes: {place!r} has {place.nbytes}")
         kind = _kind(dst, src)
-        self.device.call(_COPIES[kind], dst.ptr, src.ptr, nbytes, self.handle)
+        self.device.call(_COPIES[kind], dst.ptr, src.ptr, nbytes, self.live)
         self._count(kind, nbytes)
 
     def copy2d(
@@ -110,14 +110,14 @@ class Stream(Resource):
             dstHost=dst_ptr if to == HOST else None, dstDevice=dst_ptr if to == DEVICE else 0,
             WidthInBytes=width_bytes, Height=height,
         )  # fmt: skip
-        self.device.call("cuMemcpy2DAsync_v2", ctypes.byref(job), self.handle)
+        self.device.call("cuMemcpy2DAsync_v2", ctypes.byref(job), self.live)
         self._count(kind, width_bytes * height)
 
     def fill(self, place: DeviceArray | Memory, byte: int) -> None:
         """Set every byte of contiguous device memory. Raises ValueError for strided arrays."""
         if isinstance(place, DeviceArray) and not place.contiguous:
             raise ValueError(f"{place!r} has gaps: fill it by a kernel")
-        self.device.call("cuMemsetD8Async", place.ptr, byte, place.nbytes, self.handle)
+        self.device.call("cuMemsetD8Async", place.ptr, byte, place.nbytes, self.live)
 
     @contextmanager
     def capture(self) -> Iterator[Capture]:
@@ -125,25 +125,25 @@ class Stream(Resource):
 
         Raises CudaError when something inside cannot be captured (a wait of the host's, an allocation)."""
         capture = Capture()
-        self.device.call("cuStreamBeginCapture_v2", self.handle, _RELAXED)
+        self.device.call("cuStreamBeginCapture_v2", self.live, _RELAXED)
         self.capturing = capture
         recorded = ctypes.c_void_p()
         try:
             yield capture
         except BaseException:
             with contextlib.suppress(DeviceError):  # what went wrong inside is the cause, not this
-                self.device.ask("cuStreamEndCapture", self.handle, ctypes.byref(recorded))
+                self.device.ask("cuStreamEndCapture", self.live, ctypes.byref(recorded))
                 if recorded.value:
                     self.device.ask("cuGraphDestroy", recorded)
             raise
         finally:
             self.capturing = None
-        self.device.call("cuStreamEndCapture", self.handle, ctypes.byref(recorded))
+        self.device.call("cuStreamEndCapture", self.live, ctypes.byref(recorded))
         capture.made = Graph(self.device, recorded, capture)
 
     def __cuda_stream__(self) -> tuple[int, int]:
         """(protocol version, CUstream), as cupy.cuda.Stream.from_external takes it."""
-        return (0, self.handle)
+        return (0, self.live)
 
     def _count(self, kind: Kind, nbytes: int) -> None:
         if self.capturing is not None:
@@ -185,7 +185,7 @@ class Graph(Resource):
 
     def launch(self, stream: Stream) -> None:
         """Hand all of it in at once. Raises DeviceLost, CudaError."""
-        self.device.call("cuGraphLaunch", self.handle, stream.handle)
+        self.device.call("cuGraphLaunch", self.live, stream.live)
         for kind, nbytes in self._bytes.items():
             if nbytes:
                 self.device.count(kind, nbytes)
