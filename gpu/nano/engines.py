@@ -31,7 +31,7 @@ _SIZED: Mapping[str, tuple[str, ...]] = {
 _HALVED = {"steady": (), "finish": ("luma", "chroma")}  # have a file of their own for halved canvases
 GRAPH_FILES = (*(f"{name}.onnx" for name in _SIZED), *(f"{name}_half.onnx" for name in _HALVED))
 _COMPILING = 2  # graphs at a time
-_TEXTURES_KEPT = 3  # drawings whose texture is at hand: 2.5 MB each at 640x480
+_TEXTURES_KEPT = 4  # drawings whose texture is at hand, of two places and two plans: 2.5 MB each at 640x480
 
 
 def shapes_of(width: int, height: int) -> dict[str, tuple[int, ...]]:
