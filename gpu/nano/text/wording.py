@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 
 from gpu.nano.edits import Region
-from gpu.nano.text.features import MAX_CHARS
+from gpu.nano.text.features import MAX_CHARS, MAX_WORDS
 from gpu.nano.text.opposites import without_opposites
 
 _END = r"[ .!]{0,3}$"
@@ -58,8 +58,9 @@ class Wording:
 
 
 def reworded(prompt: str) -> Wording:
-    """The prompt by the rules. Any text will do."""
-    text = " ".join(prompt[:MAX_CHARS].lower().replace("\N{RIGHT SINGLE QUOTATION MARK}", "'").split())
+    """The prompt by the rules. Any text will do; words beyond the network's are cut off."""
+    text = prompt[:MAX_CHARS].lower().replace("\N{RIGHT SINGLE QUOTATION MARK}", "'")
+    text = " ".join(text.split(maxsplit=MAX_WORDS)[:MAX_WORDS])  # the network reads no more
     # Left out, someone is "me" to the network; as what to change, "the person": "make me a sketch" is of all.
     text = _SPOKEN_OF.sub("the person", _LEFT_OUT.sub(r"\1 me", text))
     region: Region | None = None

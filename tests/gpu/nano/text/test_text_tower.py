@@ -12,6 +12,7 @@ from gpu.errors import ModelError
 from gpu.nano.edits import COLOURS, EDIT_BY_NAME, EDITS, OFFERS, REGIONS, EditInfo, Offer
 from gpu.nano.text import WEIGHTS, TextTower
 from gpu.nano.text.features import MAX_WORDS, split
+from gpu.nano.text.wording import reworded
 
 
 @pytest.mark.parametrize("edit", EDITS, ids=lambda edit: edit.name)
@@ -117,6 +118,8 @@ def test_any_text_is_read(tower: TextTower, prompt: str) -> None:
 def test_reading_does_a_bounded_amount_of_work(tower: TextTower) -> None:
     """The bound is on words, not on the clock; the clock is only asked for what no machine misses."""
     assert len(split("a,b;" * 5000).words) == MAX_WORDS
+    assert len(reworded("snow " * 5000).text.split()) == MAX_WORDS
+    assert len(reworded("not snow " * 5000).text.split()) == MAX_WORDS
     prompts = [f"make {n} {'abcdefgh' * 3} " * 60 for n in range(20)]
     took = []
     for prompt in prompts:
