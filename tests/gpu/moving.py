@@ -6,8 +6,9 @@ import functools
 
 import numpy as np
 
-from gpu.codec import EncoderConfig, open_encoder
+from gpu.codec import ENCODES, EncoderConfig, open_encoder
 from gpu.types import U8, Codec, EncodedFrame, Frame
+from tests.foreign import encode
 
 START_PTS = 1 << 33  # beyond 32 bits: pts are unwrapped
 STEP = 3000  # 30 fps
@@ -42,6 +43,8 @@ def encoded(count: int, codec: Codec = "h264", width: int = 320, height: int = 2
 
 @functools.cache
 def _encoded(count: int, codec: Codec, width: int, height: int) -> tuple[EncodedFrame, ...]:
+    if codec not in ENCODES:
+        return tuple(encode(codec, [picture(i, width, height) for i in range(count)]))
     encoder = open_encoder(EncoderConfig(codec))
     try:
         return tuple(

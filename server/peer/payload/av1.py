@@ -156,14 +156,15 @@ def _unsized(unit: bytes) -> Iterator[bytes]:
     """The OBUs of a temporal unit that are sent, without their size. Raises FrameError."""
     at = 0
     while at < len(unit):
-        head = unit[at : at + (2 if unit[at] & _HAS_EXTENSION else 1)]
+        bytes_of_head = 2 if unit[at] & _HAS_EXTENSION else 1
+        head = unit[at : at + bytes_of_head]
         at += len(head)
         size = len(unit) - at
         if head[0] & _HAS_SIZE:
             size, at = _read_leb128(unit, at)
         body = unit[at : at + size]
         at += size
-        if head[0] & 0x80 or at > len(unit):
+        if head[0] & 0x80 or len(head) != bytes_of_head or at > len(unit):
             raise FrameError("an AV1 temporal unit with a wrong OBU; hand over the low-overhead format")
         if _kind(head) not in _NOT_SENT:
             yield bytes((head[0] & ~_HAS_SIZE,)) + head[1:] + body

@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 from moving import encoded, picture, psnr
 
-from gpu.codec import open_decoder
+from gpu.codec import EncoderConfig, open_decoder, open_encoder
 from gpu.codec.decoder import RECOVERY_TICKS
-from gpu.errors import FrameError
+from gpu.errors import DeviceError, FrameError
 from gpu.types import Codec, EncodedFrame, Frame
+from tests.foreign import encode
 
-CODECS: list[Codec] = ["h264", "vp8"]
+CODECS: list[Codec] = ["h264", "vp8", "vp9", "hevc", "av1"]
 
 
 def damaged(frame: EncodedFrame, data: bytes) -> EncodedFrame:
@@ -179,3 +180,65 @@ def test_a_picture_held_upright_keeps_its_size() -> None:
     decoder = open_decoder("h264", (640, 480))
     shown = [back for frame in encoded(1, "h264", 480, 640) for back in decoder.decode(frame)]
     assert [(frame.width, frame.height) for frame in shown] == [(480, 640)]
+
+
+@pytest.mark.parametrize("codec", CODECS[2:])
+def test_codecs_that_are_only_decoded_are_shown_at_once_with_their_time(codec: Codec) -> None:
+    frames = encoded(40, codec)
+    decoder = open_decoder(codec)
+    for i, frame in enumerate(frames):
+        (back,) = decoder.decode(frame)
+        assert (back.pts, back.arrived_ns, back.full_range) == (frame.pts, 1_000 + i, False)
+        assert min(psnr(back.y, picture(i).y), psnr(back.u, picture(i).u), psnr(back.v, picture(i).v)) > 30
+
+
+@pytest.mark.parametrize("codec", CODECS[2:])
+def test_codecs_that_are_only_decoded_change_their_size_in_mid_stream(codec: Codec) -> None:
+    sizes = [(320, 240)] * 5 + [(176, 144)] * 5 + [(322, 242)] * 5
+    frames = encode(codec, [picture(i, *size) for i, size in enumerate(sizes)])
+    decoder = open_decoder(codec)
+    shown = [back for frame in frames for back in decoder.decode(frame)]
+    assert [(back.width, back.height) for back in shown] == sizes
+    assert min(psnr(back.y, picture(i, *sizes[i]).y) for i, back in enumerate(shown)) > 30
+
+
+def test_a_stream_goes_over_to_another_codec_at_a_keyframe() -> None:
+    decoder = open_decoder("vp8")
+    shown = []
+    for turn, codec in enumerate(CODECS):
+        late, *begin = encoded(4, codec)[::-1]
+        for i, frame in enumerate([*([late] if turn else []), *begin[::-1], late]):
+            moved = EncodedFrame(frame.data, frame.pts + (turn * 4 + i) * 3000, frame.is_keyframe, codec)
+            back = decoder.decode(moved)
+            assert bool(back) == (bool(i) or not turn)  # nothing of the new one before its keyframe
+            assert decoder.waiting_for_keyframe != bool(back)
+            shown += back
+    assert len(shown) == 4 * len(CODECS)
+    assert {(frame.width, frame.height) for frame in shown} == {(320, 240)}
+
+
+def test_of_the_layers_of_one_picture_the_last_is_shown() -> None:
+    """Two sizes of one picture as WebRTC's scalable VP9 sends them: one superframe with its index."""
+    small, large = (encode("vp9", [picture(0, *size)])[0].data for size in ((160, 120), (320, 240)))
+    sizes = b"".join(len(layer).to_bytes(3, "little") for layer in (small, large))
+    unit = small + large + b"\xd1" + sizes + b"\xd1"
+    shown = open_decoder("vp9").decode(EncodedFrame(unit, 5, True, "vp9", 7))
+    assert [(frame.width, frame.height, frame.pts, frame.arrived_ns) for frame in shown] == [(320, 240, 5, 7)]
+
+
+@pytest.mark.parametrize("codec", CODECS[2:])
+def test_a_hostile_size_is_refused_in_every_codec(codec: Codec) -> None:
+    flat = np.full((2400, 4200), 100, np.uint8)
+    chroma = np.full((1200, 2100), 128, np.uint8)
+    too_large = encode(codec, [Frame(flat, chroma, chroma, 0)])[0]
+    decoder = open_decoder(codec)
+    with pytest.raises(FrameError):
+        decoder.decode(too_large)
+    assert decoder.waiting_for_keyframe
+    assert len(decoder.decode(encoded(1, codec)[0])) == 1
+
+
+@pytest.mark.parametrize("codec", CODECS[2:])
+def test_what_is_only_decoded_has_no_encoder(codec: Codec) -> None:
+    with pytest.raises(DeviceError, match="h264 or vp8"):
+        open_encoder(EncoderConfig(codec))
