@@ -74,8 +74,11 @@ def pitch_of(name: str, plane: DeviceArray, pairs: bool = False) -> int:
     """Bytes from row to row of a plane [..., H, W], or of `pairs` [H, W, 2]. Raises ValueError for rows whose
     samples have gaps, or whose pitch is no whole number of samples."""
     size = plane.dtype.itemsize
+    sample = size * (1 + pairs)
+    if plane.contiguous:  # then the stride of a single row or column may say anything
+        return plane.shape[-2 if pairs else -1] * sample
     *_, pitch, step = plane.strides[:-1] if pairs else plane.strides
-    if step != size * (1 + pairs) or plane.strides[-1] != size or pitch % size:
+    if step != sample or plane.strides[-1] != size or pitch % size:
         raise ValueError(f"{name} is {plane!r}: the samples of a row must lie without gaps")
     return pitch
 
