@@ -77,7 +77,7 @@ def time_case(model: NanoModel, frames: list[Frame], prompt: str, count: int) ->
 
 def time_graphs(size: tuple[int, int], threads: int, count: int) -> dict[str, dict[str, float]]:
     """spread() of each graph by itself on random canvases, ms."""
-    engines = Engines(WEIGHTS, "auto", threads, *size)
+    engines = Engines(WEIGHTS, "auto", threads, size)
     rng, results = np.random.default_rng(4), {}
     try:
         for name in GRAPH_NAMES:

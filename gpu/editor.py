@@ -22,11 +22,16 @@ class Edited:
     applied: int | None = None
 
 
+PREPARE_S = 10.0  # for what the edit in force needs at a new size, on a thread that keeps nobody else waiting
+
+
 class Editor:
     """`want` and `prepare` from any thread, everything else from the one thread that steps the stream."""
 
-    def __init__(self, model: EditModel) -> None:
-        self._model = model
+    def __init__(self, model: EditModel, live: bool = False) -> None:
+        """`live`: an edit that something must be compiled for takes force when that is done, and the one
+        before stays until then; otherwise it takes force at the next step, however long that takes."""
+        self._model, self._live = model, live
         self._state: EditState | None = None
         self._size = (0, 0)
         self._lock = threading.Lock()
@@ -47,7 +52,8 @@ class Editor:
         return reading
 
     def prepare(self, width: int, height: int) -> None:
-        """Open the state for a size to come; it may compile for a while, so not on the thread all share.
+        """Open the state for a size to come, ready for the edit wanted, or else in force, so that no picture
+        leaves without it; it may compile for a while, so not on the thread all share.
 
         Raises as `EditModel.open_state` does."""
         size = (width, height)
@@ -55,6 +61,9 @@ class Editor:
             if self._size == size or (self._prepared is not None and self._prepared[0] == size):
                 return
         state = self._model.open_state(width, height)
+        with self._lock:
+            edit = self._wanted or self._in_force
+        self._model.ready_for(state, edit, PREPARE_S)
         with self._lock:
             self._prepared = (size, state)
 
@@ -94,9 +103,12 @@ class Editor:
 
     def _take_wish(self, state: EditState) -> None:
         with self._lock:
-            wanted, self._wanted = self._wanted, None
-        if wanted is None:
+            wanted = self._wanted
+        if wanted is None or (self._live and not self._model.ready_for(state, wanted)):
             return
+        with self._lock:
+            if self._wanted is wanted:  # else a newer one has come: it has the next step
+                self._wanted = None
         try:
             self._model.set_edit(state, wanted)
         except ModelError as exc:  # an instruction never ends a stream

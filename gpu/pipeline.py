@@ -64,7 +64,7 @@ class Pipeline:
         self._wake = wake
         self._meter = Meter()
         self._reporter = Reporter(sink, self._meter)
-        self._editor = Editor(model)
+        self._editor = Editor(model, live=not config.in_order)
         intake = IntakeConfig(
             codec=config.codec_in,
             chunk_frames=model.spec.frames_per_chunk,

@@ -45,6 +45,11 @@ class EditModel(Protocol):
         """Change the edit in force, keeping the cache; `transition_ms` blends over stream time (pts)."""
         ...
 
+    def ready_for(self, state: EditState, edit: Edit, wait_s: float = 0.0) -> bool:
+        """Whether the edit can take force without a step that waits (for something to be compiled), now or
+        within that time. Begins what is missing. Any thread. `set_edit` may be called before it is."""
+        ...
+
     def step(self, state: EditState, chunk: Sequence[Frame]) -> list[Frame]:
         """Edit `spec.frames_per_chunk` frames; returns as many, same size, same pts and arrived_ns.
 

@@ -17,9 +17,10 @@ from gpu.engine import EngineKind
 from gpu.errors import FrameError, ModelError
 from gpu.models.base import EditState
 from gpu.nano.edits import EDIT_NAMES, EDITS, OFFERS, Group
-from gpu.nano.engines import GRAPH_FILES, Engines
+from gpu.nano.engines import ALWAYS, GRAPH_FILES, Engines
 from gpu.nano.experts import FILE as EXPERTS_FILE
 from gpu.nano.experts import Experts
+from gpu.nano.geometry import MOST_PIXELS, MOST_PIXELS_PLUS
 from gpu.nano.particles import Particles
 from gpu.nano.plan import Plan, plan_of
 from gpu.nano.stream import NanoState
@@ -31,6 +32,8 @@ from gpu.types import Edit, Frame, ModelSpec, Preset, Reading
 __all__ = [
     "ENGINES_KEPT",
     "SPEC",
+    "SPECS",
+    "SPEC_PLUS",
     "UNCONVINCING",
     "VERSION",
     "WEIGHTS",
@@ -44,8 +47,10 @@ WEIGHTS = Path(__file__).parent.parent / "nano" / "weights"
 WEIGHT_FILES = (*GRAPH_FILES, EXPERTS_FILE, TEXT_FILE)
 VERSION = 2  # of the set of graphs and their tensors
 ENGINES_KEPT = (
-    3  # sets of compiled graphs, one a source size, some 130 MB each; the least recently opened goes
+    3  # source sizes whose compiled graphs are kept; the least recently opened goes. See MODEL_CARD.md
 )
+FIRST_SIZE = (640, 360)  # of the page's sample clip, which is what most visitors see first
+CLOSE_S = 5.0  # for a step that runs
 _MIN_SIDE = 16
 _GROUPS: tuple[Group, ...] = ("art", "drawing", "looks", "weather", "room", "colour")
 # can be asked for, but is not offered: see the verdict in MODEL_CARD.md
@@ -71,53 +76,66 @@ SPEC = ModelSpec(
     presets=_presets(),
 )
 
+SPEC_PLUS = replace(
+    SPEC,
+    name="nano-plus",
+    title="nano-plus (the same at full 720p, for fast CPUs)",
+    memory_bytes_per_stream=50_000_000,
+)
+SPECS = {spec.name: spec for spec in (SPEC, SPEC_PLUS)}
+_MOST_PIXELS = {SPEC.name: MOST_PIXELS, SPEC_PLUS.name: MOST_PIXELS_PLUS}
+
 OFFERED = frozenset(preset.label for preset in SPEC.presets)
 
 
 class NanoModel:
-    """One set of weights, compiled per source size. Thread-safe; one step at a time."""
+    """One set of weights, compiled per source size. Thread-safe; one step at a time.
 
-    def __init__(self, weights: Path, threads: int = 0, engine: EngineKind = "auto") -> None:
+    `nano` and `nano-plus` are the same weights: they differ in how large a source is worked on as it is."""
+
+    def __init__(
+        self, weights: Path, threads: int = 0, engine: EngineKind = "auto", name: str = SPEC.name
+    ) -> None:
+        self._spec, self._most = SPECS[name], _MOST_PIXELS[name]
         self._weights, self._threads, self._kind = weights, threads, engine
         _check_weights(weights)
         self._experts = Experts.load(weights)
         self._tower = TextTower.load(weights / TEXT_FILE)
         self._engines: OrderedDict[tuple[int, int], Engines] = OrderedDict()
         self._lock = threading.Lock()  # the engines' one thread at a time
-        # What sizes share is made under this one, so no stream waits for it. Taken before the others.
-        self._compiling = threading.Lock()
-        self._shelf = threading.Lock()  # of what is compiled: held for a moment, so a known size never waits
-        self._device = self._engines_for(320, 240).name
+        self._shelf = threading.Lock()  # of the engines: held for a moment, nobody waits for it
+        self._device = self._engines_for(FIRST_SIZE).name
 
     @classmethod
-    def load(cls, threads: int = 0, engine: EngineKind = "auto") -> NanoModel:
-        """The weights in the package; `threads` 0: as many as the engine finds.
+    def load(cls, threads: int = 0, engine: EngineKind = "auto", name: str = SPEC.name) -> NanoModel:
+        """The weights in the package; `threads` 0: as many as the engine finds; `name` one of SPECS.
 
         Raises ModelError for missing or unfit weights, DeviceError when no engine takes them."""
-        return cls(WEIGHTS, threads, engine)
+        return cls(WEIGHTS, threads, engine, name)
 
     @property
     def spec(self) -> ModelSpec:
-        return SPEC
+        return self._spec
 
     @property
     def device(self) -> str:
         return f"CPU, {self._device}"
 
     def open_state(self, width: int, height: int) -> EditState:
-        """A fresh cache; compiles and makes weather for a size not seen before (about a second)."""
-        most = SPEC.max_size  # either way up: phones are held upright
+        """A fresh cache; a size not seen before takes some 0.3 s, for its weather and the graphs that no
+        edit goes without. Others are compiled when `ready_for` or the first step asks for them."""
+        most = self._spec.max_size  # either way up: phones are held upright
         fits = max(width, height) <= max(most) and min(width, height) <= min(most)
         if width % 2 or height % 2 or min(width, height) < _MIN_SIDE or not fits:
             raise ModelError(
-                f"nano cannot take {width}x{height}: send an even size from {_MIN_SIDE}x{_MIN_SIDE} "
-                f"to {most[0]}x{most[1]}"
+                f"{self._spec.name} cannot take {width}x{height}: send an even size from "
+                f"{_MIN_SIDE}x{_MIN_SIDE} to {most[0]}x{most[1]}, or {most[1]}x{most[0]} held upright"
             )
-        engines = self._kept((width, height))
-        if engines is None:
-            with self._compiling:
-                engines = self._engines_for(width, height)
-        return NanoState.fresh(engines, Particles(width, height, 0))
+        engines = self._engines_for((width, height))
+        engines.ready(ALWAYS)  # begins them, beside each other and beside the weather
+        particles = Particles(width, height, 0)
+        engines.compile(ALWAYS)
+        return NanoState.fresh(engines, particles)
 
     def read(self, prompt: str) -> Reading:
         """As the tower reads it, but for what a plan leaves out; nobody is sent to what does not convince."""
@@ -128,6 +146,14 @@ class NanoModel:
             without = (*map(label_of, left_out), *reading.left_out)
             reading = replace(reading, parts=kept, label=labels_of(kept), left_out=without)
         return replace(reading, nearest=tuple(label for label in reading.nearest if label in OFFERED))
+
+    def ready_for(self, state: EditState, edit: Edit, wait_s: float = 0.0) -> bool:
+        """The graphs the edit runs are compiled; those that it does not, in the background after them."""
+        engines, reading = _own(state).engines, self.read(edit.prompt)
+        wanted = _graphs_of(plan_of(reading.parts)) if reading.understood else set()
+        ready = engines.ready(wanted, wait_s)
+        engines.go_on()
+        return ready
 
     def set_edit(self, state: EditState, edit: Edit) -> Reading:
         """The cache stays; what is not understood leaves everything as it is. Any whole number is a seed."""
@@ -157,10 +183,17 @@ class NanoModel:
         return [self._step(own, frame) for frame in chunk]
 
     def close(self) -> None:
-        with self._compiling, self._shelf, self._lock:
-            for engines in self._engines.values():
+        """In bounded time: a step that lasts longer keeps its engines until it is done."""
+        still = self._lock.acquire(timeout=CLOSE_S)
+        try:
+            with self._shelf:
+                kept = list(self._engines.values())
+                self._engines.clear()
+            for engines in kept if still else ():
                 engines.close()
-            self._engines.clear()
+        finally:
+            if still:
+                self._lock.release()
 
     def _step(self, own: NanoState, frame: Frame) -> Frame:
         if (frame.width, frame.height) != (own.width, own.height):
@@ -171,25 +204,27 @@ class NanoModel:
         with self._lock:
             return own.step(frame, self._experts)
 
-    def _kept(self, size: tuple[int, int]) -> Engines | None:
-        """What is compiled for a size, which becomes the one opened last."""
+    def _engines_for(self, size: tuple[int, int]) -> Engines:
+        """The engines of a size, which becomes the one opened last. Compiles nothing."""
         with self._shelf:
             engines = self._engines.get(size)
-            if engines is not None:
-                self._engines.move_to_end(size)
+            if engines is None or engines.failed:
+                engines = Engines(self._weights, self._kind, self._threads, size, self._most)
+                self._engines[size] = engines
+            self._engines.move_to_end(size)
+            while len(self._engines) > ENGINES_KEPT:
+                self._engines.popitem(last=False)  # streams of that size keep theirs until they end
             return engines
 
-    def _engines_for(self, width: int, height: int) -> Engines:
-        """The same, compiled if need be; the caller holds `_compiling`."""
-        size = (width, height)
-        engines = self._kept(size)
-        if engines is None:
-            engines = Engines(self._weights, self._kind, self._threads, width, height)
-            with self._shelf:
-                self._engines[size] = engines
-                while len(self._engines) > ENGINES_KEPT:
-                    self._engines.popitem(last=False)  # streams of that size keep theirs until they end
-        return engines
+
+def _graphs_of(plan: Plan) -> set[str]:
+    """What a plan runs besides what every plan does."""
+    graphs: set[str] = {stage.kind for stage in plan.stages}
+    if any(stage.region != "everywhere" for stage in plan.stages):
+        graphs.add("person")
+    if any(plan.falling()):
+        graphs.add("fall")
+    return graphs
 
 
 def _check_weights(weights: Path) -> None:

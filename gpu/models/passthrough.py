@@ -58,6 +58,9 @@ class PassthroughModel:
         _own(state).edit = edit
         return self.read(edit.prompt)
 
+    def ready_for(self, state: EditState, edit: Edit, wait_s: float = 0.0) -> bool:
+        return True
+
     def step(self, state: EditState, chunk: Sequence[Frame]) -> list[Frame]:
         own = _own(state)
         for frame in chunk:

@@ -13,27 +13,36 @@ from numpy.typing import NDArray
 
 F32 = NDArray[np.float32]
 
-WORKING_PIXELS = 320 * 240  # of [h, w]; a 640x480 camera is worked on at its own size
-MOST_PIXELS = WORKING_PIXELS * 27 // 20  # above, the canvas has half the source's side (848x480 is below)
-MULTIPLE = 4  # of w and h: the deepest level is at a quarter of [h, w]
+# of [h, w]: above, the canvas has half the source's side
+MOST_PIXELS = 320 * 240 * 27 // 20  # a 640x480 camera is worked on at its own size, and so is 848x480
+MOST_PIXELS_PLUS = 640 * 360  # ... and so is 1280x720
+MULTIPLE = 4  # of w and h: the deepest level is at a quarter of [h, w]; twice as much on a fine canvas
 _TILE = 512  # pixels; textures repeat after this
 
 
-def is_halved(width: int, height: int) -> bool:
-    """Whether the canvas of a source of that size has half its side; else it is as large as the source."""
-    return width * height > 4 * MOST_PIXELS
+def is_halved(width: int, height: int, most: int = MOST_PIXELS) -> bool:
+    """Whether the canvas of a source of that size has half its side; else it is as large as the source.
+
+    `most`: pixels of [h, w] that the model works on at the source's own size."""
+    return width * height > 4 * most
 
 
-def working_size(width: int, height: int) -> tuple[int, int]:
+def is_fine(width: int, height: int, most: int = MOST_PIXELS) -> bool:
+    """Whether the canvas has more pixels than the networks were made for; see gpu.nano.coarse."""
+    return is_halved(width, height) and not is_halved(width, height, most)
+
+
+def working_size(width: int, height: int, most: int = MOST_PIXELS) -> tuple[int, int]:
     """(w, h) of the chroma canvas for a source of that size in pixels."""
-    step = 2 * MULTIPLE * (1 + is_halved(width, height))
-    return MULTIPLE * math.ceil(width / step), MULTIPLE * math.ceil(height / step)
+    multiple = MULTIPLE * (1 + is_fine(width, height, most))
+    step = 2 * multiple * (1 + is_halved(width, height, most))
+    return multiple * math.ceil(width / step), multiple * math.ceil(height / step)
 
 
-def padded_size(width: int, height: int) -> tuple[int, int]:
+def padded_size(width: int, height: int, most: int = MOST_PIXELS) -> tuple[int, int]:
     """The source's own size, grown to what the canvas covers: edge pixels are repeated right and below."""
-    scale = 2 * (1 + is_halved(width, height))
-    w, h = working_size(width, height)
+    scale = 2 * (1 + is_halved(width, height, most))
+    w, h = working_size(width, height, most)
     return scale * w, scale * h
 
 

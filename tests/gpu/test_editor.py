@@ -8,8 +8,9 @@ import pytest
 from moving import picture
 from streams import TintModel, TintState
 
-from gpu.editor import Editor
+from gpu.editor import PREPARE_S, Editor
 from gpu.errors import FrameError, ModelError
+from gpu.models.base import EditState
 from gpu.types import Edit, Frame, Reading
 
 
@@ -80,3 +81,56 @@ def test_a_model_that_breaks_its_contract_is_found_out(fault: str) -> None:
 
     with pytest.raises((ModelError, FrameError)):
         Editor(Broken()).edit([picture(0)])
+
+
+class Late(TintModel):
+    """Some edits need something made first."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.missing = {"slow"}
+        self.asked: list[tuple[str, float]] = []
+
+    def ready_for(self, state: EditState, edit: Edit, wait_s: float = 0.0) -> bool:
+        self.asked.append((edit.prompt, wait_s))
+        return edit.prompt not in self.missing
+
+
+def test_a_live_edit_that_is_not_ready_leaves_the_one_before_in_force_until_it_is() -> None:
+    model = Late()
+    editor = Editor(model, live=True)
+    editor.want(Edit(1, "night"))
+    assert editor.edit([picture(0)])[0].applied == 1
+    editor.want(Edit(2, "slow"))
+    assert [editor.edit([picture(i)])[0].applied for i in (1, 2)] == [None, None]
+    assert editor.in_force.revision == 1
+    model.missing.clear()
+    assert [editor.edit([picture(i)])[0].applied for i in (3, 4)] == [2, None]
+    assert [edit.revision for edit in model.edits] == [1, 2]
+
+
+def test_a_newer_live_edit_does_not_wait_for_the_one_before_it() -> None:
+    editor = Editor(Late(), live=True)
+    editor.want(Edit(1, "slow"))
+    editor.edit([picture(0)])
+    editor.want(Edit(2, "night"))
+    assert editor.edit([picture(1)])[0].applied == 2
+
+
+def test_offline_an_edit_counts_from_its_frame_however_long_that_takes() -> None:
+    editor = Editor(Late())
+    editor.want(Edit(1, "slow"))
+    assert editor.edit([picture(0)])[0].applied == 1
+
+
+def test_a_size_is_prepared_for_the_edit_that_is_wanted_or_else_in_force() -> None:
+    model = Late()
+    editor = Editor(model, live=True)
+    editor.want(Edit(1, "slow"))
+    editor.prepare(320, 240)
+    assert model.asked.pop() == ("slow", PREPARE_S)
+    model.missing.clear()
+    editor.edit([picture(0)])
+    editor.prepare(176, 144)
+    assert model.asked.pop() == ("slow", PREPARE_S)
+    assert len(model.opened) == 2

@@ -67,6 +67,9 @@ class RecordedModel:
         take.edits.append((len(take.frames), edit))
         return self.inner.set_edit(state, edit)
 
+    def ready_for(self, state: EditState, edit: Edit, wait_s: float = 0.0) -> bool:
+        return self.inner.ready_for(state, edit, wait_s)
+
     def step(self, state: EditState, chunk: Sequence[Frame]) -> list[Frame]:
         edited = self.inner.step(state, chunk)
         take = self._take(state)

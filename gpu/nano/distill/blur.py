@@ -14,10 +14,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from gpu.nano.coarse import BLUR_TURN
 from gpu.nano.distill.enlarge import Enlarge
 
 RADIUS = 4.25  # of the disc, in quarter-size pixels: 17 px of the canvas
-TURN = 0.4  # amount at which the small blur is complete and the disc begins to come in
+TURN = BLUR_TURN  # amount at which the small blur is complete and the disc begins to come in
 HIGHLIGHT = 0.72  # luma of a byte, 0..1, above which light blooms
 BLOOM = 3.0  # how much more white weighs than grey
 _EMPTY = 1e-3  # where nothing may blur, the mean falls back to the picture itself

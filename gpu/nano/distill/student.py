@@ -61,8 +61,8 @@ class Student:
 
     def masks(self, frames: Sequence[Frame]) -> list[F32]:
         """[H, W] 0..1 for each frame, 1 where the person is: the person graph on the steadied clip."""
-        width, height = frames[0].width, frames[0].height
-        engines = Engines(self.weights, "auto", self._threads, width, height)
+        size = frames[0].width, frames[0].height
+        engines = Engines(self.weights, "auto", self._threads, size)
         steady = {n: np.zeros(engines.shapes[n], np.float32) for n in ("cache_luma", "cache_chroma")}
         found = {n: np.zeros(engines.shapes[n], np.float32) for n in ("cache_mask", "cache_view")}
         keep, masks = np.zeros((1, 1, 1, 1), np.float32), []

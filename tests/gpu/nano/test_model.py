@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from gpu.engine import open_engine
-from gpu.errors import FrameError, ModelError
+from gpu.errors import DeviceError, FrameError, ModelError
 from gpu.models.nano import ENGINES_KEPT, SPEC, WEIGHT_FILES, WEIGHTS, NanoModel
 from gpu.nano.distill.metadata import write_metadata
 from gpu.nano.edits import EDIT_BY_NAME, OFFERS
@@ -223,13 +223,25 @@ def test_the_person_is_found_again_after_a_plan_for_everywhere(model: NanoModel)
         model.step(state, [picture(160, 112, index)])
 
 
-def test_a_known_size_opens_while_another_compiles(model: NanoModel) -> None:
+def test_a_known_size_opens_while_another_compiles(model: NanoModel, monkeypatch: pytest.MonkeyPatch) -> None:
     model.open_state(160, 112)
-    with model._compiling:
-        opener = threading.Thread(target=model.open_state, args=(160, 112), daemon=True)
-        opener.start()
-        opener.join(10)
-        assert not opener.is_alive()
+    go_on = threading.Event()
+
+    def slow(*args: Any) -> Any:
+        assert go_on.wait(20)
+        return open_engine(*args)
+
+    monkeypatch.setattr("gpu.nano.engines.open_engine", slow)
+    other = threading.Thread(target=model.open_state, args=(208, 112), daemon=True)
+    opener = threading.Thread(target=model.open_state, args=(160, 112), daemon=True)
+    other.start()
+    opener.start()
+    opener.join(10)
+    assert not opener.is_alive()
+    assert other.is_alive()
+    go_on.set()
+    other.join(20)
+    assert not other.is_alive()
 
 
 def test_strength_lies_between_source_and_edit(model: NanoModel) -> None:
@@ -260,7 +272,7 @@ def test_wrong_sizes_are_refused(model: NanoModel) -> None:
     with pytest.raises(FrameError, match="open a new state"):
         model.step(state, [picture(176, 112)])
     for width, height in ((161, 112), (1282, 720), (8, 8), (0, 0)):
-        with pytest.raises(ModelError, match="even size"):
+        with pytest.raises(ModelError, match=r"even size.*1280x720, or 720x1280"):
             model.open_state(width, height)
 
 
@@ -292,33 +304,79 @@ def test_weather_is_made_when_a_stream_opens(model: NanoModel) -> None:
     assert _tiles.cache_info().misses == made
 
 
-def test_a_compile_holds_up_close_but_no_stream(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_compile_holds_up_no_stream_and_not_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
     model = NanoModel.load(threads=1)
     state = force(model, opened(model, 160, 112), "sepia")
+    model.step(state, [picture(160, 112)])
     compiling, go_on = threading.Event(), threading.Event()
     waited: list[bool] = []
 
     def slow(*args: Any) -> Any:
         compiling.set()
-        waited.append(go_on.wait(10))
+        waited.append(go_on.wait(20))
         return open_engine(*args)
 
     monkeypatch.setattr("gpu.nano.engines.open_engine", slow)
-    opening = threading.Thread(target=model.open_state, args=(176, 112))
-    closing = threading.Thread(target=model.close)
+    opening = threading.Thread(target=model.open_state, args=(176, 112), daemon=True)
     opening.start()
     assert compiling.wait(10)
     model.step(state, [picture(160, 112)])
-    assert not waited, "the step waited for the compile"
-    closing.start()
-    closing.join(0.05)
-    assert closing.is_alive()
-    go_on.set()
-    for thread in (opening, closing):
-        thread.join(30)
-        assert not thread.is_alive()
+    model.close()
+    assert not waited, "neither the step nor the end waited for the compile"
     with pytest.raises(ModelError, match="closed"):
         model.step(state, [picture(160, 112)])
+    go_on.set()
+    opening.join(30)
+    assert not opening.is_alive()
+
+
+def test_the_end_does_not_wait_for_a_step_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gpu.models.nano.CLOSE_S", 0.01)
+    model = NanoModel.load(threads=1)
+    state = force(model, opened(model, 160, 112), "sepia")
+    with model._lock:
+        model.close()
+    model.step(state, [picture(160, 112)])  # what it held is whole until it is done
+
+
+def test_an_edit_is_ready_once_its_graphs_are_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = NanoModel.load(threads=1)
+    state = opened(model, 176, 112)
+    opened_graphs: list[str] = []
+    go_on = threading.Event()
+
+    def slow(path: Path, *args: Any) -> Any:
+        opened_graphs.append(path.name)
+        assert go_on.wait(20)
+        return open_engine(path, *args)
+
+    monkeypatch.setattr("gpu.nano.engines.open_engine", slow)
+    assert model.ready_for(state, Edit(1, "qwxz bnm")), "what is not understood changes nothing"
+    edit = Edit(2, "paint the background like Starry Night, but not me", transition_ms=0)
+    assert not model.ready_for(state, edit)
+    assert {"paint.onnx", "person.onnx"} <= set(opened_graphs)
+    go_on.set()
+    assert model.ready_for(state, edit, 30)
+    before = len(opened_graphs)
+    model.set_edit(state, edit)
+    model.step(state, [picture(176, 112)])
+    assert {"paint.onnx", "person.onnx"}.isdisjoint(opened_graphs[before:])
+    model.close()
+
+
+def test_a_size_whose_graphs_could_not_be_compiled_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = NanoModel.load(threads=1)
+
+    def none(*args: Any) -> Any:
+        raise DeviceError("no engine today")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("gpu.nano.engines.open_engine", none)
+        with pytest.raises(DeviceError, match="today"):
+            model.open_state(192, 112)
+    state = force(model, opened(model, 192, 112), "sepia")
+    model.step(state, [picture(192, 112)])
+    model.close()
 
 
 def test_a_stream_outlives_its_engines_place_among_the_kept(model: NanoModel) -> None:
