@@ -21,6 +21,7 @@ from server.errors import ConfigError
 from server.peer.types import IceServer
 
 ENV_PREFIX = "RELENS_"
+NOT_KEYS = ("config", "nvidia_libraries")  # read elsewhere: server/__main__.py, gpu/cuda/libraries.py
 DOC_PATH = Path(__file__).with_name("CONFIG.md")
 REPOSITORY = Path(__file__).parent.parent
 
@@ -128,7 +129,7 @@ def load_config(
         values.update({name: _parse(name, value, toml_path) for name, value in _read_toml(toml_path).items()})
     for variable, text in (environ or {}).items():
         name = variable.removeprefix(ENV_PREFIX).lower()
-        if variable.startswith(ENV_PREFIX) and name != "config":
+        if variable.startswith(ENV_PREFIX) and name not in NOT_KEYS:
             values[name] = _parse(name, text, f"environment variable {variable}")
     for name, value in (flags or {}).items():
         if value is not None:

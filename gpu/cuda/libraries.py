@@ -44,16 +44,17 @@ def forget() -> None:
 
 
 def _open(name: Name, folder: str) -> ctypes.CDLL:
-    tried: list[str] = []
+    broken: list[str] = []
     for path in _paths(name, folder):
         try:
             return ctypes.CDLL(path)
         except OSError as error:
-            tried.append(str(error))
+            if "No such file" not in str(error):
+                broken.append(str(error))
+    why = f"cannot be opened ({'; '.join(broken)})" if broken else "is not on this machine"
     raise DeviceError(
-        f"the driver's library {_soname(name)} cannot be opened ({'; '.join(tried)}): install NVIDIA's "
-        f"driver; start a container with --gpus all and NVIDIA_DRIVER_CAPABILITIES=compute,video,utility "
-        f"(this library comes with {_CAPABILITY[name]!r})"
+        f"the driver's library {_soname(name)} {why}: install NVIDIA's driver; start a container with --gpus "
+        f"all and NVIDIA_DRIVER_CAPABILITIES=compute,video,utility (it comes with {_CAPABILITY[name]!r})"
     )
 
 

@@ -31,6 +31,10 @@ def test_defaults_listen_on_this_machine_only() -> None:
     assert Config().host == "127.0.0.1"
 
 
+def test_variables_that_others_read_are_no_keys() -> None:
+    assert load_config(environ={"RELENS_NVIDIA_LIBRARIES": "/opt/driver", "RELENS_CONFIG": "x"}) == Config()
+
+
 @pytest.mark.parametrize(
     ("key", "nearest"), [("prot", "port"), ("max_session", "max_session"), ("ice_server", "ice_servers")]
 )
