@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 
 from gpu.errors import FrameError
@@ -23,6 +23,7 @@ class HevcFormat:
 
     def __init__(self, parameter_sets: bytes = b"", payload_max: int = PAYLOAD_MAX) -> None:
         self._parameter_sets = parameter_sets
+        self._has_sets = bool(parameter_sets)
         self._max = payload_max
 
     def pack(self, unit: bytes) -> list[bytes]:
@@ -65,31 +66,37 @@ class HevcFormat:
     def unpack(self, payloads: Sequence[bytes]) -> tuple[bytes, bool]:
         parts: list[bytes] = []
         kinds: set[int] = set()
+        begins: bool | None = None  # with the first slice of the picture
         open_fragment = False
         for payload in payloads:
             if len(payload) < _HEADER_BYTES:
                 raise FrameError("an HEVC payload cut short")
-            kind = _kind(payload)
-            if kind == _FU:
+            if _kind(payload) == _FU:
                 if len(payload) < 4:
                     raise FrameError("an HEVC fragment without a body")
                 start, end = payload[2] & 0x80, payload[2] & 0x40
                 if bool(start) == open_fragment:
                     raise FrameError("an HEVC fragment out of sequence")
-                if start:
-                    kinds.add(payload[2] & 0x3F)
-                    parts += (START_CODE, _fragmented_header(payload))
-                parts.append(payload[3:])
                 open_fragment = not end
-                continue
-            if open_fragment:
+                if not start:
+                    parts.append(payload[3:])
+                    continue
+                nals = [_fragmented_header(payload) + payload[3:]]
+            elif open_fragment:
                 raise FrameError("an HEVC fragment without its end")
-            for nal in _nals(payload):
+            else:
+                nals = _nals(payload)
+            for nal in nals:
                 kinds.add(_kind(nal))
+                if begins is None and _kind(nal) < _VPS and len(nal) > _HEADER_BYTES:
+                    begins = bool(nal[_HEADER_BYTES] & 0x80)  # first_slice_segment_in_pic_flag
                 parts += (START_CODE, nal)
         if open_fragment or not parts:
             raise FrameError("an HEVC frame without its end")
-        key = any(kind in _IRAP for kind in kinds)
+        if begins is False:
+            raise FrameError("an HEVC frame without its first slice")
+        self._has_sets = self._has_sets or _SPS in kinds
+        key = self._has_sets and any(kind in _IRAP for kind in kinds)  # of use only with its sets
         if key and _SPS not in kinds:
             parts.insert(0, self._parameter_sets)
         return b"".join(parts), key
@@ -114,19 +121,20 @@ def _fragmented_header(payload: bytes) -> bytes:
     return bytes((payload[0] & 0x81 | (payload[2] & 0x3F) << 1, payload[1]))
 
 
-def _nals(payload: bytes) -> Iterator[bytes]:
+def _nals(payload: bytes) -> list[bytes]:
     """The whole NAL units of a payload that is no fragment. Raises FrameError."""
     kind = _kind(payload)
     if kind < _AP:
-        yield payload
-        return
+        return [payload]
     if kind != _AP:
         raise FrameError(f"HEVC payload of type {kind}; single NAL units, AP and FU are taken")
     at = _HEADER_BYTES
+    found: list[bytes] = []
     while at < len(payload):
         size = int.from_bytes(payload[at : at + 2], "big")
         nal = payload[at + 2 : at + 2 + size]
         if size < _HEADER_BYTES or len(nal) != size:
             raise FrameError("an HEVC aggregation packet with a wrong length")
-        yield nal
+        found.append(nal)
         at += 2 + size
+    return found
