@@ -5,6 +5,7 @@ Knows pictures and packets; nothing of sessions.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -15,6 +16,7 @@ import numpy as np
 
 from gpu.types import CLOCK_HZ, U8, Codec, EncodedFrame, Frame
 
+os.environ.setdefault("SVT_LOG", "1")  # or SVT-AV1 introduces itself with every stream
 _ENCODERS: dict[Codec, tuple[str, dict[str, str]]] = {
     "h264": ("libx264", {"preset": "ultrafast", "tune": "zerolatency"}),
     "vp8": ("libvpx", {"deadline": "realtime", "cpu-used": "-8", "lag-in-frames": "0"}),
