@@ -39,6 +39,7 @@ class ModelInfo(_Body, frozen=True):
 
 class ModelList(_Body, frozen=True):
     models: list[ModelInfo]
+    why: str = ""  # the default is the default, where that was measured
 
 
 class ReadingInfo(_Body, frozen=True):
@@ -117,13 +118,13 @@ def reading_info(reading: Reading) -> ReadingInfo:
     )
 
 
-def page_config(config: Config, device: str, version: str) -> PageConfig:
+def page_config(config: Config, model: str, device: str, version: str) -> PageConfig:
     return PageConfig(
         ice_servers=[
             IceServerInfo(urls=list(s.urls), username=s.username, credential=s.credential)
             for s in config.ice_servers
         ],
-        model=config.model,
+        model=model,
         device=device,
         version=version,
         limits=Limits(

@@ -58,7 +58,7 @@ def _parts(config: Config) -> Callable[[web.Application], AsyncIterator[None]]:
         metrics.on_scrape(lambda: _set_loop_delay(metrics, loop_delay))
         app[STATE] = ServerState(config, version(), metrics, workers, sessions, loop_delay)
         try:
-            await workers.get()
+            await workers.start()
             loop_delay.start()
             yield
         finally:

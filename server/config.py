@@ -40,7 +40,11 @@ class Config:
     port: int = _key(8080, "TCP port of the page and the API; 0 takes a free one.", 0, 65_535)
     tls_cert: str = _key("", "PEM certificate chain; with `tls_key` the page is served by HTTPS.")
     tls_key: str = _key("", "PEM private key of `tls_cert`.")
-    model: str = _key("nano", "Edit model loaded at start; see `relens models`.")
+    model: str = _key(
+        "auto",
+        "Edit model loaded at start, see `relens models`; `auto`: `nano-plus` where a measurement finds that "
+        "this machine holds it, else `nano`.",
+    )
     threads: int = _key(0, "CPU threads of the model; 0: as many as fit the machine.", 0, 256)
     max_sessions: int = _key(4, "Sessions at once; one more is answered 503.", 1, 10_000)
     idle_s: float = _key(30.0, "A session without media for this long ends.", 0.1, 86_400)

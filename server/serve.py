@@ -84,9 +84,12 @@ def _announce(
     host = f"[{config.host}]" if ":" in config.host else config.host
     shown = "localhost" if config.host in ("0.0.0.0", "::") else host
     port = runner.addresses[0][1]
-    worker = app[STATE].workers.loaded(config.model)
+    workers = app[STATE].workers
+    worker = workers.loaded(workers.default)
     device = worker.model.device if worker is not None else "?"
-    say(f"relens {version()} is ready: {scheme}://{shown}:{port}/  model {config.model} on {device}")
+    say(f"relens {version()} is ready: {scheme}://{shown}:{port}/  model {workers.default} on {device}")
+    if workers.why:
+        say(f"Measured to be the right model here ({workers.why}); another: --model NAME")
     if not (config.web_path / "index.html").is_file():
         say(f"There is no page in {config.web_path}: run `make setup`, or give --web-dir; the API works")
     if config.host in LOOPBACK and config.tls_cert:

@@ -9,18 +9,26 @@ from concurrent.futures import Executor
 import numpy as np
 
 from gpu.errors import ModelError
+from gpu.models.base import EditModel
+from gpu.models.choice import AUTO, SMALL, Choice, choose
 from gpu.models.registry import list_models, load_model
-from gpu.types import ModelSpec
+from gpu.types import Edit, ModelSpec
 from gpu.worker import Worker
 
 log = logging.getLogger(__name__)
+
+
+FIRST_SIZE = (640, 360)  # of the page's sample clip, the first that most visitors send
+CHOICE_S = 15.0  # the measurement bounds itself; this is for a device that hangs
 
 
 class Workers:
     """The workers by model name. Loading compiles and may take seconds: it runs in `executor`."""
 
     def __init__(self, default: str, threads: int, executor: Executor) -> None:
+        """`default`: a model's name, or AUTO until `start` has measured which it is."""
         self.default = default
+        self.why = ""  # the default is what it is, where it was measured
         self._threads = threads
         self.executor = executor
         self._workers: dict[str, Worker] = {}
@@ -33,6 +41,24 @@ class Workers:
 
     def loaded(self, name: str) -> Worker | None:
         return self._workers.get(name)
+
+    async def start(self) -> None:
+        """Settle the default, and load it. Raises as `get`."""
+        if self.default == AUTO:
+            choice = await self._choose()
+            self.default, self.why = choice.name, choice.why
+            log.info("the default model is %s: %s", choice.name, choice.why)
+            if choice.model is not None:
+                self._workers[choice.name] = self._employ(choice.name, choice.model)
+        await self.get()
+
+    async def _choose(self) -> Choice:
+        measuring = asyncio.get_running_loop().run_in_executor(self.executor, choose, self._threads)
+        done, _ = await asyncio.wait([measuring], timeout=CHOICE_S)
+        if done:
+            return measuring.result()
+        measuring.add_done_callback(_let_go)
+        return Choice(SMALL, f"the measurement did not end within {CHOICE_S:.0f} s")
 
     async def get(self, name: str = "") -> Worker:
         """The worker of `name` ("": the default), loaded when it is not yet.
@@ -52,6 +78,11 @@ class Workers:
 
     def _load(self, name: str) -> Worker:
         model = load_model(name, threads=self._threads)
+        # begins what the first visitor will need, and what any other may
+        model.ready_for(model.open_state(*FIRST_SIZE), Edit())
+        return self._employ(name, model)
+
+    def _employ(self, name: str, model: EditModel) -> Worker:
         np.percentile((0.0,), 50)  # its first call takes 10 ms: here, not in a stream's first statistics
         worker = Worker(model)
         worker.start()
@@ -64,3 +95,11 @@ class Workers:
         loop = asyncio.get_running_loop()
         for worker in workers:
             await loop.run_in_executor(self.executor, worker.close)
+
+
+def _let_go(measuring: asyncio.Future[Choice]) -> None:
+    """Of a measurement nobody waits for any more: the model it left loaded."""
+    if not measuring.cancelled() and measuring.exception() is None:
+        model = measuring.result().model
+        if model is not None:
+            model.close()

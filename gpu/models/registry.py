@@ -7,7 +7,7 @@ from gpu.models import passthrough
 from gpu.models.base import EditModel
 from gpu.types import ModelSpec
 
-MODEL_NAMES = ("nano", "passthrough")
+MODEL_NAMES = ("nano", "nano-plus", "passthrough")
 
 
 def load_model(name: str, threads: int = 0) -> EditModel:
@@ -17,16 +17,16 @@ def load_model(name: str, threads: int = 0) -> EditModel:
     """
     if name == "passthrough":
         return passthrough.PassthroughModel()
-    if name == "nano":
+    if name in ("nano", "nano-plus"):  # the same weights
         try:
             from gpu.models.nano import NanoModel
         except ImportError as exc:
-            raise DeviceError(f"model nano cannot be loaded ({exc}): run `make setup` again") from exc
+            raise DeviceError(f"model {name} cannot be loaded ({exc}): run `make setup` again") from exc
         try:
-            model: EditModel = NanoModel.load(threads)
+            model: EditModel = NanoModel.load(threads, name=name)
         except OSError as exc:
             raise ModelError(
-                f"the weights of nano cannot be read ({exc}): install relens again, or run `make setup`"
+                f"the weights of {name} cannot be read ({exc}): install relens again, or run `make setup`"
             ) from exc
         return model
     raise ModelError(f"there is no model {name!r}: choose one of {', '.join(MODEL_NAMES)}")
@@ -36,10 +36,10 @@ def list_models() -> list[ModelSpec]:
     """What every model is, without loading one. A model whose module is not installed is left out."""
     specs: list[ModelSpec] = []
     try:
-        from gpu.models.nano import SPEC
+        from gpu.models.nano import SPECS
     except ImportError:
         pass
     else:
-        specs.append(SPEC)
+        specs += SPECS.values()
     specs.append(passthrough.SPEC)
     return specs

@@ -22,9 +22,10 @@ async def list_models(request: web.Request) -> web.Response:
     return _json(
         ModelList(
             models=[
-                model_info(spec, spec.name == state.config.model, _device(state, spec.name))
+                model_info(spec, spec.name == state.workers.default, _device(state, spec.name))
                 for spec in state.workers.specs
-            ]
+            ],
+            why=state.workers.why,
         )
     )
 
@@ -53,7 +54,8 @@ async def understand(request: web.Request) -> web.Response:
 
 async def config(request: web.Request) -> web.Response:
     state = request.app[STATE]
-    return _json(page_config(state.config, _device(state, state.config.model), state.version))
+    default = state.workers.default
+    return _json(page_config(state.config, default, _device(state, default), state.version))
 
 
 async def healthz(request: web.Request) -> web.Response:
@@ -65,7 +67,7 @@ async def readyz(request: web.Request) -> web.Response:
     state = request.app[STATE]
     if state.sessions.draining:
         return _not_ready("the server is going down", "Send visitors to another one.")
-    if state.workers.loaded(state.config.model) is None:
+    if state.workers.loaded(state.workers.default) is None:
         return _not_ready("the model is not loaded yet", "Wait.")
     return _json(Health(status="ready", version=state.version))
 

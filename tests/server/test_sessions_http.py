@@ -167,7 +167,7 @@ async def test_tag_changes_with_the_ice_credentials() -> None:
 async def test_models_readings_and_configuration_are_what_the_page_reads() -> None:
     servers = '[{"urls": ["turn:turn.test:3478"], "username": "u", "credential": "c"}]'
     config = load_config(flags={"model": "passthrough", "ice_servers": servers})
-    shown = page_config(config, "a device", "1.0")
+    shown = page_config(config, "nano", "a device", "1.0")
     assert shown.ice_servers[0].urls == ["turn:turn.test:3478"]
     async with serving(ice_servers=config.ice_servers) as served:
         async with served.http.get(served.base + "/models") as reply:

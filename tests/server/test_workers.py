@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from gpu.errors import ModelError
+from gpu.errors import DeviceError, ModelError
+from gpu.models.choice import AUTO, Choice
+from gpu.models.passthrough import PassthroughModel
+from server import workers as module
 from server.workers import Workers
 
 
@@ -32,4 +36,76 @@ async def test_unknown_names_are_refused_with_the_known(executor: ThreadPoolExec
     with pytest.raises(ModelError, match="passthrough"):
         await workers.get("x" * 1_000)
     assert [spec.name for spec in workers.specs].count("passthrough") == 1
+    executor.shutdown()
+
+
+class Counted(PassthroughModel):
+    """Says when it is closed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.closed = threading.Event()
+
+    def close(self) -> None:
+        self.closed.set()
+
+
+async def test_the_measured_model_is_the_default_and_is_not_loaded_twice(
+    executor: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = Counted()
+    monkeypatch.setattr(module, "choose", lambda threads: Choice("nano-plus", f"{threads} threads do", model))
+    workers = Workers(AUTO, 3, executor)
+    await workers.start()
+    assert (workers.default, workers.why) == ("nano-plus", "3 threads do")
+    assert (await workers.get()).model is model
+    await workers.close()
+    assert model.closed.is_set()
+    executor.shutdown()
+
+
+async def test_what_is_asked_for_by_name_is_not_measured(
+    executor: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "choose", None)
+    workers = Workers("passthrough", 0, executor)
+    await workers.start()
+    assert workers.loaded("passthrough") is not None
+    assert workers.why == ""
+    await workers.close()
+    executor.shutdown()
+
+
+async def test_a_measurement_that_hangs_does_not_hold_up_the_start(
+    executor: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go_on, late, loaded = threading.Event(), Counted(), PassthroughModel()
+
+    def hangs(threads: int) -> Choice:
+        assert go_on.wait(20)
+        return Choice("nano-plus", "at last", late)
+
+    monkeypatch.setattr(module, "CHOICE_S", 0.05)
+    monkeypatch.setattr(module, "choose", hangs)
+    monkeypatch.setattr(module, "load_model", lambda name, threads: {"nano": loaded}[name])
+    workers = Workers(AUTO, 0, executor)
+    await workers.start()
+    assert workers.default == "nano"
+    assert "did not end" in workers.why
+    go_on.set()
+    assert await asyncio.to_thread(late.closed.wait, 20), "what it left loaded is let go"
+    await workers.close()
+    executor.shutdown()
+
+
+async def test_a_default_that_cannot_be_loaded_ends_the_start(
+    executor: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def none(name: str, threads: int) -> PassthroughModel:
+        raise DeviceError("no engine")
+
+    monkeypatch.setattr(module, "choose", lambda threads: Choice("nano", "measured"))
+    monkeypatch.setattr(module, "load_model", none)
+    with pytest.raises(DeviceError, match="no engine"):
+        await Workers(AUTO, 0, executor).start()
     executor.shutdown()

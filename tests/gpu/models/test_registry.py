@@ -18,7 +18,7 @@ def test_passthrough_loads_and_is_listed() -> None:
 
 
 def test_an_unknown_name_lists_the_known_ones() -> None:
-    with pytest.raises(ModelError, match="nano, passthrough"):
+    with pytest.raises(ModelError, match="nano, nano-plus, passthrough"):
         load_model("gigantic")
 
 
@@ -30,7 +30,7 @@ def test_nano_without_its_module_or_weights_names_the_remedy(monkeypatch: pytest
 
     class Unreadable:
         @classmethod
-        def load(cls, threads: int) -> None:
+        def load(cls, threads: int, name: str) -> None:
             raise FileNotFoundError("nano.onnx")
 
     broken = types.ModuleType("gpu.models.nano")
