@@ -1,4 +1,4 @@
-"""Debian's Chromium against a Peer: both codecs, messages, and an ICE restart in mid-stream."""
+"""Debian's Chromium against a Peer: its codecs, messages, and an ICE restart in mid-stream."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from browser import Echo, until
 
+from gpu.codec import DECODES
 from server.peer import Peer, PeerConfig, PeerState
 
 playwright = pytest.importorskip("playwright.async_api")
@@ -75,13 +76,15 @@ async def evaluates(page: Any, script: str, least: int) -> None:
         ("/H264.*packetization-mode=1.*42e01f/", "h264"),
         ("/H264.*packetization-mode=1.*4d/", "h264"),
         ("/VP8/", "vp8"),
+        ("/VP9.*profile-id=0/", "vp9"),
+        ("/AV1.*profile=0/", "av1"),
     ],
 )
 async def test_chromium_sees_its_picture_again_and_over_an_ice_restart(
     page: Any, pattern: str, codec: str
 ) -> None:
     listener = Echo()
-    peer = Peer(PeerConfig(), listener)
+    peer = Peer(PeerConfig(codecs=DECODES, send_codecs=DECODES), listener)
     listener.peer = peer
     try:
         offer = await page.evaluate(f"({PAGE})({pattern})")
@@ -111,6 +114,7 @@ async def test_chromium_sees_its_picture_again_and_over_an_ice_restart(
         assert listener.frames[-1].pts > pts
         await page.evaluate("channel.send('after')")
         await until(lambda: listener.messages == ["before", "after"])
+        await evaluates(page, "messages.length", 2)
         assert await page.evaluate("messages") == ["before", "after"]
         assert listener.states == [PeerState.CONNECTED]
     finally:
