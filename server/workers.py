@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 
 FIRST_SIZE = (640, 360)  # of the page's sample clip, the first that most visitors send
-CHOICE_S = 15.0  # the measurement bounds itself; this is for a device that hangs
+CHOICE_S = 10.0  # the measurement bounds itself; this is for a device that hangs
 
 
 class Workers:
@@ -47,9 +47,11 @@ class Workers:
         if self.default == AUTO:
             choice = await self._choose()
             self.default, self.why = choice.name, choice.why
-            log.info("the default model is %s: %s", choice.name, choice.why)
             if choice.model is not None:
-                self._workers[choice.name] = self._employ(choice.name, choice.model)
+                loop = asyncio.get_running_loop()
+                self._workers[choice.name] = await loop.run_in_executor(
+                    self.executor, self._employ, choice.name, choice.model
+                )
         await self.get()
 
     async def _choose(self) -> Choice:
@@ -77,12 +79,11 @@ class Workers:
         return self._workers[name]
 
     def _load(self, name: str) -> Worker:
-        model = load_model(name, threads=self._threads)
-        # begins what the first visitor will need, and what any other may
-        model.ready_for(model.open_state(*FIRST_SIZE), Edit())
-        return self._employ(name, model)
+        return self._employ(name, load_model(name, threads=self._threads))
 
     def _employ(self, name: str, model: EditModel) -> Worker:
+        # begins what the first visitor will need, and then what any other may
+        model.ready_for(model.open_state(*FIRST_SIZE), Edit())
         np.percentile((0.0,), 50)  # its first call takes 10 ms: here, not in a stream's first statistics
         worker = Worker(model)
         worker.start()
