@@ -32,7 +32,7 @@ def export(
     chosen = list(kinds) or [kind for kind in exporters if (checkpoints / f"{kind}.pt").exists()]
     missing = [kind for kind in chosen if not (checkpoints / f"{kind}.pt").exists()]
     if missing or not (chosen or (checkpoints / TEXT).exists()):
-        what = f"{missing[0]}.pt" if missing else "a checkpoint"
+        what = f"{missing[0]}.pt" if missing else "checkpoint"
         raise SystemExit(f"{checkpoints} has no {what}: run `relens distill train KIND --out {checkpoints}`")
     weights.mkdir(parents=True, exist_ok=True)
     if weights.resolve() != WEIGHTS.resolve():

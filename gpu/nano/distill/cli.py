@@ -6,11 +6,14 @@ Imports nothing heavy until a command needs it: without the `distill` extra it s
 from __future__ import annotations
 
 import argparse
+import math
 import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from gpu.nano.distill.leftovers import absent, remove_empty
 
 EXTRA = ("torch", "cv2", "onnx", "onnxscript", "tqdm")
 INSTALL = "relens distill needs the training tools ({missing} is missing): pip install -e '.[distill]'"
@@ -36,20 +39,29 @@ KINDS: dict[str, Kind] = {
     "person": Kind(f"{_AT}.person:PersonTask", f"{_AT}.person", (("teacher", "selfie_segmentation.tflite"),)),
 }
 TEXT, MEANING = "gpu.nano.text.train", "gpu.nano.text.meaning"
+RATE = 2e-3  # of every part but text, which has its own
+_ENDLESS = 10**9  # steps: the minutes end it
+_MADE = ("out", "weights", "download")  # arguments that name folders which commands make
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command: 0 when done, 2 for unusable input. Raises SystemExit with a remedy."""
     parser = _parser()
     args = parser.parse_args(arguments)
+    new = absent(path for name in _MADE if (path := getattr(args, name, None)))
+    code = BAD_USE
     try:
-        return int(args.run(args))
+        code = int(args.run(args))
+        return code
     except ModuleNotFoundError as exc:
         missing = (exc.name or "").partition(".")[0]
         if missing not in EXTRA:
             raise
         print(f"relens: {INSTALL.format(missing=missing)}", file=sys.stderr)
         return BAD_USE
+    finally:
+        if code:
+            remove_empty(new)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -66,7 +78,9 @@ def _parser() -> argparse.ArgumentParser:
         "--folder", type=Path, action="append", default=[], metavar="DIR", help="your own pictures and videos"
     )
     prepare.add_argument("--ditto", type=Path, metavar="DIR", help="a copy of Ditto-1M, as it is published")
-    prepare.add_argument("--ditto-most", type=int, default=2000, metavar="N", help="pictures of it at most")
+    prepare.add_argument(
+        "--ditto-most", type=_count, default=2000, metavar="N", help="pictures of it at most"
+    )
     prepare.add_argument("--seed", type=int, help="of what is laid on what")
     prepare.set_defaults(run=_prepare)
 
@@ -74,12 +88,12 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("kind", choices=[*KINDS, "text"])
     train.add_argument("--data", type=Path, metavar="DATA", help="what `prepare` wrote; text needs none")
     train.add_argument("--out", type=Path, required=True, metavar="DIR", help="checkpoint and contact sheet")
-    train.add_argument("--minutes", type=float, help="how long (30)")
+    train.add_argument("--minutes", type=_above_0, help="how long (30; text: until its steps are done)")
     train.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"])
     train.add_argument("--resume", action="store_true", help="go on from the checkpoint in DIR")
-    train.add_argument("--rate", type=float, default=2e-3)
-    train.add_argument("--threads", type=int, default=1)
-    train.add_argument("--workers", type=int, default=1, help="processes that make batches")
+    train.add_argument("--rate", type=_above_0, help=f"highest learning rate ({RATE:g}; text: its own)")
+    train.add_argument("--threads", type=_count, default=1)
+    train.add_argument("--workers", type=_count, default=1, help="processes that make batches")
     train.add_argument("--bf16", action="store_true", help="faster on GPUs and CPUs with AVX-512 bf16")
     train.add_argument("--option", action="append", default=[], metavar="KEY=VALUE", help="for the task")
     train.set_defaults(run=_train)
@@ -96,9 +110,9 @@ def _parser() -> argparse.ArgumentParser:
     evaluate.add_argument("--weights", type=Path, metavar="DIR", help="of the model (those in the package)")
     evaluate.add_argument("--out", type=Path, required=True, metavar="DIR", help="results, sheets, report")
     evaluate.add_argument("--edits", help="comma-separated names (all)")
-    evaluate.add_argument("--frames", type=int, default=8)
+    evaluate.add_argument("--frames", type=_count, default=8)
     evaluate.add_argument("--size", default="640x480")
-    evaluate.add_argument("--threads", type=int, default=2)
+    evaluate.add_argument("--threads", type=_count, default=2)
     evaluate.set_defaults(run=_evaluate)
 
     card = commands.add_parser("card", help="write the tables of a report into the model card")
@@ -106,6 +120,20 @@ def _parser() -> argparse.ArgumentParser:
     card.add_argument("--card", type=Path, help="the card to write into (the package's)")
     card.set_defaults(run=_card)
     return parser
+
+
+def _above_0(text: str) -> float:
+    number = float(text)
+    if not 0 < number < math.inf:
+        raise argparse.ArgumentTypeError(f"{text} is not above 0")
+    return number
+
+
+def _count(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not 1 or more")
+    return number
 
 
 def _prepare(args: argparse.Namespace) -> int:
@@ -143,7 +171,7 @@ def _train(args: argparse.Namespace) -> int:
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     command = [kind.task, "--pool", args.data / POOL, "--out", args.out, "--device", device]
-    command += ["--minutes", kind.minutes if args.minutes is None else args.minutes, "--rate", args.rate]
+    command += ["--minutes", args.minutes or kind.minutes, "--rate", args.rate or RATE]
     command += ["--threads", args.threads, "--workers", args.workers]
     command += ["--resume"] * args.resume + ["--bf16"] * args.bf16
     command += [word for option in options for word in ("--option", option)]
@@ -152,12 +180,20 @@ def _train(args: argparse.Namespace) -> int:
 
 
 def _train_text(args: argparse.Namespace) -> int:
-    """Its length is a number of steps (--option steps=N). With encoder and WordNet in DATA/teachers it also
-    learns where free English lies; without them from its own sentences alone."""
+    """Its length is a number of steps (--option steps=N) or --minutes. With encoder and WordNet in
+    DATA/teachers it also learns where free English lies; without them from its own sentences alone."""
     from gpu.nano.distill.prepare import TEACHERS
 
+    checkpoint = args.out / "text.pt"
+    _check_text(args, checkpoint)
     args.out.mkdir(parents=True, exist_ok=True)
-    options = {"out": str(args.out / "text.npz")}
+    options = {"out": str(args.out / "text.npz"), "save": str(checkpoint)}
+    if args.minutes is not None:
+        options |= {"minutes": str(args.minutes), "steps": str(_ENDLESS)}
+    if args.rate is not None:
+        options["rate"] = str(args.rate)
+    if args.resume:
+        options["start"] = str(checkpoint)
     if args.data is not None:
         teachers, meaning = args.data / TEACHERS, args.out / "meaning.npz"
         found = {name: teachers / name for name in ("encoder", "wordnet")}
@@ -169,6 +205,23 @@ def _train_text(args: argparse.Namespace) -> int:
             options["meaning"] = str(meaning)
     options |= dict(option.split("=", 1) for option in args.option)
     return _run(TEXT, options)
+
+
+def _check_text(args: argparse.Namespace, checkpoint: Path) -> None:
+    """Raises SystemExit for what the other parts take and text does not."""
+    if args.device == "cuda":
+        raise SystemExit("text is trained on the CPU, in minutes: leave --device cuda out")
+    if args.bf16:
+        raise SystemExit("text always trains in bf16 where the CPU has it: leave --bf16 out")
+    for name in ("threads", "workers"):
+        if getattr(args, name) != 1:
+            raise SystemExit(
+                f"text is trained by one thread, or its weights would depend on how many: leave --{name} out"
+            )
+    if wrong := [option for option in args.option if "=" not in option]:
+        raise SystemExit(f"--option {wrong[0]} is no KEY=VALUE")
+    if args.resume and not checkpoint.exists():
+        raise SystemExit(f"there is no {checkpoint} to go on from: leave --resume out")
 
 
 def _run(module: str, options: dict[str, str]) -> int:

@@ -67,7 +67,10 @@ def task_of(where: str, options: Sequence[str] = ()) -> Task:
         raise SystemExit(f"there is no task {where} ({exc}): write package.module:Class") from exc
     if wrong := [option for option in options if "=" not in option]:
         raise SystemExit(f"--option {wrong[0]} is no KEY=VALUE")
-    return cast(Task, made(**dict(option.split("=", 1) for option in options)))
+    try:
+        return cast(Task, made(**dict(option.split("=", 1) for option in options)))
+    except TypeError as exc:
+        raise SystemExit(f"the options of {where} are not right ({exc}): see --option") from exc
 
 
 def _produce(where: str, options: Sequence[str], pool: str, seed: int, out: Queue[Any]) -> None:

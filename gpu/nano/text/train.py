@@ -1,15 +1,17 @@
 """Trains the text tower: `python -m gpu.nano.text.train` writes weights/text.npz. Needs torch.
 
 Two runs: a short one on five sixths of the ways of saying, to set the temperature on the sixth it never saw,
-so that confidence is honest on unseen phrasings; then the one that ships, on all. With `--meaning` (made by
-`gpu.nano.text.meaning`) common words start where a sentence encoder puts them. A run can go on from another
-(`--start`) for some minutes, and runs that started together can be averaged (`--average`).
+so that confidence is honest on unseen phrasings; then the one that ships, on all, which leaves checkpoints.
+With `--meaning` (made by `gpu.nano.text.meaning`) common words start where a sentence encoder puts them. A
+run can go on from another (`--start`, whose temperature stays), and runs that started together can be
+averaged (`--average`).
 """
 
 from __future__ import annotations
 
 import argparse
 import math
+import pickle
 import random
 import sys
 import time
@@ -27,6 +29,7 @@ from gpu.nano.text.tower import WEIGHTS
 from gpu.nano.text.truth import SOURCE_TARGET, TARGETS, Sentence
 
 BATCH = 256
+_CHECKING = 1 / 3  # share of the time that the run which finds the temperature may take
 _WARM_UP = 0.06  # share of a run in which the learning rate grows
 _KNOWN_WORDS = 9000
 _KNOWN_SIZE = 0.2  # standard deviation of what a known word starts with
@@ -62,12 +65,16 @@ def know_words(net: Net, path: Path, count: int) -> None:
         net.table[word_rows(word)[0]] = torch.from_numpy(vector)
 
 
-def train(keep: str, steps: int, seed: int, options: argparse.Namespace) -> Net:
+def train(
+    keep: str, steps: int, minutes: float, options: argparse.Namespace, temperature: float = 1.0
+) -> Net:
+    """The network after `steps` or `minutes`, whichever comes first; what learns from "all" is saved."""
+    seed = options.seed
     torch.manual_seed(seed)
     writer, rng = Writer(seed, keep), random.Random(seed + 1)
     net = Net()
     if options.start:
-        net.load_state_dict(torch.load(options.start, weights_only=True))
+        net.load_state_dict(started(options.start)[0])
     elif options.meaning:
         know_words(net, options.meaning, _KNOWN_WORDS)
     optimizer = torch.optim.AdamW(net.parameters(), lr=options.rate, weight_decay=1e-3)
@@ -90,7 +97,7 @@ def train(keep: str, steps: int, seed: int, options: argparse.Namespace) -> Net:
             F.cross_entropy(regions.float(), wanted_regions, ignore_index=-1),
             F.cross_entropy(slots.flatten(0, 1).float(), wanted_slots.flatten(), ignore_index=-1) * 5,
         ]
-        done = max(step / steps, (time.monotonic() - begun) / (60 * options.minutes))
+        done = max(step / steps, (time.monotonic() - begun) / (60 * minutes))
         if done > 1:
             break
         for group in optimizer.param_groups:
@@ -102,9 +109,29 @@ def train(keep: str, steps: int, seed: int, options: argparse.Namespace) -> Net:
         if step % 200 == 0:
             print(f"{keep} step {step}/{steps} losses {(totals / 200).round(4)}", file=sys.stderr, flush=True)
             totals[:] = 0
-            if options.save:
-                torch.save(net.state_dict(), options.save)
+            if keep == "all":
+                save(net, temperature, options.save)
+    if keep == "all":
+        save(net, temperature, options.save)
     return net.eval()
+
+
+def save(net: Net, temperature: float, path: Path | None) -> None:
+    """A checkpoint to start from, whole or not at all; none without a path."""
+    if path is None:
+        return
+    partial = path.with_suffix(".tmp")
+    torch.save({"model": net.state_dict(), "temperature": temperature}, partial)
+    partial.replace(path)
+
+
+def started(path: Path) -> tuple[dict[str, Any], float]:
+    """Of a checkpoint: the network's state, and its temperature. Raises SystemExit where it is none."""
+    try:
+        kept = torch.load(path, weights_only=True)
+        return kept["model"], float(kept["temperature"])
+    except (OSError, RuntimeError, KeyError, EOFError, pickle.UnpicklingError) as exc:
+        raise SystemExit(f"{path} is no checkpoint of the text tower ({exc}): start without it") from exc
 
 
 @torch.no_grad()
@@ -150,7 +177,7 @@ def main() -> None:
     parser.add_argument("--meaning", type=Path, help="common words and their vectors")
     parser.add_argument("--only-check", action="store_true", help="only the run that finds the temperature")
     parser.add_argument("--start", type=Path, help="checkpoint to go on from")
-    parser.add_argument("--minutes", type=float, default=math.inf, help="most that a run may take")
+    parser.add_argument("--minutes", type=float, default=math.inf, help="most that it may take")
     parser.add_argument("--rate", type=float, default=4e-3, help="highest learning rate")
     parser.add_argument("--save", type=Path, help="checkpoint")
     parser.add_argument("--average", type=Path, nargs="+", help="no training: weights to take the mean of")
@@ -160,13 +187,16 @@ def main() -> None:
         average(options.average, options.temperature or 1.0, options.out)
         return
     torch.set_num_threads(1)  # the sum's order, and so the weights, must not depend on the machine's cores
-    temperature = options.temperature
+    temperature, minutes = options.temperature, options.minutes
+    if temperature is None and options.start:
+        temperature = started(options.start)[1]  # it has seen all ways: none is left to check with
     if temperature is None:
-        net = train("learn", options.steps // 2, options.seed, options)
+        net = train("learn", options.steps // 2, minutes * _CHECKING, options)
+        minutes *= 1 - _CHECKING
         temperature, right = calibrate(net, options.seed + 2)
         print(f"unseen ways of saying: {right:.1%} exactly right, temperature {temperature}")
     if not options.only_check:
-        net = train("all", options.steps, options.seed, options)
+        net = train("all", options.steps, minutes, options, temperature)
         write_weights(net, temperature, options.out)
 
 
