@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from gpu.cuda import cuvid_structs as structs
 from gpu.cuda.driver_api import api
-from gpu.cuda.driver_errors import error_of
+from gpu.cuda.driver_errors import CudaError, error_of
 from gpu.cuda.libraries import open_library
 from gpu.errors import DeviceError
 from gpu.types import Codec
@@ -28,6 +28,9 @@ CODECS: dict[Codec, int] = {
 NAMES = {"h264": "H.264", "hevc": "HEVC", "vp8": "VP8", "vp9": "VP9", "av1": "AV1"}
 CHROMAS = ("4:0:0", "4:2:0", "4:2:2", "4:4:4")  # by cudaVideoChromaFormat
 NOT_SUPPORTED = 801  # CUresult of a question this GPU or codec has no answer to
+# CUresult that libcuda has for a dead context. Here a damaged picture may cause it too: whether the GPU is lost,
+# libcuda tells.
+_UNKNOWN = 999
 
 # Not bound: cuvidCtxLock*. The lock is for decoding by kernels (cudaVideoCreate_PreferCUDA) and for contexts
 # that float between threads; here the context is made current around every call.
@@ -65,7 +68,12 @@ class Cuvid:
 
     def __call__(self, call: str, *arguments: Any) -> None:
         """Call it; raises DeviceLost or CudaError when it does not return 0."""
-        code = self.ask(call, *arguments)
+        self.check(call, self.ask(call, *arguments))
+
+    def check(self, call: str, code: int) -> None:
+        """Raises DeviceLost or CudaError when what `call` returned is not 0."""
+        if code == _UNKNOWN:
+            raise CudaError(call, code, api().name_of(code))
         if code:
             raise error_of(call, code, api().name_of(code))
 
