@@ -18,6 +18,7 @@ from gpu.nano.geometry import (
     MOST_PIXELS,
     MULTIPLE,
     coordinates,
+    folded,
     is_fine,
     is_halved,
     padded_size,
@@ -75,7 +76,7 @@ def _canvas_shapes(w: int, h: int) -> dict[str, tuple[int, ...]]:
         "cover": canvas,
         "cache_mask": canvas,
         "cache_view": (1, 4, h // 4, w // 4),
-        "texture": (1, 2, 2 * h, 2 * w),
+        "texture": (2, h // 2, w, 8),
         "aux": (1, 2, h, w),
         "gate": (1, 1, h // 4, w // 4),
         "cache_paint": (1, 7, h // 2, w // 2),
@@ -150,7 +151,7 @@ class Engines:
         return {tensor: self.shapes.get(tensor, shape) for tensor, shape in inputs.items()}
 
     def texture(self, edit: str) -> F32:
-        """[1, 2, 2h, 2w] what a drawing is drawn on."""
+        """[2, h/2, w, 8] what a drawing is drawn on."""
         return _texture(edit, self.w, self.h)
 
     def close(self) -> None:
@@ -160,7 +161,7 @@ class Engines:
 
 @lru_cache(maxsize=_TEXTURES_KEPT)
 def _texture(edit: str, w: int, h: int) -> F32:
-    return _frozen(textures_for(edit, w, h)[None])
+    return _frozen(folded(textures_for(edit, w, h)))
 
 
 def _frozen(array: F32) -> F32:

@@ -155,3 +155,11 @@ def textures_for(name: str, w: int, h: int, x: int = 0, y: int = 0) -> F32:
     if name not in _TEXTURES:
         return np.zeros((2, 2 * h, 2 * w), np.float32)
     return _cut(_TEXTURES[name], w, h, x, y)
+
+
+def folded(textures: F32) -> F32:
+    """[2, 2h, 2w] -> [2, h/2, w, 8] as the graph of the drawings takes them: even rows of cells, then odd
+    ones, of every cell four pixels of the first texture and four of the second."""
+    _, height, width = textures.shape
+    pixels = textures.reshape(2, height // 4, 2, 2, width // 2, 2)  # texture, row, odd, i, cell, j
+    return np.ascontiguousarray(pixels.transpose(2, 1, 4, 0, 3, 5)).reshape(2, height // 4, width // 2, 8)

@@ -17,8 +17,9 @@ from torch import Tensor, nn
 
 from gpu.nano.colour import planes_to_rgb, rgb_to_planes
 from gpu.nano.distill import experts
+from gpu.nano.distill.draw_graph import StripStage
 from gpu.nano.distill.draw_loss import drawing_loss
-from gpu.nano.distill.draw_network import SHAPES, Drawings, Stage
+from gpu.nano.distill.draw_network import SHAPES, Drawings
 from gpu.nano.distill.draw_start import start_head
 from gpu.nano.distill.graphs import export_graph
 from gpu.nano.distill.pictures import U8, add_noise, draw_clip
@@ -159,14 +160,14 @@ def write(net: Drawings, weights: Path) -> None:
     examples = {
         "luma": torch.rand(1, 1, 2 * h, 2 * w),
         "chroma": torch.rand(1, 2, h, w),
-        "texture": torch.zeros(1, 2, 2 * h, 2 * w),
+        "texture": torch.zeros(2, h // 2, w, 8),
         "mask": torch.ones(1, 1, 2 * h, 2 * w),
         "amount": torch.ones(1, 1, 1, 1),
     } | {name: torch.randn(shape) * 0.1 for name, shape in SHAPES.items()}
     canvas, half = {2: "h2", 3: "w2"}, {2: "h", 3: "w"}
-    sizes = {"luma": canvas, "texture": canvas, "mask": canvas, "new_luma": canvas}
+    sizes = {"luma": canvas, "texture": {1: "rows", 2: "w"}, "mask": canvas, "new_luma": canvas}
     sizes |= {"chroma": half, "new_chroma": half}
-    export_graph(Stage(net.trunk), examples, ("new_luma", "new_chroma"), sizes, weights / GRAPH)
+    export_graph(StripStage(net.trunk), examples, ("new_luma", "new_chroma"), sizes, weights / GRAPH)
     heads = {
         name: {key: value.detach().numpy() for key, value in net.head(index).items()}
         for index, name in enumerate(NAMES)

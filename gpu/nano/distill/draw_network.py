@@ -151,16 +151,21 @@ class Trunk(nn.Module):
         bank = self.bank(_widened(luma, BANK_WINDOW))
         across, down = bank[:, 4:8], bank[:, 8:]
         strength = torch.sqrt(across * across + down * down + 1e-4)
-        full = F.relu(self.stem(_widened(luma, WINDOW)) + self.stem_chroma(chroma))
-        half = leaky(self.to_half(full))
-        deep = leaky(self.to_quarter(half))
-        deep = leaky(deep + self.second(leaky(self.first(deep))))
-        half = leaky(half + F.pixel_shuffle(self.widen(deep), 2))
-        context = F.pixel_shuffle(self.context(self.mix(half)), 2)
+        mixed = self.mixed(_widened(luma, WINDOW), chroma)
+        context = F.pixel_shuffle(self.context(mixed), 2)
         means = F.avg_pool2d(luma, BLOCK)
         blocks = torch.cat([means, F.avg_pool2d(chroma, BLOCK // 2), torch.ones_like(means)], 1)
         blocks = F.interpolate(blocks, scale_factor=float(BLOCK // 2), mode="nearest")
         return torch.cat([F.pixel_unshuffle(luma, 2), bank[:, :4], strength, context, chroma, blocks], 1)
+
+    def mixed(self, widened: Tensor, chroma: Tensor) -> Tensor:
+        """[B,HALF,h/2,w/2] what the context is made of, from luma with two pixels more on every side."""
+        full = F.relu(self.stem(widened) + self.stem_chroma(chroma))
+        half = leaky(self.to_half(full))
+        deep = leaky(self.to_quarter(half))
+        deep = leaky(deep + self.second(leaky(self.first(deep))))
+        half = leaky(half + F.pixel_shuffle(self.widen(deep), 2))
+        return cast(Tensor, self.mix(half))
 
 
 def _slope(axis: int) -> Tensor:
@@ -212,7 +217,7 @@ class Drawings(nn.Module):
 
 
 class Stage(nn.Module):
-    """The exported graph: one drawing, laid over what came in by mask and amount."""
+    """One drawing, laid over what came in by mask and amount: what the graph of `draw_graph` has to give."""
 
     def __init__(self, trunk: Trunk) -> None:
         super().__init__()

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from gpu.nano.edits import EDITS
-from gpu.nano.geometry import textures_for
+from gpu.nano.geometry import folded, textures_for
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("cv2")
@@ -80,31 +80,47 @@ def test_a_batch_has_a_finite_loss_that_reaches_trunk_and_heads() -> None:
     assert set(seen.nonzero().flatten().tolist()) == set(batch[0].tolist())
 
 
-def test_graph_equals_the_network_and_amount_0_is_the_source(tmp_path: Path) -> None:
+def test_folded_texture_has_the_cells_of_even_rows_then_of_odd_ones() -> None:
+    texture = textures_for("ink", 12, 8)
+    made = folded(texture)
+    assert made.shape == (2, 4, 12, 8)
+    for row, col in ((0, 0), (3, 5), (6, 11), (7, 2)):
+        cell = texture[:, 2 * row : 2 * row + 2, 2 * col : 2 * col + 2]
+        assert np.array_equal(made[row % 2, row // 2, col], cell.ravel())
+
+
+@pytest.mark.parametrize("size", [(80, 112), (8, 8), (16, 24), (88, 40)])  # 8 rows: fewer than strips
+def test_graph_equals_the_network_and_amount_0_is_the_source(size: tuple[int, int], tmp_path: Path) -> None:
     runtime = pytest.importorskip("onnxruntime")
     torch.manual_seed(2)
+    height, width = size
     net = untrained()
     write(net, tmp_path)
-    luma, chroma = rgb_to_planes(picture(80, 112))
+    image = np.random.default_rng(8).uniform(size=(height, width, 3)).astype(np.float32)
+    luma, chroma = rgb_to_planes(image)
+    texture = textures_for("ink", width // 2, height // 2)
     inputs = {
         "luma": luma[None, None],
         "chroma": chroma[None],
-        "texture": textures_for("ink", 56, 40)[None],
-        "mask": np.random.default_rng(3).uniform(size=(1, 1, 80, 112)).astype(np.float32),
+        "mask": np.random.default_rng(3).uniform(size=(1, 1, height, width)).astype(np.float32),
     }
     stored = read(tmp_path)
     heads = {key: stored[f"draw/ink/{key}"].astype(np.float32) for key in ("w1", "w2", "b2", "w3", "b3")}
     session = runtime.InferenceSession(str(tmp_path / GRAPH), providers=["CPUExecutionProvider"])
 
+    def scalar(amount: float) -> np.ndarray:
+        return np.full((1, 1, 1, 1), amount, np.float32)
+
     def run(amount: float) -> list[np.ndarray]:
-        return session.run(None, inputs | {"amount": np.full((1, 1, 1, 1), amount, np.float32)} | heads)
+        sheet = {"texture": folded(texture), "amount": scalar(amount)}
+        return session.run(None, inputs | sheet | heads)
 
     same = run(0.0)
     assert np.array_equal(same[0], inputs["luma"])
     assert np.array_equal(same[1], inputs["chroma"])
-    arrays = [*inputs.values(), np.full((1, 1, 1, 1), 0.7, np.float32), *heads.values()]
+    arrays = inputs | {"texture": texture[None], "amount": scalar(0.7)} | heads
     with torch.no_grad():
-        expected = Stage(net.trunk)(*(torch.from_numpy(array) for array in arrays))
+        expected = Stage(net.trunk)(**{name: torch.from_numpy(array) for name, array in arrays.items()})
     for got, wanted in zip(run(0.7), expected, strict=True):
         np.testing.assert_allclose(got, wanted.numpy(), atol=1e-4)
 
