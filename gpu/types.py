@@ -88,6 +88,7 @@ class Reading:
     understood: bool = True  # False: outside the model's reach; the picture stays as it is
     label: str = ""  # in words: "night + rain"
     left_out: tuple[str, ...] = ()  # in words: what was asked for and cannot be done along with the parts
+    steps_back: bool = False  # asks for the edit before the one in force; a model by itself gives the source
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ import msgspec
 from gpu.errors import RelensError
 from gpu.types import Edit, Reading
 from server import protocol
+from server.history import EditHistory
 from server.rate import TokenBucket
 from server.reading import received
 
@@ -30,7 +31,10 @@ LIMIT_NOTICE_S = 1.0  # one `rate-limited` a second says it all
 class EditControl(Protocol):
     """What a client may steer. Each call takes less than 5 ms."""
 
-    def set_edit(self, edit: Edit) -> Reading: ...
+    def set_edit(self, edit: Edit) -> Reading:
+        """Put it in force, but for what is not understood and what steps back: who asked knows to what."""
+        ...
+
     def pause(self) -> None: ...
     def resume(self) -> None: ...
 
@@ -54,6 +58,7 @@ class EditChannel:
         self._unsent: deque[protocol.ServerMessage] = deque(maxlen=MAX_UNSENT)
         self._binary = False  # the client's last message was MessagePack
         self._noticed_s = -LIMIT_NOTICE_S
+        self._history = EditHistory()
         self.revision = -1  # the newest taken
         self.applied = -1  # the newest that left with a frame
 
@@ -64,7 +69,7 @@ class EditChannel:
     def begin(self, edit: Edit) -> None:
         """The first edit, given before there was a channel; its receipt waits for the channel."""
         self.revision = edit.revision
-        self.say(received(edit.revision, self._control.set_edit(edit)))
+        self._set(edit)
 
     def on_message(self, data: str | bytes) -> None:
         """Handle one message of the client, of any content."""
@@ -137,11 +142,19 @@ class EditChannel:
         )
         self.revision = message.revision
         try:
-            reading = self._control.set_edit(edit)
+            self._set(edit)
         except RelensError as error:
             self._refuse("edit-refused", str(error), message.revision)
-        else:
-            self.say(received(message.revision, reading))
+
+    def _set(self, edit: Edit) -> None:
+        """Put an edit in force and say what it was taken for. Raises as the control does."""
+        reading = self._control.set_edit(edit)
+        if reading.steps_back:
+            edit = self._history.before(edit)
+            reading = self._control.set_edit(edit)
+        if reading.understood:
+            self._history.add(edit)
+        self.say(received(edit, reading))
 
     def _refuse(self, code: str, message: str, revision: int | None = None) -> None:
         self._rejected(code)

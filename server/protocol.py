@@ -67,6 +67,9 @@ class Received(_Message, tag="received", frozen=True):
     understood: bool = True
     nearest: list[str] = []
     left_out: list[str] = []  # asked for and not done along with the parts, in words
+    prompt: str = (
+        ""  # what this is the reading of: the edit's own, or after "undo that" that of the edit before
+    )
 
 
 class Applied(_Message, tag="applied", frozen=True):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gpu.types import Reading
+from gpu.types import Edit, Reading
 from server import protocol
 
 
@@ -14,10 +14,11 @@ def wire_parts(reading: Reading) -> list[protocol.Part]:
     ]
 
 
-def received(revision: int, reading: Reading) -> protocol.Received:
-    """The receipt of the edit `revision`."""
+def received(edit: Edit, reading: Reading) -> protocol.Received:
+    """The receipt of an edit."""
     return protocol.Received(
-        revision=revision,
+        revision=edit.revision,
+        prompt=edit.prompt,
         label=reading.label,
         parts=wire_parts(reading),
         confidence=reading.confidence,

@@ -199,8 +199,10 @@ class Session:
         if self._pipeline is None or self._model is None:
             raise DeviceError("the session is not open yet: send the edit again")
         reading = self._model.read(edit.prompt)
-        # What is not understood must not be applied: the picture keeps the edit in force.
-        return self._pipeline.set_edit(edit) if reading.understood else reading
+        # What is not understood must not be applied: the picture keeps the edit in force. What steps back is
+        # asked for again as the edit that it steps back to.
+        applies = reading.understood and not reading.steps_back
+        return self._pipeline.set_edit(edit) if applies else reading
 
     def pause(self) -> None:
         if self._pipeline is not None and not self._paused:

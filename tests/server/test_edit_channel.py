@@ -24,6 +24,10 @@ class Control:
     def set_edit(self, edit: Edit) -> Reading:
         if edit.prompt == "refuse":
             raise ModelError("not this one")
+        if edit.prompt == "gibberish":
+            return Reading((), 0.0, understood=False)
+        if edit.prompt == "undo that":
+            return Reading((), 1.0, label="the edit before", steps_back=True)
         self.edits.append(edit)
         return Reading((), 1.0, label=edit.prompt)
 
@@ -67,6 +71,32 @@ def test_edit_reaches_the_control_whole() -> None:
     assert control.edits == [Edit(revision=7, prompt="rain", strength=0.5, transition_ms=20, seed=9)]
     assert said(line)[0]["type"] == "received"
     assert said(line)[0]["label"] == "rain"
+
+
+def test_undo_that_is_the_edit_before_with_all_it_was_given() -> None:
+    channel, control, line, _ = talk()
+    channel.begin(Edit(0, "rain", strength=0.5, seed=4))
+    for revision, prompt in enumerate(("night", "gibberish", "undo that"), 1):
+        channel.on_message(edit(revision, prompt, transitionMs=90))
+    assert control.edits[-1] == Edit(3, "rain", strength=0.5, transition_ms=90, seed=4)
+    assert [message["prompt"] for message in said(line)] == ["rain", "night", "gibberish", "rain"]
+    assert said(line)[-1]["label"] == "rain"
+    assert said(line)[-1]["revision"] == 3
+
+
+def test_before_the_first_edit_there_is_the_source() -> None:
+    channel, control, line, _ = talk()
+    for revision, prompt in enumerate(("undo that", "night", "undo that", "undo that")):
+        channel.on_message(edit(revision, prompt))
+    assert [one.prompt for one in control.edits] == ["", "night", "", ""]
+    assert [message["prompt"] for message in said(line)] == ["", "night", "", ""]
+
+
+def test_the_source_is_an_edit_one_can_go_back_from() -> None:
+    channel, control, _, _ = talk()
+    for revision, prompt in enumerate(("rain", "night", "", "undo that", "undo that", "undo that")):
+        channel.on_message(edit(revision, prompt))
+    assert [one.prompt for one in control.edits] == ["rain", "night", "", "night", "rain", ""]
 
 
 def test_revisions_only_grow() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gpu.types import Part, Reading
+from gpu.types import Edit, Part, Reading
 from server import protocol
 from server.api import reading_info
 from server.reading import received, wire_parts
@@ -25,7 +25,7 @@ def test_parts_keep_where_and_with_which_colours() -> None:
 
 
 def test_the_answer_and_the_receipt_say_the_same() -> None:
-    told, receipt = reading_info(READING), received(7, READING)
-    assert receipt.revision == 7
+    told, receipt = reading_info(READING), received(Edit(7, "snow"), READING)
+    assert (receipt.revision, receipt.prompt) == (7, "snow")
     for name in ("label", "parts", "confidence", "understood", "nearest", "left_out"):
         assert getattr(told, name) == getattr(receipt, name), name

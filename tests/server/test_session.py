@@ -325,6 +325,21 @@ async def test_readings_reach_the_receipt(monkeypatch: pytest.MonkeyPatch) -> No
         await visitor.hears("applied", revision=1)
 
 
+async def test_undo_that_goes_back_to_the_edit_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    def read(prompt: str) -> Reading:
+        return Reading((), 1.0, label=prompt or "original", steps_back=prompt == "undo that")
+
+    async with serving() as served:
+        worker = await served.state.workers.get()
+        monkeypatch.setattr(worker.model, "read", read)
+        visitor = await served.visitor().connect()
+        for revision, prompt in enumerate(("night", "rain", "undo that"), 1):
+            visitor.edit(revision, prompt)
+            received = await visitor.hears("received", revision=revision)
+            await visitor.hears("applied", revision=revision)
+        assert (received["prompt"], received["label"]) == ("night", "night")
+
+
 def test_session_has_no_state_between_open_and_closed() -> None:
     assert [state.value for state in SessionState] == ["connecting", "open", "closing", "closed"]
     assert Session.__doc__

@@ -35,6 +35,7 @@ _SOURCE = len(EDITS)
 _RECOLOUR = next(i for i, edit in enumerate(EDITS) if edit.name == "recolour")
 _BACKDROP_UNSAID, _KEPT_UNSAID = "white", "red"
 ORIGINAL = Reading(parts=(), confidence=1.0, understood=True, label="original")
+BEFORE = replace(ORIGINAL, label="the edit before", steps_back=True)
 NOTHING = Reading(parts=(), confidence=0.0, understood=False)
 
 

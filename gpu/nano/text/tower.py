@@ -18,8 +18,8 @@ from gpu.nano.edits import Region
 from gpu.nano.text.features import Words, split, word_rows
 from gpu.nano.text.joining import joined
 from gpu.nano.text.places import clauses_of
-from gpu.nano.text.reading import NOTHING, ORIGINAL, Scores, denial_of, reading_of
-from gpu.nano.text.wording import reworded
+from gpu.nano.text.reading import BEFORE, NOTHING, ORIGINAL, Scores, denial_of, reading_of
+from gpu.nano.text.wording import reworded, steps_back
 from gpu.types import Reading
 
 WEIGHTS = Path(__file__).parents[1] / "weights" / "text.npz"
@@ -51,6 +51,8 @@ class TextTower:
     def _read(self, prompt: str) -> Reading:
         if not prompt.strip():
             return ORIGINAL
+        if steps_back(prompt):
+            return BEFORE
         wording = reworded(prompt)
         if wording.region is None and (clauses := clauses_of(wording.text)):
             apart = joined(clauses, [self._read_words(clause.text, None) for clause in clauses])

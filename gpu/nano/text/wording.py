@@ -48,6 +48,21 @@ _MORE_THAN_DENIED = re.compile(
 )
 
 
+_LONGEST_STEP = 80  # characters
+# "Undo" alone is back to the source; with what it undoes, one step back.
+_LAST = r"(?:that|this|it|the last|my last|the latest|that last|the previous)"
+_THING = r"(?: (?:one|edit|change|step|effect|style|filter|look|thing|instruction))"
+_STEP_BACK = re.compile(
+    rf"(?:(?:please|now|no|oops|hm+|ok|okay|sorry),? )?(?:can you |could you |i want to )?(?:"
+    rf"(?:undo|revert|take back) (?:(?:that|this)|{_LAST}{_THING})"
+    rf"|take (?:that|this|{_LAST}{_THING}) back"
+    rf"|(?:go |step |jump )?back (?:one|a) step|one step back|(?:go |step )?back one"
+    rf"|(?:go )?back to (?:the (?:one|edit|look|style|effect|picture) before|the (?:previous|last){_THING})"
+    rf"|the (?:one|edit|look|style|effect) before|(?:the )?previous{_THING}"
+    r")(?:,? please)?[ .!]{0,3}"
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Wording:
     """A prompt as the network is to read it."""
@@ -55,6 +70,11 @@ class Wording:
     text: str
     region: Region | None = None  # where all of it goes, whatever the network hears
     denied: str | None = None  # what the prompt says not to do, if it says no more than that
+
+
+def steps_back(prompt: str) -> bool:
+    """Whether a prompt asks for the edit before the one in force."""
+    return len(prompt) < _LONGEST_STEP and bool(_STEP_BACK.fullmatch(prompt.strip().lower()))
 
 
 def reworded(prompt: str) -> Wording:

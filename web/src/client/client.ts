@@ -329,8 +329,10 @@ export class RelensClient extends Emitter<ClientEvents> {
         this.#receipts.received(message.revision, reading, nowMs);
         if (message.revision === this.#wanted?.revision) {
           // What is not understood is not applied: after a reconnect the edit before it is asked for again.
-          if (reading.understood) this.#understood = this.#wanted;
-          else this.#wanted = this.#understood;
+          // After "undo that" the edit in force is the one before: that is what is asked for again.
+          if (reading.understood)
+            this.#understood = { ...this.#wanted, prompt: message.prompt ?? this.#wanted.prompt };
+          this.#wanted = this.#understood;
         }
         this.emit("received", { revision: message.revision, reading });
         break;

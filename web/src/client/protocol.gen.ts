@@ -67,6 +67,7 @@ export interface Received {
   leftOut?: string[];
   nearest?: string[];
   parts?: Part[];
+  prompt?: string;
   revision: number;
   type: "received";
   understood?: boolean;

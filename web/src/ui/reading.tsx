@@ -58,9 +58,12 @@ const leftOutOf = ({ leftOut }: Reading): string =>
 export function spoken(reading: Reading): string {
   const nearest = reading.nearest.slice(0, MAX_NEAREST);
   if (!reading.understood) return words.spokenUnknown(nearest);
-  const parts = reading.parts.map((part) =>
-    words.spokenPart(partName(part.name), part.amount, part.region, part.colours),
-  );
+  const named = reading.label && !isOriginal(reading) ? [reading.label] : [];
+  const parts = reading.parts.length
+    ? reading.parts.map((part) =>
+        words.spokenPart(partName(part.name), part.amount, part.region, part.colours),
+      )
+    : named;
   return words.spoken(
     parts,
     leftOutOf(reading),

@@ -1,0 +1,30 @@
+"""Which prompts ask for the edit before, and which for the source."""
+
+from __future__ import annotations
+
+import pytest
+
+from gpu.nano.text import TextTower
+from gpu.nano.text.wording import steps_back
+
+
+@pytest.mark.parametrize("prompt", [
+    "undo that", "Undo that.", "undo the last one", "please undo my last edit", "undo the last change",
+    "revert that", "take that back", "take the last one back", "go back one step", "one step back",
+    "go back to the previous look", "the one before", "previous edit please", "no, undo that!",
+])  # fmt: skip
+def test_the_edit_before_is_asked_for(tower: TextTower, prompt: str) -> None:
+    reading = tower.read(prompt)
+    assert reading.steps_back
+    assert (reading.parts, reading.understood, reading.label) == ((), True, "the edit before")
+
+
+@pytest.mark.parametrize("prompt", [
+    "undo", "undo everything", "back to normal", "go back", "reset", "remove everything", "undo the blur",
+    "back to the original", "the original picture", "undo all of that", "", "undo that " * 60,
+])  # fmt: skip
+def test_the_source_is_not_the_edit_before(tower: TextTower, prompt: str) -> None:
+    assert not steps_back(prompt)
+    if len(prompt) < 60:
+        reading = tower.read(prompt)
+        assert (reading.parts, reading.understood, reading.label) == ((), True, "original")
