@@ -57,7 +57,7 @@ def ask_decode() -> Answer:
 
 def ask_encode() -> Answer:
     """What each GPU's NVENC makes."""
-    from gpu.cuda.nvenc_api import encoder_caps
+    from gpu.cuda.nvenc_caps import encoder_caps
 
     def ask(device: Any) -> Answer:
         fields = ("codec", "bits", "max_width", "max_height")
@@ -79,7 +79,7 @@ def ask_kernels() -> Answer:
 
 def ask_sessions() -> Answer:
     """How many encoding sessions each GPU opens, by opening them; they are closed again."""
-    from gpu.cuda.nvenc_api import count_sessions
+    from gpu.cuda.nvenc_caps import count_sessions
 
     def ask(device: Any) -> Answer:
         opened, end = count_sessions(device, MOST_SESSIONS)

@@ -19,9 +19,9 @@ import pytest
 from visitor import Visitor, until
 
 from gpu.models.registry import list_models
-from server import doctor
 from server.__main__ import main
 from server.config import Config
+from server.doctor import machine
 
 
 @pytest.fixture(autouse=True)
@@ -134,7 +134,7 @@ def test_port_that_is_taken_is_named_with_the_remedy(capsys: pytest.CaptureFixtu
         said = fails(capsys, "serve", "--model", "passthrough", "--port", port)
         assert port in said
         assert "--port" in said
-        finding = doctor._port(Config(port=int(port)))
+        finding = machine.port(Config(port=int(port)))
         assert not finding.ok
         assert "--port" in finding.remedy
 
@@ -148,53 +148,11 @@ def test_models_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     assert all(model["name"] in text for model in listed)
 
 
-def test_doctor_tries_the_codecs_and_the_model(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setattr(doctor, "MODEL_NAMES", ("passthrough",))
-    flags = ["--model", "passthrough", "--port", "0", "--web-dir", str(tmp_path)]
-    assert main(["doctor", "--json", *flags]) == 1  # the page is not built there
-    found = {finding["name"]: finding for finding in json.loads(capsys.readouterr().out)["findings"]}
-    for name in ("Python", "codec h264", "codec vp8", "model passthrough", "port 0"):
-        assert found[name]["ok"], found[name]
-    assert "6 of 6" in found["codec vp8"]["detail"]
-    assert not found["page"]["ok"]
-    assert "make setup" in found["page"]["remedy"]
-    (tmp_path / "index.html").write_text("x", encoding="utf-8")
-    assert main(["doctor", *flags]) == 0
-    text = capsys.readouterr().out
-    assert len(text.splitlines()) == len(found)
-    assert "CPU" in text
-
-
-def test_doctor_names_what_replaces_a_gpu_part_that_is_absent() -> None:
-    finding = doctor._gpu_part("no_such_module", "no-such", "the CPU does it")
-    assert not finding.ok
-    assert not finding.needed
-    assert "the CPU does it" in doctor.report([finding], False)
-
-
-def test_doctor_reports_an_engine_that_does_not_load() -> None:
-    finding = doctor._module("Engine", "no_such_engine", lambda _: [])
-    assert not finding.ok
-    assert "pip install no_such_engine" in doctor.report([finding], False)
-
-
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as end:
         main(["--version"])
     assert end.value.code == 0
     assert capsys.readouterr().out.startswith("relens 0.")
-
-
-def test_the_doctor_finds_what_serve_would_refuse(tmp_path: Path) -> None:
-    not_pem = tmp_path / "cert.pem"
-    not_pem.write_text("no certificate")
-    config = Config(model="nope", host="192.0.2.1", tls_cert=str(not_pem), tls_key=str(not_pem))
-    found = {finding.name: finding for finding in doctor.examine(config) if not finding.ok}
-    assert found["model nope"].needed
-    assert "tls_cert" in found["TLS"].detail
-    assert "--host" in found[f"port {config.port}"].remedy
 
 
 @pytest.mark.parametrize("host", ["192.0.2.1", "no.such.host.invalid"])
