@@ -100,10 +100,7 @@ def _models(arguments: dict[str, Any]) -> int:
     from gpu.models.registry import list_models
     from server.api import ModelList, model_info
 
-    listed = ModelList(
-        models=[model_info(spec, spec.name == Config().model, "") for spec in list_models()],
-        why="A server measures which of nano and nano-plus to begin with: see `relens doctor`.",
-    )
+    listed = ModelList(models=[model_info(spec, spec.name == Config().model, "") for spec in list_models()])
     if arguments["json"]:
         print(msgspec.json.format(msgspec.json.encode(listed)).decode())
         return 0
@@ -112,7 +109,7 @@ def _models(arguments: dict[str, Any]) -> int:
         print(f"{model.name:<12} {model.title}; up to {width}x{height}; {model.licence}; {model.weights}")
         if model.presets:
             print(f"{'':<12} {', '.join(preset.label for preset in model.presets)}")
-    print(listed.why)
+    print("A server measures which of nano and nano-plus it begins with: see `relens doctor`.")
     return 0
 
 

@@ -35,11 +35,11 @@ class ModelInfo(_Body, frozen=True):
     presets: list[PresetInfo]
     default: bool
     device: str  # "" while it is not loaded
+    why: str  # it is the default, where that was measured; else ""
 
 
 class ModelList(_Body, frozen=True):
     models: list[ModelInfo]
-    why: str = ""  # the default is the default, where that was measured
 
 
 class ReadingInfo(_Body, frozen=True):
@@ -90,7 +90,7 @@ class Health(_Body, frozen=True):
     version: str
 
 
-def model_info(spec: ModelSpec, default: bool, device: str) -> ModelInfo:
+def model_info(spec: ModelSpec, default: bool, device: str, why: str = "") -> ModelInfo:
     return ModelInfo(
         name=spec.name,
         title=spec.title,
@@ -104,6 +104,7 @@ def model_info(spec: ModelSpec, default: bool, device: str) -> ModelInfo:
         ],
         default=default,
         device=device,
+        why=why if default else "",
     )
 
 

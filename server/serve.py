@@ -89,7 +89,7 @@ def _announce(
     device = worker.model.device if worker is not None else "?"
     say(f"relens {version()} is ready: {scheme}://{shown}:{port}/  model {workers.default} on {device}")
     if workers.why:
-        say(f"Measured to be the right model here ({workers.why}); another: --model NAME")
+        say(f"{workers.default} was measured to suit this machine: {workers.why}. Another: --model NAME")
     if not (config.web_path / "index.html").is_file():
         say(f"There is no page in {config.web_path}: run `make setup`, or give --web-dir; the API works")
     if config.host in LOOPBACK and config.tls_cert:

@@ -102,8 +102,8 @@ def _try(model: EditModel, deadline_s: float) -> tuple[bool, str]:
 def _figures(took_ms: float, prompt: str) -> str:
     width, height = SIZE
     return (
-        f"{LARGE} takes {took_ms:.0f} ms a picture at {width}x{height} ({prompt}); "
-        f"{FPS} a second with room to spare leave {ENOUGH * 1e3 / FPS:.0f} ms"
+        f"{LARGE} takes {took_ms:.0f} ms a picture at {width}x{height} ({prompt}), "
+        f"and {FPS} a second with room to spare allow {ENOUGH * 1e3 / FPS:.0f} ms"
     )
 
 

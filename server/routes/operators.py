@@ -22,10 +22,11 @@ async def list_models(request: web.Request) -> web.Response:
     return _json(
         ModelList(
             models=[
-                model_info(spec, spec.name == state.workers.default, _device(state, spec.name))
+                model_info(
+                    spec, spec.name == state.workers.default, _device(state, spec.name), state.workers.why
+                )
                 for spec in state.workers.specs
-            ],
-            why=state.workers.why,
+            ]
         )
     )
 

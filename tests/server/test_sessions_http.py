@@ -175,6 +175,7 @@ async def test_models_readings_and_configuration_are_what_the_page_reads() -> No
         (one,) = [model for model in models if model["name"] == "passthrough"]
         assert one["default"]
         assert one["device"]
+        assert one["why"] == "", "it was asked for by name"
         spec = next(spec for spec in served.state.workers.specs if spec.name == "passthrough")
         assert one["maxSize"] == list(model_info(spec, True, "").max_size)
         async with served.http.get(served.base + "/understand?prompt=hello") as reply:
@@ -187,6 +188,19 @@ async def test_models_readings_and_configuration_are_what_the_page_reads() -> No
         assert page["model"] == "passthrough"
         assert page["iceServers"][0] == {"urls": ["turn:turn.test:3478"], "username": "u", "credential": "c"}
         assert page["limits"]["maxSessions"] == 4
+
+
+async def test_what_was_measured_is_the_default_and_says_why() -> None:
+    async with serving() as served:
+        served.state.workers.default, served.state.workers.why = "nano-plus", "18 ms a picture"
+        async with served.http.get(served.base + "/models") as reply:
+            models = {model["name"]: model for model in (await reply.json())["models"]}
+        assert {name for name, model in models.items() if model["default"]} == {"nano-plus"}
+        assert {model["why"] for name, model in models.items() if name != "nano-plus"} == {""}
+        assert models["nano-plus"]["why"] == "18 ms a picture"
+        async with served.http.get(served.base + "/config.json") as reply:
+            assert (await reply.json())["model"] == "nano-plus"
+        served.state.workers.default = "passthrough"
 
 
 async def test_health_and_readiness() -> None:

@@ -9,11 +9,13 @@ test("models as the server lists them", () => {
         name: "nano",
         title: "Nano",
         maxSize: [1280, 720],
+        why: "it was measured",
         presets: [{ name: "night", label: "Night", prompt: "make it night", group: "weather" }],
       },
     ],
   });
   assert.equal(model?.maxHeight, 720);
+  assert.equal(model?.why, "it was measured");
   assert.deepEqual(model?.presets, [
     { name: "night", label: "Night", prompt: "make it night", group: "weather" },
   ]);

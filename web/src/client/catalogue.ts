@@ -10,6 +10,8 @@ export interface Preset {
 export interface Model {
   name: string;
   title: string;
+  /** Why the server begins with it, where it measured that; else "". */
+  why: string;
   licence: string;
   maxWidth: number;
   maxHeight: number;
@@ -70,6 +72,7 @@ export function parseModels(value: unknown): Model[] {
     return {
       name: text(model.name),
       title: text(model.title, text(model.name)),
+      why: text(model.why),
       licence: text(model.licence),
       maxWidth: number(width, 1280),
       maxHeight: number(height, 720),

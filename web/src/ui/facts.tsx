@@ -26,14 +26,16 @@ function ModelFact() {
   const models = store.models.value;
   const running = store.stats.value?.server?.model;
   if (models.length < 2) return <>{running ?? currentModel.value?.name ?? words.unknown}</>;
+  const why = models.map((model) => model.why).find((text) => text !== "");
   return (
     <select
       aria-label={words.model}
+      title={why}
       value={running ?? store.modelName.value}
       onChange={({ currentTarget }) => useModel(currentTarget.value)}
     >
-      {models.map(({ name }) => (
-        <option key={name} value={name}>
+      {models.map(({ name, title }) => (
+        <option key={name} value={name} title={title}>
           {name}
         </option>
       ))}
