@@ -28,8 +28,8 @@ CODECS: dict[Codec, int] = {
 NAMES = {"h264": "H.264", "hevc": "HEVC", "vp8": "VP8", "vp9": "VP9", "av1": "AV1"}
 CHROMAS = ("4:0:0", "4:2:0", "4:2:2", "4:4:4")  # by cudaVideoChromaFormat
 NOT_SUPPORTED = 801  # CUresult of a question this GPU or codec has no answer to
-# CUresult that libcuda has for a dead context. Here a damaged picture may cause it too: whether the GPU is lost,
-# libcuda tells.
+# CUresult that libcuda has for a dead context. Here a damaged picture may cause it too: whether the GPU is
+# lost, libcuda tells.
 _UNKNOWN = 999
 
 # Not bound: cuvidCtxLock*. The lock is for decoding by kernels (cudaVideoCreate_PreferCUDA) and for contexts
