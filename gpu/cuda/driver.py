@@ -7,6 +7,7 @@ context and pops it again. A process forked after the first call cannot use it. 
 from __future__ import annotations
 
 import ctypes
+import sys
 import threading
 import weakref
 from dataclasses import dataclass
@@ -26,7 +27,8 @@ from gpu.errors import DeviceError
 
 __all__ = [
     "Capture", "CudaError", "Device", "DeviceArray", "DeviceInfo", "DeviceLost", "DeviceTimeout", "Event",
-    "Function", "Graph", "Memory", "Module", "Pinned", "Stream", "Traffic", "devices", "driver_version",
+    "Function", "Graph", "Memory", "Module", "Pinned", "Stream", "Traffic", "device_count", "devices",
+    "driver_version",
 ]  # fmt: skip
 
 _MAJOR, _MINOR = 75, 76  # CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_*
@@ -60,20 +62,25 @@ def driver_version() -> tuple[int, int]:
     return version.value // 1000, version.value % 1000 // 10
 
 
-def devices() -> list[DeviceInfo]:
-    """Every GPU this process may use; none is an empty list. Makes a context on each for a moment (its free
-    memory is told in no other way). Raises DeviceError without a driver, or with one that does not start."""
+def device_count() -> int:
+    """How many GPUs this process may use. Raises DeviceError without a driver that starts."""
     driver = api()
     try:
         driver("cuInit", 0)
     except CudaError as error:
         if error.code == NO_DEVICE:
-            return []
+            return 0
         raise
     count = ctypes.c_int()
     driver("cuDeviceGetCount", ctypes.byref(count))
+    return count.value
+
+
+def devices() -> list[DeviceInfo]:
+    """Every GPU this process may use. Makes a context on each for a moment (its free memory is told in no
+    other way). Raises DeviceError as `device_count`, or where one of them cannot be opened."""
     found = []
-    for index in range(count.value):
+    for index in range(device_count()):
         device = Device.open(index)
         try:
             found.append(device.info)
@@ -93,7 +100,8 @@ class Device:
         self._driver, self._ordinal = driver, ordinal.value
         self.index, self.context = index, context.value or 0
         self.lock = threading.RLock()  # re-entrant: the collector may close a resource at any moment
-        self._resources: weakref.WeakSet[Resource] = weakref.WeakSet()
+        # By id, not a WeakSet: that must not change while it is walked, and the collector may close one then.
+        self._resources: dict[int, weakref.ref[Resource]] = {}
         self._current = _Current(driver, self.context)
         self._bytes: dict[Kind, int] = {"d2d": 0, "d2h": 0, "h2d": 0}
         try:
@@ -157,7 +165,8 @@ class Device:
         with self.lock:
             if not self.context:
                 return
-            resources = list(self._resources)
+            known = self._resources.copy()
+        resources = [resource for reference in known.values() if (resource := reference()) is not None]
         try:
             for stream in (resource for resource in resources if isinstance(resource, Stream)):
                 stream.synchronize(_DRAIN_S)
@@ -174,7 +183,7 @@ class Device:
             self._driver.ask("cuDevicePrimaryCtxRelease_v2", self._ordinal)
 
     def __del__(self) -> None:
-        if getattr(self, "context", 0):
+        if getattr(self, "context", 0) and not sys.is_finalizing():
             self._driver.ask("cuDevicePrimaryCtxRelease_v2", self._ordinal)
 
     # For what is made here
@@ -202,12 +211,12 @@ class Device:
     def owns(self, resource: Resource) -> None:
         """`resource` is closed with this device."""
         with self.lock:
-            self._resources.add(resource)
+            self._resources[id(resource)] = weakref.ref(resource)
 
     def disown(self, resource: Resource) -> None:
         """`resource` is closed already."""
         with self.lock:
-            self._resources.discard(resource)
+            self._resources.pop(id(resource), None)
 
     def count(self, kind: Kind, nbytes: int) -> None:
         """A copy was handed in."""

@@ -146,11 +146,12 @@ def machine_of(answers: Answers) -> GpuMachine:
     driver = answers.get("driver", {"error": "not asked"})
     problem = driver.get("error", "")
     gpus = tuple(
-        GpuReport(
-            **{**gpu, "compute_capability": tuple(gpu["compute_capability"])}, **_rest(gpu["index"], answers)
-        )
-        for gpu in driver.get("gpus", ())
+        GpuReport(**{**gpu, "compute_capability": tuple(gpu["compute_capability"])}, **_rest(index, answers))
+        for index, gpu in driver.get("gpus", {}).items()
+        if "problem" not in gpu
     )
+    refused = [gpu["problem"] for gpu in driver.get("gpus", {}).values() if "problem" in gpu]
+    problem = problem or "; ".join(dict.fromkeys(refused))
     if not gpus and not problem:
         problem = f"the driver shows none: {remedy_of(NO_DEVICE)}"
     return GpuMachine(
@@ -162,7 +163,7 @@ def machine_of(answers: Answers) -> GpuMachine:
     )
 
 
-def _rest(index: int, answers: Answers) -> dict[str, Any]:
+def _rest(index: str, answers: Answers) -> dict[str, Any]:
     """The fields of a GpuReport that other questions than the driver's give."""
     fields: dict[str, Any] = {}
     for question, many, problem in (
@@ -175,7 +176,7 @@ def _rest(index: int, answers: Answers) -> dict[str, Any]:
         if "error" in answer:
             fields[problem] = answer["error"]
             continue
-        own = answer.get(str(index), {})
+        own = answer.get(index, {})
         if problem in own:
             fields[problem] = own[problem]
         if many in own:

@@ -28,13 +28,15 @@ MOST_SESSIONS = (
 
 Answer = dict[str, Any]
 
+_opened: dict[int, Any] = {}  # index: Device
+
 
 def ask_driver() -> Answer:
-    """Release, CUDA version and GPUs."""
-    from gpu.cuda.driver import devices, driver_version
+    """Release, CUDA version and GPUs; of those that cannot be opened, why."""
+    from gpu.cuda.driver import device_count, driver_version
 
-    answer: Answer = {"driver": _release(), "cuda": driver_version(), "gpus": []}
-    answer["gpus"] = [asdict(info) for info in devices()]
+    answer: Answer = {"driver": _release(), "cuda": driver_version(), "count": device_count()}
+    answer["gpus"] = _each(lambda device: asdict(device.info), "problem")
     return answer
 
 
@@ -90,18 +92,16 @@ def ask_sessions() -> Answer:
 
 def _each(ask: Callable[[Any], Answer], problem: str) -> Answer:
     """The answer for each GPU by index; where it could not be asked, why."""
-    from gpu.cuda.driver import Device, devices
+    from gpu.cuda.driver import Device, device_count
 
     answers: Answer = {}
-    for info in devices():
+    for index in range(device_count()):
         try:
-            device = Device.open(info.index)
-            try:
-                answers[str(info.index)] = ask(device)
-            finally:
-                device.close()
+            if index not in _opened:  # kept for the questions to come: a context takes a third of a second
+                _opened[index] = Device.open(index)
+            answers[str(index)] = ask(_opened[index])
         except DeviceError as error:
-            answers[str(info.index)] = {problem: str(error)}
+            answers[str(index)] = {problem: str(error)}
     return answers
 
 

@@ -63,7 +63,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class GpuMachine:
-    """All that was asked. `problem`: why there are no GPUs, with the remedy; "" when there are."""
+    """All that was asked. `problem`: why there are none, or why further ones cannot be used."""
 
     driver: str = ""  # the driver's release, "580.65.06"; "" where it is not told
     cuda: tuple[int, int] | None = None  # the CUDA version the driver speaks

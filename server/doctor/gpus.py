@@ -43,10 +43,13 @@ def hardware(machine: GpuMachine, config: Config) -> list[Finding]:
             name="GPU", ok=False, detail=machine.problem, remedy="everything runs on the CPU", needed=False
         )
         return [driver, none]
-    return [
-        driver,
-        *(finding for gpu in machine.gpus for finding in (_gpu(gpu), _nvdec(gpu), _nvenc(gpu, config))),
-    ]
+    each = [finding for gpu in machine.gpus for finding in (_gpu(gpu), _nvdec(gpu), _nvenc(gpu, config))]
+    if not machine.problem:
+        return [driver, *each]
+    further = Finding(
+        name="further GPUs", ok=False, detail=machine.problem, remedy="the others are used", needed=False
+    )
+    return [driver, *each, further]
 
 
 def _gpu(gpu: GpuReport) -> Finding:

@@ -54,6 +54,14 @@ def test_no_gpu(bare_driver: FakeDriver, monkeypatch: pytest.MonkeyPatch) -> Non
     assert "--gpus all" in machine.problem
 
 
+def test_a_gpu_that_cannot_be_opened(bare_driver: FakeDriver, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FAKE_CUDA_FAIL", "cuDevicePrimaryCtxRetain:46")
+    machine = probe.probe(("driver", "decode"))
+    assert (machine.gpus, machine.cuda) == ((), (13, 0))
+    assert "(46)" in machine.problem
+    assert "exclusive mode" in machine.problem
+
+
 def test_a_driver_that_refuses(bare_driver: FakeDriver, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FAKE_CUDA_FAIL", "cuInit:803")
     machine = probe.probe(("driver",))
@@ -152,9 +160,10 @@ def test_answers_become_a_report() -> None:
         "uuid": "0",
     }  # fmt: skip
     caps = {"codec": "hevc", "bits": [8, 10], "max_width": 8192, "max_height": 8192}
+    gpus = {"0": gpu, "1": {**gpu, "index": 1}, "2": {"problem": "held by another"}}
     machine = probe.machine_of(
         {
-            "driver": {"driver": "580.65.06", "cuda": [13, 0], "gpus": [gpu, {**gpu, "index": 1}]},
+            "driver": {"driver": "580.65.06", "cuda": [13, 0], "gpus": gpus},
             "decode": {"0": {"decodes": [caps]}, "1": {"decode_problem": "lost"}},
             "encode": {"error": "the library is missing"},
             "kernels": {"0": {"kernel_problem": "too old"}, "1": {}},
@@ -162,6 +171,7 @@ def test_answers_become_a_report() -> None:
         }
     )
     first, second = machine.gpus
+    assert machine.problem == "held by another"
     assert first == GpuReport(
         0, "L4", (8, 9), 9, 8, "0",
         decodes=(VideoCaps("hevc", (8, 10), 8192, 8192),), encode_problem="the library is missing",

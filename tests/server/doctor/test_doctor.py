@@ -69,6 +69,7 @@ def test_what_serve_would_refuse_is_found(monkeypatch: pytest.MonkeyPatch, tmp_p
     assert "--host" in bad[f"port {config.port}"].remedy
 
 
+@pytest.mark.slow
 def test_this_machine_as_it_is(capsys: pytest.CaptureFixture[str], flags: list[str]) -> None:
     """The real probe with every library that is installed here."""
     findings = found(capsys, flags)

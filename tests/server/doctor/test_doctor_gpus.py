@@ -63,6 +63,14 @@ def test_a_driver_without_a_gpu() -> None:
     assert found["GPU"].detail == "the driver shows none"
 
 
+def test_a_gpu_that_cannot_be_opened_beside_one_that_can() -> None:
+    machine = replace(with_gpus(L4), problem="held in exclusive mode")
+    found = by_name(gpus.hardware(machine, Config()))
+    assert found["GPU 0"].ok
+    assert not found["further GPUs"].ok
+    assert found["further GPUs"].detail == "held in exclusive mode"
+
+
 def test_a_gpu_without_an_encoder() -> None:
     found = by_name(gpus.hardware(with_gpus(H200), Config()))
     assert found["GPU 0 NVDEC"].ok
