@@ -73,6 +73,11 @@ class Nv12:
         """Bytes from row to row, the same in both planes; chroma follows luma at once."""
         return self._slot.pitch
 
+    @property
+    def memory(self) -> Memory:
+        """What it lies in, the same object whenever it is lent: by it an encoder knows a buffer again."""
+        return self._slot.memory
+
     def frame(
         self, pts: int, arrived_ns: int = 0, full_range: bool = False, bt709: bool = False,
         stream: Stream | None = None,

@@ -3,6 +3,7 @@
 NvencError            a call was refused
 ├── NoEncoder         the GPU has no NVENC at all (A100, H100, H200, B200)
 └── SessionLimit      the driver opens no further session (GeForce: a few per system)
+EncoderLost           the device is gone, by NVENC's word; a DeviceLost
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from ctypes import POINTER, c_char_p, c_int, c_uint32, c_void_p
 from typing import Any, TypeVar
 
 from gpu.cuda import nvenc_constants as nv
+from gpu.cuda.driver_errors import DeviceLost
 from gpu.cuda.libraries import open_library
 from gpu.cuda.nvenc_config import Guid, PresetConfig
 from gpu.cuda.nvenc_structs import (
@@ -61,11 +63,11 @@ _STATUS = {
     for name, value in vars(nv).items()
     if name == "NV_ENC_SUCCESS" or name.startswith("NV_ENC_ERR_")
 }
-_SOFTWARE = "encode with libx264 instead (HostEncoder), which needs no NVENC"
+SOFTWARE = "encode with libx264 instead (HostEncoder), which needs no NVENC"
 _REMEDIES = {
     nv.NV_ENC_ERR_INVALID_VERSION: "update NVIDIA's driver to 520.56 or later",
-    nv.NV_ENC_ERR_UNSUPPORTED_PARAM: f"this GPU cannot encode so: take another codec or size, or {_SOFTWARE}",
-    nv.NV_ENC_ERR_INVALID_PARAM: f"this GPU cannot encode so: take another codec or size, or {_SOFTWARE}",
+    nv.NV_ENC_ERR_UNSUPPORTED_PARAM: f"this GPU cannot encode so: take another codec or size, or {SOFTWARE}",
+    nv.NV_ENC_ERR_INVALID_PARAM: f"this GPU cannot encode so: take another codec or size, or {SOFTWARE}",
     nv.NV_ENC_ERR_OUT_OF_MEMORY: "let fewer streams in (max_sessions) or end others on this GPU (nvidia-smi)",
 }
 _NO_ENCODER = (nv.NV_ENC_ERR_NO_ENCODE_DEVICE, nv.NV_ENC_ERR_UNSUPPORTED_DEVICE)
@@ -91,15 +93,24 @@ class SessionLimit(NvencError):
     """The driver opens no further session."""
 
 
+class EncoderLost(DeviceLost):
+    """The device is gone, by NVENC's word. `code` is the NVENCSTATUS."""
+
+    def __init__(self, call: str, status: int, detail: str = "") -> None:
+        super().__init__(call, status, _STATUS.get(status, "unknown status"))
+        told = f"{status}, {detail}" if detail else f"{status}"
+        self.args = (f"{call}: {self.name} ({told}): the GPU is lost to this process: restart the server",)
+
+
 def error_of(call: str, status: int, detail: str = "") -> NvencError:
     """The exception for a status other than success; `detail` in the library's own words."""
     if call in _OPENING and status in _NO_ENCODER:
-        return NoEncoder(call, status, f"this GPU has no video encoder (NVENC): {_SOFTWARE}", detail)
+        return NoEncoder(call, status, f"this GPU has no video encoder (NVENC): {SOFTWARE}", detail)
     if call in _OPENING and status in _NO_SESSION:
         remedy = (
             "no NVENC session is left (GeForce allows a few per system, all programs together) or the GPU's "
             "memory is full: end other programs that encode, let fewer streams in (max_sessions), or "
-            f"{_SOFTWARE}"
+            f"{SOFTWARE}"
         )
         return SessionLimit(call, status, remedy, detail)
     remedy = _REMEDIES.get(status, "report it with the driver's version: this call should not have failed")
@@ -130,7 +141,7 @@ class Api:
         if self.newest < wanted:
             raise DeviceError(
                 f"the driver speaks NVENC {self.newest[0]}.{self.newest[1]}, relens {wanted[0]}.{wanted[1]}: "
-                f"update NVIDIA's driver to 520.56 or later, or {_SOFTWARE}"
+                f"update NVIDIA's driver to 520.56 or later, or {SOFTWARE}"
             )
         functions = new(FunctionList)
         status = int(create(ctypes.byref(functions)))

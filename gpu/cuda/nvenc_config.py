@@ -1,8 +1,8 @@
 """The part of the NVENC API 12.0 that says how to encode: NV_ENC_CONFIG and what it is made of.
 
 Field by field after nvEncodeAPI.h, so that the C compiler's layout results. What relens does not fill is
-there for its place and stays zero, as the API asks. Sizes and offsets are held to a table made from the header
-(tests/gpu/cuda/nvenc_layout.json).
+there for its place and stays zero, as the API asks. Sizes and offsets are held to a table made from the
+header (tests/gpu/cuda/nvenc_layout.json).
 """
 
 from __future__ import annotations
@@ -104,8 +104,8 @@ class H264Config(ctypes.Structure):
         *words(
             "level", "idrPeriod", "separateColourPlaneFlag", "disableDeblockingFilterIDC",
             "numTemporalLayers", "spsId", "ppsId", "adaptiveTransformMode", "fmoMode", "bdirectMode",
-            "entropyCodingMode", "stereoMode", "intraRefreshPeriod", "intraRefreshCnt", "maxNumRefFrames", "sliceMode",
-            "sliceModeData",
+            "entropyCodingMode", "stereoMode", "intraRefreshPeriod", "intraRefreshCnt", "maxNumRefFrames",
+            "sliceMode", "sliceModeData",
         ),
         ("h264VUIParameters", Vui),
         *words(
@@ -125,8 +125,9 @@ class HevcConfig(ctypes.Structure):
             ("useConstrainedIntraPred", 1), ("disableDeblockAcrossSliceBoundary", 1),
             ("outputBufferingPeriodSEI", 1), ("outputPictureTimingSEI", 1), ("outputAUD", 1),
             ("enableLTR", 1), ("disableSPSPPS", 1), ("repeatSPSPPS", 1), ("enableIntraRefresh", 1),
-            ("chromaFormatIDC", 2), ("pixelBitDepthMinus8", 3), ("enableFillerDataInsertion", 1), ("enableConstrainedEncoding", 1),
-            ("enableAlphaLayerEncoding", 1), ("singleSliceIntraRefresh", 1), ("outputRecoveryPointSEI", 1),
+            ("chromaFormatIDC", 2), ("pixelBitDepthMinus8", 3), ("enableFillerDataInsertion", 1),
+            ("enableConstrainedEncoding", 1), ("enableAlphaLayerEncoding", 1),
+            ("singleSliceIntraRefresh", 1), ("outputRecoveryPointSEI", 1),
             ("outputTimeCodeSEI", 1), ("reserved", 12),
         ),
         *words(

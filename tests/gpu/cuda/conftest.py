@@ -82,3 +82,9 @@ def fake_driver(
 def fake_gpu(gpu_folder: Path, kernel_library: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeDriver]:
     """All three fake libraries, one GPU, the project's kernels run on the CPU."""
     yield from _driver(gpu_folder, monkeypatch, kernel_library)
+
+
+@pytest.fixture
+def bare_gpu(gpu_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeDriver]:
+    """All three fake libraries, without the project's kernels."""
+    yield from _driver(gpu_folder, monkeypatch)
