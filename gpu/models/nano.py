@@ -18,9 +18,10 @@ from gpu.errors import FrameError, ModelError
 from gpu.models.base import EditState
 from gpu.nano.edits import EDIT_NAMES, EDITS, OFFERS, Group
 from gpu.nano.engines import ALWAYS, GRAPH_FILES, Engines
+from gpu.nano.enlarged import SCALE, EnlargedState
 from gpu.nano.experts import FILE as EXPERTS_FILE
 from gpu.nano.experts import Experts
-from gpu.nano.geometry import MOST_PIXELS, MOST_PIXELS_PLUS
+from gpu.nano.geometry import MOST_PIXELS, MOST_PIXELS_PLUS, is_small
 from gpu.nano.particles import Particles
 from gpu.nano.plan import Plan, plan_of
 from gpu.nano.stream import NanoState
@@ -131,11 +132,13 @@ class NanoModel:
                 f"{self._spec.name} cannot take {width}x{height}: send an even size from "
                 f"{_MIN_SIDE}x{_MIN_SIDE} to {most[0]}x{most[1]}, or {most[1]}x{most[0]} held upright"
             )
-        engines = self._engines_for((width, height))
+        small = is_small(width, height)
+        size = (SCALE * width, SCALE * height) if small else (width, height)
+        engines = self._engines_for(size)
         engines.ready(ALWAYS)  # begins them, beside each other and beside the weather
-        particles = Particles(width, height, 0)
+        particles = Particles(*size, 0)
         engines.compile(ALWAYS)
-        return NanoState.fresh(engines, particles)
+        return (EnlargedState if small else NanoState).fresh(engines, particles)
 
     def read(self, prompt: str) -> Reading:
         """As the tower reads it, but for what a plan leaves out; nobody is sent to what does not convince."""
@@ -196,10 +199,10 @@ class NanoModel:
                 self._lock.release()
 
     def _step(self, own: NanoState, frame: Frame) -> Frame:
-        if (frame.width, frame.height) != (own.width, own.height):
+        width, height = own.source_size if isinstance(own, EnlargedState) else (own.width, own.height)
+        if (frame.width, frame.height) != (width, height):
             raise FrameError(
-                f"a frame of {frame.width}x{frame.height} in a {own.width}x{own.height} stream: "
-                "open a new state"
+                f"a frame of {frame.width}x{frame.height} in a {width}x{height} stream: open a new state"
             )
         with self._lock:
             return own.step(frame, self._experts)

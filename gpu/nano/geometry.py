@@ -16,6 +16,7 @@ F32 = NDArray[np.float32]
 # of [h, w]: above, the canvas has half the source's side
 MOST_PIXELS = 320 * 240 * 27 // 20  # a 640x480 camera is worked on at its own size, and so is 848x480
 MOST_PIXELS_PLUS = 640 * 360  # ... and so is 1280x720
+LEAST_ENLARGED = 240 * 180  # pixels of a source
 MULTIPLE = 4  # of w and h: the deepest level is at a quarter of [h, w]; twice as much on a fine canvas
 _TILE = 512  # pixels; textures repeat after this
 
@@ -30,6 +31,12 @@ def is_halved(width: int, height: int, most: int = MOST_PIXELS) -> bool:
 def is_fine(width: int, height: int, most: int = MOST_PIXELS) -> bool:
     """Whether the canvas has more pixels than the networks were made for; see gpu.nano.coarse."""
     return is_halved(width, height) and not is_halved(width, height, most)
+
+
+def is_small(width: int, height: int) -> bool:
+    """Whether a source is worked on at twice its side (gpu.nano.enlarged): one whose canvas then is still no
+    larger than is worked on. Of a picture even smaller nobody looks at the strokes."""
+    return LEAST_ENLARGED <= width * height <= MOST_PIXELS
 
 
 def working_size(width: int, height: int, most: int = MOST_PIXELS) -> tuple[int, int]:
