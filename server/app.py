@@ -5,6 +5,7 @@ Knows no handler's work.
 
 from __future__ import annotations
 
+import asyncio
 import importlib.metadata
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -13,6 +14,7 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
+from gpu.cuda import probe
 from gpu.errors import RelensError
 from server.config import LOOPBACK, Config
 from server.loop_delay import LoopDelay
@@ -56,7 +58,8 @@ def _parts(config: Config) -> Callable[[web.Application], AsyncIterator[None]]:
         workers = Workers(config.model, config.threads, executor)
         sessions = Sessions(config, workers, metrics, executor)
         metrics.on_scrape(lambda: _set_loop_delay(metrics, loop_delay))
-        app[STATE] = ServerState(config, version(), metrics, workers, sessions, loop_delay)
+        gpus = await asyncio.get_running_loop().run_in_executor(executor, probe.at_start)
+        app[STATE] = ServerState(config, version(), metrics, workers, sessions, loop_delay, gpus)
         try:
             await workers.start()
             loop_delay.start()

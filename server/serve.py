@@ -14,6 +14,7 @@ from collections.abc import Callable
 
 from aiohttp import web
 
+from gpu.cuda.route import route_of
 from server.app import make_app, version
 from server.config import LOOPBACK, Config
 from server.errors import ConfigError
@@ -90,6 +91,9 @@ def _announce(
     say(f"relens {version()} is ready: {scheme}://{shown}:{port}/  model {workers.default} on {device}")
     if workers.why:
         say(f"{workers.default} was measured to suit this machine: {workers.why}. Another: --model NAME")
+    for gpu in app[STATE].gpus.gpus:
+        way = route_of(app[STATE].gpus, config.video_codecs[0], device, device.startswith("CUDA"))
+        say(f"GPU {gpu.index}: {gpu.words}. The way of a stream: {way.words}")
     if not (config.web_path / "index.html").is_file():
         say(f"There is no page in {config.web_path}: run `make setup`, or give --web-dir; the API works")
     if config.host in LOOPBACK and config.tls_cert:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
+from gpu.cuda.report import GpuMachine
 from server.config import Config
 from server.loop_delay import LoopDelay
 from server.metrics import Metrics
@@ -21,6 +22,7 @@ class ServerState:
     workers: Workers
     sessions: Sessions
     loop_delay: LoopDelay
+    gpus: GpuMachine  # what was found at start
 
 
 STATE = web.AppKey("relens", ServerState)

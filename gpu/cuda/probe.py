@@ -19,6 +19,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import IO, Any
 
+from gpu.cuda import libraries
 from gpu.cuda.driver_errors import NO_DEVICE, remedy_of
 from gpu.cuda.probe_child import PARTS, QUESTIONS
 from gpu.cuda.report import GpuMachine, GpuReport, Part, video_caps
@@ -32,6 +33,9 @@ AT_START = (
 ALL = tuple(QUESTIONS)
 TIMEOUT_S = 90.0  # of all questions
 QUIET_S = 30.0  # of one: a cold import of torch takes up to 20 s on two busy cores
+
+AT_START_S = 15.0
+NO_SIGN = "there is no NVIDIA device on this machine"
 
 _ROOT = Path(__file__).resolve().parents[2]
 _MOST_TEXT = 4000  # of the child's standard error, from its end
@@ -49,6 +53,20 @@ def probe(
     Takes half a second without a GPU, longer where libraries are imported. Blocks: call it from a thread.
     """
     return machine_of(ask(tuple(questions), timeout_s, quiet_s))
+
+
+def at_start() -> GpuMachine:
+    """What a server asks before it takes streams: at most 15 s; nothing where no driver shows itself."""
+    if not plausible():
+        return GpuMachine(problem=NO_SIGN)
+    return probe(AT_START, AT_START_S, AT_START_S)
+
+
+def plausible() -> bool:
+    """Whether asking is worth a process: a driver's devices are there, or its libraries were named."""
+    signs = ("/dev/nvidiactl", "/dev/nvidia0", "/dev/dxg")  # the last is WSL 2
+    named = bool(os.environ.get(libraries.FOLDER_VARIABLE))
+    return named or sys.platform == "win32" or any(os.path.exists(sign) for sign in signs)
 
 
 def ask(questions: tuple[str, ...], timeout_s: float = TIMEOUT_S, quiet_s: float = QUIET_S) -> Answers:

@@ -42,6 +42,13 @@ class GpuReport:
     sessions: int | None = None  # encoding sessions that could be opened; None: not tried
     sessions_end: str = ""  # why no further one could; "" when as many as were tried could
 
+    @property
+    def words(self) -> str:
+        """ "NVIDIA L4: decodes h264, hevc; encodes h264, av1"."""
+        decodes = ", ".join(caps.codec for caps in self.decodes) or "nothing"
+        encodes = ", ".join(caps.codec for caps in self.encodes) or "nothing"
+        return f"{self.name}: decodes {decodes}; encodes {encodes}"
+
     def decoder(self, codec: Codec) -> VideoCaps | None:
         """What it decodes of `codec`."""
         return next((caps for caps in self.decodes if caps.codec == codec), None)

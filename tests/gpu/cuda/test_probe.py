@@ -109,6 +109,23 @@ def test_when_all_time_is_over_the_rest_is_not_asked(
     assert "not asked: 1.5 s were over" in answers["decode"]["error"]
 
 
+def test_at_start_a_machine_without_a_driver_starts_no_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(probe, "plausible", lambda: False)
+    monkeypatch.setattr(probe.subprocess, "Popen", None)
+    assert probe.at_start().problem == probe.NO_SIGN
+
+
+def test_at_start_everything_but_sessions_is_asked(
+    fake_gpu: FakeDriver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert probe.plausible()
+    monkeypatch.setenv("FAKE_NVDEC_CODECS", "h264,hevc")
+    monkeypatch.setenv("FAKE_NVENC_CODECS", "av1")
+    (gpu,) = probe.at_start().gpus
+    assert gpu.words == "Fake GPU: decodes h264, hevc; encodes av1"
+    assert (gpu.kernel_problem, gpu.sessions) == ("", None)
+
+
 def test_libraries_of_every_kind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     stand_in(
         tmp_path,
