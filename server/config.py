@@ -227,6 +227,9 @@ def reference() -> str:
         "Generated from server/config.py by `python -m server.config`. The last one wins: TOML file",
         "(`--config FILE` or `RELENS_CONFIG`), environment, flag.",
         "",
+        "One variable is no key: `RELENS_NVIDIA_LIBRARIES` names the folder of NVIDIA's driver libraries where the",
+        "system does not find them by itself.",
+        "",
         "| key | default | environment | flag | meaning |",
         "|---|---|---|---|---|",
     ]
