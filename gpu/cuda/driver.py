@@ -11,7 +11,6 @@ import sys
 import threading
 import weakref
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Any
 
 import numpy as np
@@ -259,9 +258,7 @@ class _Current:
             self._driver("cuCtxPushCurrent_v2", self._context)
         self._inside.depth = depth + 1
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._inside.depth -= 1
         if not self._inside.depth:
             self._driver.ask("cuCtxPopCurrent_v2", ctypes.byref(ctypes.c_void_p()))
