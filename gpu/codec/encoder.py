@@ -32,15 +32,17 @@ _TICK = Fraction(1, CLOCK_HZ)
 _INTRA_PERIOD_FRAMES = 3000
 _HEADROOM = 2  # ceiling of the context over the configured one, for streams of half the nominal frame rate
 _REOPEN_RATIO = 4 / 3  # libvpx only
-_SMPTE170M = 6  # AVCOL_PRI/TRC/SPC: BT.601, 525 lines
+_BT709, _SMPTE170M = 1, 6  # AVCOL_PRI/TRC/SPC; the second is BT.601, 525 lines
 _LIMITED, _FULL = 1, 2  # AVCOL_RANGE
 
 
 class LibavEncoder:
     """One picture in, one access unit out. Opens anew (keyframe) at a new size, range or clock."""
 
-    def __init__(self, config: EncoderConfig) -> None:
+    def __init__(self, config: EncoderConfig, bt709: bool = False) -> None:
+        """`bt709`: what the pictures' matrix is, and H.264 says of it."""
         self._config = config
+        self._colour = _BT709 if bt709 else _SMPTE170M
         self._target_bps = config.clamp(config.bitrate_bps)
         self._opened_bps = 0
         self._context: Any = None
@@ -95,7 +97,7 @@ class LibavEncoder:
         context.max_b_frames = 0
         context.thread_count = self._config.threads
         context.color_range = _FULL if full_range else _LIMITED
-        context.colorspace = context.color_primaries = context.color_trc = _SMPTE170M
+        context.colorspace = context.color_primaries = context.color_trc = self._colour
         context.options = self._x264_options(ceiling) if h264 else self._vpx_options(ceiling)
         try:
             context.open()
