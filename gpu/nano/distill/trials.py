@@ -22,7 +22,7 @@ from gpu.types import Frame
 
 F32 = NDArray[np.float32]
 
-DRIFT_SIZE = (320, 240)
+DRIFT_SIZE = (232, 176)  # hours of frames: small, and just not worked on at twice its side
 DRIFT_EDITS = ("golden_hour", "pencil", "starry_night")  # one of each network that could
 NOISY_LOOP = FPS  # frames of the loop with noise: one second
 _A_PERSON = 0.02  # share of the picture from which the teacher is held to see somebody

@@ -412,7 +412,7 @@ def test_two_arts_at_once_are_one_and_the_reading_says_so(
     monkeypatch.setattr(model._tower, "read", lambda prompt: reading)
     read = model.read("a cubist pencil sketch at night")
     assert [part.name for part in read.parts] == ["pencil", "night"]
-    assert read.label == "all three (without cubist)"
+    assert (read.label, read.left_out) == ("pencil sketch + night", ("cubist",))
 
 
 def test_a_plan_the_weights_cannot_run_is_refused_before_a_frame(
