@@ -110,10 +110,6 @@ INLINE Taps taps_at(int above, int below, float radius) {
     return {whole + first, whole + last, whole + (2 * rest >= below), ((float)first - part) * step, step};
 }
 
-INLINE float weight(const Taps &taps, int sample) {
-    return fmaxf(0.0f, 1.0f - fabsf(taps.start + (float)(sample - taps.first) * taps.step));
-}
-
 // A plane as mean_of reads it: values of a pixel are `apart` elements from each other, pixels of a row `step`.
 template <typename T> struct Plane {
     const T *data;
@@ -122,19 +118,22 @@ template <typename T> struct Plane {
 
 // The weighted means of a plane's `Values` values a pixel.
 template <int Values, typename T> INLINE void mean_of(const Plane<T> &of, const Taps &x, const Taps &y, float *mean) {
-    float total = 0.0f;
+    float total = 0.0f, below = y.start;
     for (int c = 0; c < Values; c++) mean[c] = 0.0f;
 #pragma unroll 1
-    for (int j = y.first; j <= y.last; j++) {
+    for (int j = y.first; j <= y.last; j++, below += y.step) {
         const T *line = (const T *)((const char *)of.data + (size_t)clamped(j, of.height) * of.pitch);
-        const float down = weight(y, j);
+        float weights = 0.0f, sum[Values] = {}, beside = x.start;
 #pragma unroll 1
-        for (int i = x.first; i <= x.last; i++) {
-            const float part = down * weight(x, i);
+        for (int i = x.first; i <= x.last; i++, beside += x.step) {
+            const float weight = 1.0f - fabsf(beside);
             const T *pixel = line + clamped(i, of.width) * of.step;
-            total += part;
-            for (int c = 0; c < Values; c++) mean[c] += part * number(pixel[c * of.apart]);
+            weights += weight;
+            for (int c = 0; c < Values; c++) sum[c] += weight * number(pixel[c * of.apart]);
         }
+        const float weight = 1.0f - fabsf(below);
+        total += weight * weights;
+        for (int c = 0; c < Values; c++) mean[c] += weight * sum[c];
     }
     for (int c = 0; c < Values; c++) mean[c] = __fdividef(mean[c], total);
 }
