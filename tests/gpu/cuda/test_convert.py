@@ -243,6 +243,35 @@ def test_another_streams_frame_is_waited_for_and_given_back_in_order(
     assert waits < launch < used
 
 
+def test_work_of_a_slow_producer_is_in_the_result(
+    fake_driver: FakeDriver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each stream's work is done as late as can be: what does not wait for it sees the frame before."""
+    world = World()
+    producer, frame, bright = world.device.stream(), world.frame(1), world.frame(2)
+    edited = world.array(np.full((3, CANVAS[1], CANVAS[0]), 0.75, np.float16))
+    wanted = world.pixels(bright)
+    buffer = frame.buffer
+    assert buffer is not None
+    monkeypatch.setenv("FAKE_CUDA_DEFERRED", "1")
+    for turn in range(3):
+        for to, from_ in ((buffer.luma, bright.luma), (buffer.chroma, bright.chroma)):
+            producer.copy2d(to.ptr, to.strides[0], from_.ptr, from_.strides[0], SIZE[0], to.shape[0])
+        late = buffer.frame(turn, stream=producer)
+        world.converter.to_canvas(late)
+        out = world.converter.composite(late, edited, None, 0.0, world.pool.take())
+        assert out.ready is not None
+        consumer = world.device.stream()
+        consumer.wait(out.ready)
+        assert np.array_equal(out.luma.download(consumer), wanted[0])
+        assert np.array_equal(out.chroma.download(consumer), wanted[1])
+        producer.copy2d(  # the frame before, again
+            buffer.luma.ptr, buffer.pitch, world.converter.canvas.ptr, SIZE[0], SIZE[0], 8
+        )  # fmt: skip
+        producer.synchronize()
+    world.close()
+
+
 def test_from_the_canvas_itself(world: World) -> None:
     frame = world.frame(6, CANVAS, full_range=True)
     world.converter.to_canvas(frame)
