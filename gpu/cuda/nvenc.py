@@ -177,6 +177,7 @@ class NvencEncoder:
         place = self._staging.ptr
         self._stream.copy2d(place, width, luma.ptr, pitch, width, height)
         self._stream.copy2d(place + width * height, width, chroma.ptr, chroma.strides[0], width, height // 2)
+        frame.used_on(self._stream)
         return self._staging, place, width
 
     def _release(self) -> None:

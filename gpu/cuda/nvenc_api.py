@@ -1,7 +1,7 @@
 """The binding to libnvidia-encode: its functions, and what their refusals mean. Knows no pictures.
 
 NvencError            a call was refused
-├── NoEncoder         the GPU has no NVENC at all (A100, H100, H200, B200)
+├── NoEncoder         the GPU has no NVENC at all (A100, H100, H200)
 └── SessionLimit      the driver opens no further session (GeForce: a few per system)
 EncoderLost           the device is gone, by NVENC's word; a DeviceLost
 """

@@ -2,7 +2,8 @@
 
 Held to the header by tests/gpu/cuda/nvenc_layout.json. Chosen: API 12.0. It is the first that encodes AV1,
 every Linux driver since 520.56 speaks it (12.1 would ask for 530, 12.2 for 550, 13.0 for 570), newer drivers
-go on accepting it, and nothing relens uses came later.
+go on accepting it ("guarantees binary backward compatibility": NVIDIA's NVENC programming guide, §1), and
+nothing relens uses came later.
 """
 
 from __future__ import annotations

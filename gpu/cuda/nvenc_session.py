@@ -138,7 +138,10 @@ class Session:
         params.outputBitstream = self._bitstream
         if keyframe:
             params.encodePicFlags = nv.NV_ENC_PIC_FLAG_FORCEIDR | nv.NV_ENC_PIC_FLAG_OUTPUT_SPSPPS
-        with self._mapped(self._register(memory, address, pitch)) as params.inputBuffer:
+        with (
+            self._device.current(),  # once, instead of for each of the calls
+            self._mapped(self._register(memory, address, pitch)) as params.inputBuffer,
+        ):
             self._hand_in(params)
             return self._take_out(stamp)
 
