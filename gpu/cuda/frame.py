@@ -109,7 +109,7 @@ class FramePool:
         # appending is atomic.
         self._free: deque[_Slot] = deque()
         self._made = 0
-        self._closed = False
+        self._closed = self._abandoned = False
         self._lock = threading.Lock()
 
     @property
@@ -156,6 +156,11 @@ class FramePool:
         self._closed = True
         self._drain()
 
+    def abandon(self) -> None:
+        """Forget all memory without freeing it: the device does not answer, and freeing would wait for it."""
+        self._abandoned = True
+        self.close()
+
     def _drain(self) -> None:
         while True:
             try:
@@ -163,6 +168,8 @@ class FramePool:
             except IndexError:
                 return
             self._made -= 1
+            if self._abandoned:
+                slot.abandon()
             slot.close()
 
 
@@ -203,6 +210,10 @@ class _Slot:
             elif stream.handle != handle:  # a stream is in order by itself
                 stream.wait(self._uses[handle])
         self._in_use.clear()
+
+    def abandon(self) -> None:
+        for resource in (self.memory, self.ready, *self._uses.values()):
+            resource.abandon()
 
     def close(self) -> None:
         for event in (self.ready, *self._uses.values()):

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from gpu.cuda import cuvid_structs as structs
+from gpu.cuda.bounded import Bounded
 from gpu.cuda.cuvid import NAMES, caps_of, decoder_caps
-from gpu.cuda.driver import CudaError, Device, DeviceArray, DeviceLost, Stream
+from gpu.cuda.driver import CudaError, Device, DeviceArray, DeviceLost, DeviceTimeout, Stream
 from gpu.cuda.frame import DeviceFrame, FramePool, Nv12
 from gpu.cuda.kernels import Kernels
 from gpu.cuda.nvdec_parser import Parser
@@ -22,7 +24,7 @@ from gpu.types import CLOCK_HZ, Codec, EncodedFrame
 # In these a unit's picture may be shown after later ones (B-frames), and every picture is shown once. In the
 # others pictures come out in order, some are never shown, and some are shown again.
 _REORDERED = ("h264", "hevc")
-_MOST_REFUSALS = 3  # keyframes in a row that the driver refuses; a fourth would be refused too
+_TIMEOUT_S = 5.0  # for a unit; the first makes a decoder, which takes some tens of milliseconds
 
 
 @dataclass(slots=True)
@@ -41,17 +43,24 @@ class NvdecDecoder:
     scaled down by the engine. Implements gpu.codec.base.Decoder but for the kind of picture."""
 
     def __init__(
-        self, device: Device, codec: Codec, max_size: tuple[int, int] | None = None, most_frames: int = 8
+        self,
+        device: Device,
+        codec: Codec,
+        max_size: tuple[int, int] | None = None,
+        most: int = 8,
+        timeout_s: float = _TIMEOUT_S,
     ) -> None:
-        """`most_frames`: how many decoded pictures may be in use at a time. Raises DeviceError, with what
-        replaces it, where the GPU or its driver does not decode `codec`."""
+        """`most`: how many decoded pictures may be in use at a time. Raises DeviceError, with what replaces
+        it, where the GPU or its driver does not decode `codec`."""
         if caps_of(device, codec) is None:
             able = ", ".join(dict.fromkeys(NAMES[caps.codec] for caps in decoder_caps(device))) or "nothing"
             raise DeviceError(
                 f"{device.info.name} does not decode {NAMES[codec]} (it decodes {able}): let libav decode it "
                 f"on the CPU"
             )
-        self._device, self._codec, self._max_size, self._most = device, codec, max_size, most_frames
+        self._device, self._codec, self._max_size, self._most = device, codec, max_size, most
+        # cuvidMapVideoFrame blocks until a picture is decoded, without a limit of its own: so on a thread.
+        self._thread = Bounded("relens-nvdec", timeout_s)
         self._stream: Stream = device.stream()
         self._references = References(codec)
         self._parser: Parser | None = None
@@ -67,7 +76,6 @@ class NvdecDecoder:
         self._newest_pts: int | None = None
         self._shown_pts: int | None = None
         self._recovery = Recovery()
-        self._refusals = 0
         self._closed = False
 
     @property
@@ -80,42 +88,58 @@ class NvdecDecoder:
 
         Raises FrameError when the access unit is corrupt, refers to what did not come, or cannot be kept
         because all buffers are in use; DeviceError when this GPU cannot decode the stream, DeviceLost when it
-        is gone (then the decoder is closed)."""
+        is gone, DeviceTimeout when it hangs (then the decoder is closed)."""
         if self._closed or not self._device.context:
             raise DeviceError("this decoder, or its device, is closed: open another")
         if not self._recovery.admits(encoded):
             return []
         try:
+            return self._thread.run(partial(self._guarded, encoded))
+        except DeviceLost:
+            self.close()
+            raise
+        except DeviceTimeout:
+            if self._thread.stuck:
+                self.close()
+            raise
+
+    def close(self) -> None:
+        """Give everything back; pictures handed out stay. Idempotent. What hangs is left to the driver."""
+        if self._closed:
+            return
+        self._closed = True
+        with suppress(DeviceError):
+            self._thread.run(self._end_session)
+        pool, self._pool = self._pool, None
+        if self._thread.stuck:  # the driver would wait for it, without end
+            for resource in (self._parser, self._surfaces, self._stream):
+                if resource is not None:
+                    resource.abandon()
+            if pool is not None:
+                pool.abandon()
+        elif pool is not None:
+            pool.close()
+        self._kernels = None
+        self._stream.close()
+        self._thread.close()
+
+    def _guarded(self, encoded: EncodedFrame) -> list[DeviceFrame]:
+        try:
             if not encoded.data:  # the parser would take it for the end of the stream
                 raise FrameError(f"an empty access unit at pts {encoded.pts}: a keyframe repairs it")
             with self._device.current():
                 frames = self._decode(encoded)
-        except DeviceLost:
-            self.close()
-            raise
         except FrameError as error:
             self._recover(encoded)
-            self._judge(encoded, error)
+            self._recovery.judge(encoded, error)
             raise
         except BaseException:
             self._recover(encoded)
             raise
-        self._refusals = 0
+        self._recovery.decoded()
         if self._dropped is not None:  # what follows can be decoded: no keyframe is needed
             raise self._dropped
         return frames
-
-    def close(self) -> None:
-        """Give everything back; pictures handed out stay. Idempotent."""
-        self._closed = True
-        self._end_session()
-        pool, self._pool = self._pool, None
-        if pool is not None:
-            pool.close()
-        self._kernels = None
-        self._stream.close()
-
-    # ---- keyframes ----
 
     def _recover(self, encoded: EncodedFrame) -> None:
         self._recovery.begin(encoded)
@@ -124,19 +148,6 @@ class NvdecDecoder:
         self._references.forget()
         if encoded.is_keyframe:  # not even that: parser and decoder may be damaged. Else their state is kept
             self._end_session()
-
-    def _judge(self, encoded: EncodedFrame, error: FrameError) -> None:
-        """Raises DeviceError when it was not the stream's fault, time and again."""
-        if not encoded.is_keyframe or not isinstance(error.__cause__, CudaError):
-            return
-        self._refusals += 1
-        if self._refusals >= _MOST_REFUSALS:
-            raise DeviceError(
-                f"the GPU's decoder refused {self._refusals} keyframes in a row, the last with "
-                f"{error.__cause__.name}: let libav decode this {NAMES[self._codec]} on the CPU"
-            ) from error
-
-    # ---- one unit ----
 
     def _decode(self, encoded: EncodedFrame) -> list[DeviceFrame]:
         self._unit, self._out, self._decoded, self._dropped = encoded, [], 0, None

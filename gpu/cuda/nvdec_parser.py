@@ -72,7 +72,7 @@ class Parser(Resource):
         )
         self._callbacks.raised = None
         with self.device.current():
-            code = self._cuvid.ask("cuvidParseVideoData", self.handle, ctypes.byref(packet))
+            code = self._cuvid.ask("cuvidParseVideoData", self.live, ctypes.byref(packet))
         raised, self._callbacks.raised = self._callbacks.raised, None
         if raised is not None:
             raise raised

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 from gpu.codec.decoder import RECOVERY_TICKS
+from gpu.cuda.cuvid import NAMES
+from gpu.cuda.driver_errors import CudaError
+from gpu.errors import DeviceError, FrameError
 from gpu.types import EncodedFrame
+
+_MOST_REFUSALS = 3  # keyframes in a row that the driver refuses; a fourth would be refused too
 
 
 class Recovery:
@@ -13,6 +18,7 @@ class Recovery:
     def __init__(self) -> None:
         self._since: int | None = None
         self._seen_keyframe = False
+        self._refusals = 0
 
     @property
     def waiting(self) -> bool:
@@ -35,3 +41,18 @@ class Recovery:
     def begin(self, encoded: EncodedFrame) -> None:
         """`encoded` was damaged."""
         self._since = encoded.pts
+
+    def judge(self, encoded: EncodedFrame, error: FrameError) -> None:
+        """Raises DeviceError when damage is not the stream's fault, time and again."""
+        if not encoded.is_keyframe or not isinstance(error.__cause__, CudaError):
+            return
+        self._refusals += 1
+        if self._refusals >= _MOST_REFUSALS:
+            raise DeviceError(
+                f"the GPU's decoder refused {self._refusals} keyframes in a row, the last with "
+                f"{error.__cause__.name}: let libav decode this {NAMES[encoded.codec]} on the CPU"
+            ) from error
+
+    def decoded(self) -> None:
+        """An access unit was decoded."""
+        self._refusals = 0

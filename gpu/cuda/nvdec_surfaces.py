@@ -12,6 +12,7 @@ from gpu.cuda.cuvid import CODECS, NOT_SUPPORTED, DecoderCaps, cuvid
 from gpu.cuda.driver import CudaError, DeviceLost
 from gpu.cuda.nvdec_sequence import Sequence
 from gpu.cuda.resource import Resource
+from gpu.errors import DeviceError
 
 if TYPE_CHECKING:
     from gpu.cuda.driver import Device, Stream
@@ -82,7 +83,7 @@ class Surfaces(Resource):
             display_area=sequence.display_area,
         )
         try:
-            self._cuvid("cuvidReconfigureDecoder", self.handle, ctypes.byref(info))
+            self._cuvid("cuvidReconfigureDecoder", self.live, ctypes.byref(info))
         except DeviceLost:
             raise
         except CudaError:
@@ -92,7 +93,7 @@ class Surfaces(Resource):
 
     def decode(self, picture: Any) -> None:
         """Hand in the picture that `picture`, the parser's pointer, is of. Raises CudaError, DeviceLost."""
-        self._cuvid("cuvidDecodePicture", self.handle, picture)
+        self._cuvid("cuvidDecodePicture", self.live, picture)
 
     @contextmanager
     def mapped(self, index: int, progressive: bool, stream: Stream) -> Iterator[tuple[int, int]]:
@@ -106,16 +107,16 @@ class Surfaces(Resource):
         )
         address, pitch = ctypes.c_ulonglong(), ctypes.c_uint()
         self._cuvid(
-            "cuvidMapVideoFrame64", self.handle, index, ctypes.byref(address), ctypes.byref(pitch),
+            "cuvidMapVideoFrame64", self.live, index, ctypes.byref(address), ctypes.byref(pitch),
             ctypes.byref(params),
         )  # fmt: skip
         try:
             yield address.value, pitch.value
         except BaseException:
-            with suppress(CudaError):  # what went wrong inside is the cause, not this
-                self._cuvid("cuvidUnmapVideoFrame64", self.handle, address)
+            with suppress(DeviceError):  # what went wrong inside is the cause, not this
+                self._cuvid("cuvidUnmapVideoFrame64", self.live, address)
             raise
-        self._cuvid("cuvidUnmapVideoFrame64", self.handle, address)
+        self._cuvid("cuvidUnmapVideoFrame64", self.live, address)
 
     def damaged(self, index: int) -> bool:
         """Whether the engine found an error in a mapped picture, concealed or not; False where it cannot tell
@@ -123,7 +124,7 @@ class Surfaces(Resource):
         if not self._status_known:
             return False
         status = structs.DecodeStatus()
-        code = self._cuvid.ask("cuvidGetDecodeStatus", self.handle, index, ctypes.byref(status))
+        code = self._cuvid.ask("cuvidGetDecodeStatus", self.live, index, ctypes.byref(status))
         if code == NOT_SUPPORTED:
             self._status_known = False
             return False

@@ -35,7 +35,8 @@ class FakeDecoder:
         self._library.fake_nvdec_log.restype = ctypes.c_char_p
         self._library.fake_nvdec_reset()
         self._before: dict[str, int] = {}
-        self._before = {what: self.count(what) for what in ALIVE}  # what a GPU lost in an earlier test held
+        # What a GPU lost in an earlier test held.
+        self._before = {what: self.count(what) for what in (*ALIVE, "most_mapped")}
 
     def count(self, what: str) -> int:
         """One of ALIVE, made since the test began; or so far: "most_mapped", "violations", "decoded"."""

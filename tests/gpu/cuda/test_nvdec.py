@@ -90,7 +90,7 @@ def test_times_far_apart_and_repeated_are_carried_exactly(device: Device, pcm: P
 def test_b_frames_come_in_order_of_time(device: Device, monkeypatch: pytest.MonkeyPatch) -> None:
     """Decoded 0 3 1 2 6 4 5 ...: shown by time once reordering is seen; what came too late is left out."""
     monkeypatch.setenv("FAKE_NVDEC_DELAY", "2")
-    decoder = NvdecDecoder(device, "hevc", most_frames=16)
+    decoder = NvdecDecoder(device, "hevc", most=16)
     order = [0, 3, 1, 2, 6, 4, 5, 9, 7, 8, 12, 10, 11]
     pictures = {time: nv12(time, 32, 16) for time in order}
     shown: list[DeviceFrame] = []
@@ -251,7 +251,7 @@ def test_pictures_are_there_when_their_event_is(
 
 
 def test_all_buffers_in_use_costs_that_picture_and_no_keyframe(device: Device, pcm: Pcm) -> None:
-    decoder = NvdecDecoder(device, "h264", most_frames=2)
+    decoder = NvdecDecoder(device, "h264", most=2)
     kept = [decoder.decode(pcm.unit(nv12(i, 32, 32), i))[0] for i in range(2)]
     with pytest.raises(FrameError, match="all 2 buffers"):
         decoder.decode(pcm.unit(nv12(2, 32, 32), 2))

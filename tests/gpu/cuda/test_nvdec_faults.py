@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import gc
+import threading
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from streams import wait_until
 
 from gpu.codec.decoder import RECOVERY_TICKS
-from gpu.cuda.driver import CudaError, Device, DeviceLost
+from gpu.cuda.driver import CudaError, Device, DeviceLost, DeviceTimeout
 from gpu.cuda.nvdec import NvdecDecoder
 from gpu.cuda.nvdec_surfaces import Surfaces
 from gpu.errors import DeviceError, FrameError
@@ -380,3 +383,28 @@ def test_two_streams_at_once_do_not_meet(device: Device, pcm: Pcm) -> None:
         first, second = threads.map(run, (0, 1))
     assert first == [True] * 40
     assert second == [True] * 20
+
+
+def test_an_engine_that_hangs_is_not_waited_for_without_end(
+    fake_gpu: FakeDriver, gpu_folder: Path, pcm: Pcm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    FakeDecoder(gpu_folder)
+    gpu = Device.open()
+    units = stream(pcm, "h264", 4)
+    decoder, other = NvdecDecoder(gpu, "h264", timeout_s=0.3), NvdecDecoder(gpu, "h264")
+    assert shows(decoder, units[0])
+    assert shows(other, units[0])
+    monkeypatch.setenv("FAKE_NVDEC_STUCK", "1")
+    with pytest.raises(DeviceTimeout, match=r"relens-nvdec was not done after 0\.3 s.*dmesg"):
+        decoder.decode(units[1])
+    monkeypatch.delenv("FAKE_NVDEC_STUCK")
+    with pytest.raises(DeviceError, match="closed"):
+        decoder.decode(units[2])
+    decoder.close()
+    assert shows(other, units[1])
+    other.close()
+    wait_until(lambda: not any(thread.name == "relens-nvdec" for thread in threading.enumerate()))
+    monkeypatch.setenv("FAKE_CUDA_LOST_AFTER", "0")  # what hung is not given back: the fixture need not look
+    with pytest.raises(DeviceLost):
+        gpu.memory()
+    gpu.close()

@@ -6,6 +6,7 @@
 //   FAKE_NVDEC_FAIL     name:code[,name:code]   these calls return that code, without effect
 //   FAKE_NVDEC_STATUS   decode status of every picture, or "unsupported"
 //   FAKE_NVDEC_DELAY    so many pictures the parser of H.264 and HEVC holds back to put them in order (0)
+//   FAKE_NVDEC_STUCK    1: mapping a picture does not return while it is set
 // Mistakes that the real library answers with a crash or with silence are counted as "violations", and logged.
 #pragma once
 #define _GNU_SOURCE
@@ -16,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "ipcm.h"
 #include "nvcuvid_types.h"

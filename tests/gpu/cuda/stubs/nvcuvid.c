@@ -36,7 +36,8 @@ API long long fake_nvdec_count(const char *what) {
 }
 API const char *fake_nvdec_log(void) { return world.log; }
 API void fake_nvdec_reset(void) {
-    world.violations = world.decoded = world.most_mapped = 0;
+    world.violations = world.decoded = 0;
+    world.most_mapped = world.mapped;
     world.used = 0;
     world.log[0] = 0;
 }
@@ -230,6 +231,7 @@ API CUresult cuvidMapVideoFrame64(void *handle, int index, unsigned long long *a
     EXPECT(handle);
     const CUVIDDECODECREATEINFO *info = &decoder->info;
     if (index < 0 || index >= (int)info->ulNumDecodeSurfaces) return INVALID_VALUE;
+    while (atoi(setting("FAKE_NVDEC_STUCK", "0"))) usleep(1000);
     if (!decoder->status[index]) return violation("a surface is mapped in which nothing was decoded", INVALID_VALUE);
     if (!params->output_stream) violation("mapped on the legacy stream, which others wait for", OK);
     unsigned at = 0;
