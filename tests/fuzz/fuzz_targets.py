@@ -98,6 +98,9 @@ def offer(data: bytes) -> None:
         return
     behind = SessionDescription.parse(checked.to_sdp())
     assert len(behind.media) == len([media for media in checked.media if media.used])
+    for codec in (codec for agreed in checked.agreed.values() for codec in agreed):
+        payload_format(codec.codec, codec.fmtp).starts_keyframe(data)
+        assert all(f"{name}={value}".isprintable() for name, value in codec.parameters)
 
 
 def fragment(data: bytes) -> None:

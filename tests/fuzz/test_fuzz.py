@@ -21,7 +21,7 @@ o=- 1 2 IN IP4 127.0.0.1
 s=-
 t=0 0
 a=group:BUNDLE 0 1
-m=video 9 UDP/TLS/RTP/SAVPF 96 97 98
+m=video 9 UDP/TLS/RTP/SAVPF 96 97 98 45 46 99 100
 c=IN IP4 0.0.0.0
 a=mid:0
 a=ice-ufrag:abcd
@@ -36,6 +36,14 @@ a=rtpmap:97 rtx/90000
 a=fmtp:97 apt=96
 a=rtpmap:98 H264/90000
 a=fmtp:98 level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e01f
+a=rtpmap:45 AV1/90000
+a=fmtp:45 level-idx=5;profile=0;tier=0
+a=rtpmap:46 rtx/90000
+a=fmtp:46 apt=45
+a=rtpmap:99 VP9/90000
+a=fmtp:99 profile-id=0
+a=rtpmap:100 H265/90000
+a=fmtp:100 level-id=93;profile-id=1;tier-flag=0;sprop-vps=QAEMAf//;sprop-sps=QgEBAWAA;sprop-pps=RAHBcrRi
 a=ssrc:1234 cname:x
 a=candidate:1 1 udp 2130706431 127.0.0.1 50000 typ host
 m=application 9 UDP/DTLS/SCTP webrtc-datachannel
