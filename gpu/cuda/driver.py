@@ -11,7 +11,7 @@ import sys
 import threading
 import weakref
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -30,6 +30,7 @@ __all__ = [
     "driver_version",
 ]  # fmt: skip
 
+_Kind = TypeVar("_Kind", bound=Resource)
 _MAJOR, _MINOR = 75, 76  # CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_*
 _DRAIN_S = 2.0  # how long close() waits for work under way, each stream
 
@@ -102,6 +103,7 @@ class Device:
         # By id, not a WeakSet: that must not change while it is walked, and the collector may close one then.
         self._resources: dict[int, weakref.ref[Resource]] = {}
         self._current = _Current(driver, self.context)
+        self._waited_in_vain = False
         self._bytes: dict[Kind, int] = {"d2d": 0, "d2h": 0, "h2d": 0}
         try:
             self.info = self._ask_info()
@@ -164,21 +166,23 @@ class Device:
         with self.lock:
             if not self.context:
                 return
-            known = self._resources.copy()
-        resources = [resource for reference in known.values() if (resource := reference()) is not None]
+        resources = self._alive(Resource)
+        finished = True
         try:
-            for stream in (resource for resource in resources if isinstance(resource, Stream)):
+            for stream in self._alive(Stream):
                 stream.synchronize(_DRAIN_S)
         except DeviceTimeout:
-            for resource in resources:
-                resource.abandon()
-        except CudaError:
+            finished = False
+        except DeviceError:
             pass  # lost: what follows is refused by the driver, and changes nothing
         for resource in resources:
-            resource.close()
+            if finished:
+                resource.close()
+            else:
+                resource.abandon()
         with self.lock:
             context, self.context = self.context, 0
-        if context:
+        if context and finished:
             self._driver.ask("cuDevicePrimaryCtxRelease_v2", self._ordinal)
 
     def __del__(self) -> None:
@@ -206,6 +210,26 @@ class Device:
         if code not in (0, NOT_READY):
             raise error_of(call, code, self._driver.name_of(code))
         return code == 0
+
+    def hangs(self) -> bool:
+        """Whether work that was waited for in vain is still not done: to free memory would wait for it too,
+        without end."""
+        if self._waited_in_vain:
+            try:
+                self._waited_in_vain = not all(stream.query() for stream in self._alive(Stream))
+            except DeviceError:
+                return False  # lost: nothing waits any more
+        return self._waited_in_vain
+
+    def waited_in_vain(self) -> None:
+        """A wait for work of this device timed out."""
+        self._waited_in_vain = True
+
+    def _alive(self, kind: type[_Kind]) -> list[_Kind]:
+        with self.lock:
+            known = self._resources.copy()
+        found = (reference() for reference in known.values())
+        return [resource for resource in found if isinstance(resource, kind) and resource.handle]
 
     def owns(self, resource: Resource) -> None:
         """`resource` is closed with this device."""

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 class Module(Resource):
     """A loaded cubin, fatbin or PTX. Lives as long as one of its functions or graphs does."""
 
+    freeing_waits = True
+
     def __init__(self, device: Device, image: bytes) -> None:
         """Raises CudaError when the image has no code for this GPU, or the driver is too old for it."""
         module = ctypes.c_void_p()

@@ -20,6 +20,7 @@ class Resource:
 
     device: Device
     handle: int = 0  # 0 once closed
+    freeing_waits = False  # whether the driver waits for all work of the GPU before it gives this back
 
     def __init__(self, device: Device, handle: int) -> None:
         self.device, self.handle = device, handle
@@ -39,6 +40,8 @@ class Resource:
         if not handle:
             return
         self.device.disown(self)
+        if self.freeing_waits and self.device.hangs():
+            return  # never given back; the end of the process does it
         with contextlib.suppress(DeviceError), self.device.current():
             self._release(handle)
 
@@ -56,6 +59,8 @@ class Resource:
 
 class Memory(Resource):
     """Device memory, uninitialised. Freeing waits for the device: allocate once a stream, not a frame."""
+
+    freeing_waits = True
 
     def __init__(self, device: Device, nbytes: int) -> None:
         """Raises ValueError for less than one byte, CudaError when the GPU's memory is full."""
@@ -77,6 +82,8 @@ class Memory(Resource):
 
 class HostMemory(Resource):
     """Page-locked host memory; NumPy arrays made of it (`np.asarray`) keep it alive."""
+
+    freeing_waits = True
 
     def __init__(self, device: Device, nbytes: int) -> None:
         address = ctypes.c_void_p()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Literal
 
@@ -44,7 +44,7 @@ class Event(Resource):
 
     def synchronize(self, timeout_s: float = TIMEOUT_S) -> None:
         """Wait until the work before it is done. Raises DeviceTimeout, DeviceLost."""
-        _wait(self.query, timeout_s, "an event")
+        _wait(self, timeout_s)
 
     def elapsed_ms(self, since: Event) -> float:
         """GPU time since `since`; both made with `timing`, recorded, and done. Raises CudaError otherwise."""
@@ -81,7 +81,7 @@ class Stream(Resource):
 
     def synchronize(self, timeout_s: float = TIMEOUT_S) -> None:
         """Wait until all work handed in is done. Raises DeviceTimeout, DeviceLost."""
-        _wait(self.query, timeout_s, "a CUDA stream")
+        _wait(self, timeout_s)
 
     def copy(self, dst: Place, src: Place, nbytes: int | None = None) -> None:
         """Copy `nbytes` (default: all of `src`) between contiguous memory; both must live until it is done.
@@ -202,18 +202,19 @@ def _kind(dst: Place, src: Place) -> Kind:
     return "d2h" if isinstance(dst, Pinned) else "d2d"
 
 
-def _wait(done: Callable[[], bool], timeout_s: float, what: str) -> None:
+def _wait(work: Event | Stream, timeout_s: float) -> None:
     """Poll with longer and longer pauses: the driver's own wait has no timeout."""
     deadline = time.monotonic() + timeout_s
     for _ in range(_SPINS):
-        if done():
+        if work.query():
             return
     pause_s = _FIRST_SLEEP_S
-    while not done():
+    while not work.query():
         if time.monotonic() >= deadline:
+            work.device.waited_in_vain()
             raise DeviceTimeout(
-                f"{what} was not done after {timeout_s:g} s: the GPU hangs or is overloaded; see nvidia-smi, "
-                f"and the kernel's log (dmesg) for Xid errors"
+                f"a CUDA {type(work).__name__.lower()} was not done after {timeout_s:g} s: the GPU hangs "
+                f"or is overloaded; see nvidia-smi, and the kernel's log (dmesg) for Xid errors"
             )
         time.sleep(pause_s)
         pause_s = min(pause_s * 1.5, _LONGEST_SLEEP_S)

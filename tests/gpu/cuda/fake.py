@@ -17,12 +17,16 @@ class FakeDriver:
         self._library.fake_cuda_count.restype = ctypes.c_longlong
         self._library.fake_cuda_count.argtypes = (ctypes.c_char_p,)
         self._library.fake_cuda_log.restype = ctypes.c_char_p
-        self.reset()
-        self._before = {what: self.count(what) for what in OWNED}
+        self._library.fake_cuda_fresh()
+        self._before = {what: self._ask(what) for what in OWNED}
 
     def count(self, what: str) -> int:
-        """One of OWNED (alive now), "calls", "launches", "hangs" (endless waits), "lost", "depth" (contexts
-        pushed on this thread), "device_bytes" (allocated), or bytes moved: "h2d", "d2h", "d2d"."""
+        """One of OWNED (alive that was not when the test began), "calls", "launches", "hangs" (endless),
+        "lost", "depth" (contexts pushed on this thread), "device_bytes" (of the test), or bytes moved:
+        "h2d", "d2h", "d2d"."""
+        return self._ask(what) - self._before.get(what, 0)
+
+    def _ask(self, what: str) -> int:
         found = int(self._library.fake_cuda_count(what.encode()))
         assert found >= 0, what
         return found
@@ -46,9 +50,9 @@ class FakeDriver:
 
     def forgive(self) -> None:
         """What is alive now is no leak: a test that makes the GPU hang cannot give it back."""
-        self._before = {what: self.count(what) for what in OWNED}
+        self._before = {what: self._ask(what) for what in OWNED}
 
     def leaks(self) -> dict[str, int]:
         """What is alive that was not when the test began."""
-        found = {what: self.count(what) - self._before[what] for what in OWNED}
-        return {what: count for what, count in found.items() if count}
+        found = {what: self.count(what) for what in OWNED}
+        return {what: count for what, count in found.items() if count > 0}

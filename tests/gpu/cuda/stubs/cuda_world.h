@@ -45,6 +45,7 @@ typedef struct {
     Thing thing;
     unsigned char *bytes;
     size_t size;
+    int counted;  // in device_bytes
 } Block;  // device or pinned memory
 typedef struct {
     Thing thing;

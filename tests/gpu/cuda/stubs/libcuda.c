@@ -35,6 +35,15 @@ __attribute__((visibility("default"))) void fake_cuda_reset(void) {
     if (world.log) world.log[0] = 0;
 }
 
+// As the reset, and what is alive takes no memory any more: another test begins, on a GPU of its own.
+__attribute__((visibility("default"))) void fake_cuda_fresh(void) {
+    HOLD;
+    fake_cuda_reset();
+    for (Thing *thing = world.alive; thing; thing = thing->next)
+        if (thing->kind == MEMORY) ((Block *)thing)->counted = 0;
+    world.device_bytes = 0;
+}
+
 // ---- the driver and its devices --------------------------------------------------------------------------------
 API cuInit(unsigned flags) {
     const char *crash = setting("FAKE_CUDA_CRASH", "");
@@ -155,7 +164,9 @@ API cuMemAlloc_v2(CUdeviceptr *address, size_t size) {
     if (!size) return INVALID_VALUE;
     if (world.device_bytes + (long long)size > number("FAKE_CUDA_MEMORY", 8LL << 30)) return OUT_OF_MEMORY;
     world.device_bytes += size;
-    *address = (CUdeviceptr)allocate(MEMORY, size)->bytes;
+    Block *block = allocate(MEMORY, size);
+    block->counted = 1;
+    *address = (CUdeviceptr)block->bytes;
     return OK;
 }
 API cuMemAllocPitch_v2(CUdeviceptr *address, size_t *pitch, size_t width, size_t height, unsigned element) {
@@ -168,7 +179,7 @@ API cuMemFree_v2(CUdeviceptr address) {
     Block *block = block_at(world.alive, address, MEMORY);
     if (!block || (CUdeviceptr)block->bytes != address) return INVALID_VALUE;
     TRY(drain_all());
-    world.device_bytes -= block->size;
+    if (block->counted) world.device_bytes -= block->size;
     unlink_thing(&block->thing);
     memset(block->bytes, 0xDD, block->size);
     block->thing.next = world.freed;
