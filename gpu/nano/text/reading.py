@@ -30,6 +30,10 @@ PLAIN_OF_DEGREE = 0.85
 
 _SURE = 0.75  # below it the reading names what else it could have been
 _SECOND = 0.75  # least probability of an edit beside the likeliest one: most prompts ask for one thing
+# Words without which two arts in one breath are two words for one.
+_JOINTS = frozenset(
+    {"and", "plus", "then", "also", "mix", "mixed", "combine", "together", ",", "+", "&", ";", "."}
+)
 _NEAR = 0.05  # least probability of an edit to be offered as near
 _SOURCE = len(EDITS)
 _RECOLOUR = next(i for i, edit in enumerate(EDITS) if edit.name == "recolour")
@@ -56,6 +60,8 @@ def reading_of(scores: Scores, words: Words, region: Region | None = None) -> Re
     presence = scores.presence
     order = [int(i) for i in np.argsort(-presence[:_SOURCE], kind="stable")]
     chosen = [i for i in order if presence[i] > (0.5 if i == order[0] else _SECOND)]
+    if not _JOINTS.intersection(words.words):
+        chosen = _one_art(chosen)
     # The reading is right when every yes and every no is right.
     confidence = float(np.prod(np.maximum(presence, 1 - presence)))
     amounts = _amounts(chosen, scores, words)
@@ -84,6 +90,12 @@ def reading_of(scores: Scores, words: Words, region: Region | None = None) -> Re
     if presence[_SOURCE] > 0.5:
         return Reading((), confidence, () if confidence >= _SURE else nearest, True, "original")
     return Reading((), 0.0 if chosen else float(presence.max()), nearest, False)
+
+
+def _one_art(chosen: list[int]) -> list[int]:
+    """Of edits, likeliest first, the first art and what is none: "sketchy charcoal" is one drawing."""
+    arts = [edit for edit in chosen if EDITS[edit].kind in ("paint", "draw")]
+    return [edit for edit in chosen if edit not in arts[1:]]
 
 
 def denial_of(whole: Reading, denied: Reading) -> Reading:

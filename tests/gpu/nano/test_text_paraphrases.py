@@ -2,6 +2,7 @@
 
 What was misread among the odd lines of the hand-written files, and of those by rules, was looked at while the
 training sentences were written; what was misread among the even lines never: their share is the honest one.
+The third file was written later, and nobody looks at what is misread of it.
 """
 
 from __future__ import annotations
@@ -15,8 +16,10 @@ from gpu.nano.text import TextTower
 from tests.gpu.nano.paraphrase_rules import CALLED, by_rules
 from tests.gpu.nano.paraphrases import Paraphrase, read_file
 
-FIRST, MORE = (Path(__file__).parent / name for name in ("paraphrases.txt", "paraphrases_more.txt"))
+FIRST, MORE, THIRD = (Path(__file__).parent / f"paraphrases{name}.txt" for name in ("", "_more", "_third"))
 LEAST = 0.95
+LEAST_OF_THIRD = 0.92  # less than of the others, which were there while the tower was made
+UNSEEN = "(not shown, so that it stays unseen)"
 
 
 @pytest.fixture(scope="module")
@@ -45,13 +48,21 @@ def test_there_are_many_and_of_every_edit() -> None:
 
 
 @pytest.mark.parametrize("part", ["looked at", "never looked at"])
-def test_hand_written_paraphrases_are_read_exactly(tower: TextTower, part: str) -> None:
-    files = [read_file(file)[0 if part == "looked at" else 1 :: 2] for file in (FIRST, MORE)]
-    for file, told in zip((FIRST, MORE), files, strict=True):
-        print(f"{file.name}, {part}: {share(tower, told):.1%} of {len(told)} exactly right")
-    both = [one for told in files for one in told]
-    shown = misread(tower, both) if part == "looked at" else "(not shown, so that it stays unseen)"
-    assert share(tower, both) >= LEAST, shown
+@pytest.mark.parametrize("file", [FIRST, MORE], ids=lambda file: file.name)
+def test_hand_written_paraphrases_are_read_exactly(tower: TextTower, file: Path, part: str) -> None:
+    told = read_file(file)[0 if part == "looked at" else 1 :: 2]
+    print(f"{file.name}, {part}: {share(tower, told):.1%} of {len(told)} exactly right")
+    shown = misread(tower, told) if part == "looked at" else UNSEEN
+    assert share(tower, told) >= LEAST, shown
+
+
+def test_the_third_file_is_read_nearly_as_well(tower: TextTower) -> None:
+    told = read_file(THIRD)
+    places = [one for one in told if any(len({asked.region for asked in way}) > 1 for way in one.right)]
+    print(f"{THIRD.name}: {share(tower, told):.1%} of {len(told)} exactly right")
+    assert share(tower, told) >= LEAST_OF_THIRD, UNSEEN
+    assert len(places) >= 12
+    assert share(tower, places) >= LEAST, UNSEEN
 
 
 def test_paraphrases_by_rules_are_read_exactly(tower: TextTower) -> None:

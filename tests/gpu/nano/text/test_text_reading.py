@@ -17,6 +17,14 @@ def test_light_and_less_weather_is_slight(tower: TextTower, prompt: str, name: s
     assert amount(tower, prompt, name) == amount(tower, f"a little {name}", name) == pytest.approx(0.4)
 
 
+@pytest.mark.parametrize(("prompt", "names"), [
+    ("sketchy charcoal", {"charcoal"}), ("a lino cut with black ink", {"linocut"}),
+    ("a mosaic and a sketch", {"mosaic", "pencil"}), ("mosaic, then charcoal", {"mosaic", "charcoal"}),
+])  # fmt: skip
+def test_two_words_for_one_art_are_one_art(tower: TextTower, prompt: str, names: set[str]) -> None:
+    assert {part.name for part in tower.read(prompt).parts} == names
+
+
 @pytest.mark.parametrize("name", ["fog", "rain", "snow", "night", "blur", "darken", "warm"])
 def test_intensity_grows_with_its_words(tower: TextTower, name: str) -> None:
     assert name in DEGREES
