@@ -136,6 +136,8 @@ class Link:
         self.add_candidates(offer.candidates)
         await self._set_remote(offer)
         answer = await self._answer(offer)
+        # A line that is held still speaks what it spoke.
+        offer.receive, offer.send = offer.receive or self.offer.receive, offer.send or self.offer.send
         self.offer = offer
         return answer, connect
 

@@ -132,7 +132,8 @@ async def test_candidates_are_bounded_in_each_generation() -> None:
             return lambda: None
 
     def offer(ufrag: str) -> Any:
-        return SimpleNamespace(transport=SimpleNamespace(ufrag=ufrag, pwd="p"), candidates=[])
+        transport = SimpleNamespace(ufrag=ufrag, pwd="p")
+        return SimpleNamespace(transport=transport, candidates=[], receive=None, send=None)
 
     async def nothing(offer: Any) -> str:
         return ""

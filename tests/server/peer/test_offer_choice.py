@@ -131,6 +131,7 @@ async def test_a_held_line_speaks_what_it_spoke() -> None:
         await peer.accept(offer(line("0", "sendrecv", 45, 102), channel("1")))
         held = await peer.accept(offer(line("0", "sendonly", 45, 102), channel("1")))
         assert "SAVPF 45 46\r\n" in held
+        assert (peer.codec_in, peer.codec_out) == ("av1", "h264")
         with pytest.raises(ProtocolError, match="stay as they are"):
             await peer.accept(offer(line("0", "sendonly", 102), channel("1")))
     finally:
