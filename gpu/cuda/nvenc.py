@@ -15,7 +15,7 @@ from gpu.cuda import nvenc_constants as nv
 from gpu.cuda.bounded import Bounded
 from gpu.cuda.driver import Device, DeviceArray, Memory, Stream
 from gpu.cuda.driver_errors import DeviceLost
-from gpu.cuda.frame import DeviceFrame
+from gpu.cuda.frame import PITCH, DeviceFrame
 from gpu.cuda.nvenc_api import SOFTWARE, NvencError
 from gpu.cuda.nvenc_caps import EncoderCaps, count_sessions, encoder_caps, sessions_available
 from gpu.cuda.nvenc_session import Session
@@ -62,7 +62,7 @@ class NvencEncoder:
         self._params: InitializeParams | None = None
         self._shape: Shape | None = None
         self._rate = Rate(0, 0.0)
-        self._staging: Memory | None = None
+        self._staging: Memory | None = None  # for the session's size
         self._pictures = 0
         self._closed = False
 
@@ -163,22 +163,23 @@ class NvencEncoder:
         self._rate = rate
 
     def _one_block(self, frame: DeviceFrame) -> tuple[Memory, int, int]:
-        """(memory, address, pitch) of the picture as NVENC takes it: chroma behind luma in rows as long.
-        Frames that lie otherwise, or in memory that is not ours to keep books of, are copied on the GPU."""
-        luma, chroma = frame.luma, frame.chroma
-        pitch = luma.strides[0]
-        memory = _memory_of(frame)
-        together = chroma.ptr == luma.ptr + pitch * frame.height and chroma.strides[0] == pitch
-        if memory is not None and together and luma.strides[1] == 1:
+        """(memory, address, pitch) of the picture as NVENC surely takes it: chroma behind luma in rows as
+        long, aligned as a pool's buffers are. Frames that lie otherwise, or in memory that is not ours to
+        keep books of, are copied on the GPU."""
+        luma, chroma, height = frame.luma, frame.chroma, frame.height
+        memory, pitch = _memory_of(frame), luma.strides[0]
+        together = chroma.ptr == luma.ptr + pitch * height and chroma.strides[0] == pitch
+        if memory is not None and together and luma.ptr % PITCH == pitch % PITCH == 0:
             return memory, luma.ptr, pitch
-        width, height = frame.width, frame.height
-        if self._staging is None or self._staging.nbytes != width * height * 3 // 2:
-            self._staging = self._device.alloc(width * height * 3 // 2)
+        width, to_pitch = frame.width, -(-frame.width // PITCH) * PITCH
+        if self._staging is None:
+            self._staging = self._device.alloc(to_pitch * height * 3 // 2)
         place = self._staging.ptr
-        self._stream.copy2d(place, width, luma.ptr, pitch, width, height)
-        self._stream.copy2d(place + width * height, width, chroma.ptr, chroma.strides[0], width, height // 2)
+        self._stream.copy2d(place, to_pitch, luma.ptr, pitch, width, height)
+        to_chroma = place + to_pitch * height
+        self._stream.copy2d(to_chroma, to_pitch, chroma.ptr, chroma.strides[0], width, height // 2)
         frame.used_on(self._stream)
-        return self._staging, place, width
+        return self._staging, place, to_pitch
 
     def _release(self) -> None:
         session, self._session = self._session, None

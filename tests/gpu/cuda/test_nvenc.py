@@ -304,23 +304,31 @@ def test_pictures_in_two_blocks_or_others_memory_are_copied_on_the_gpu(
     luma, chroma = device.array((48, 64), "u1"), device.array((24, 32, 2), "u1")
     luma.upload(picture[:48], stream)
     chroma.upload(picture[48:].reshape(24, 32, 2), stream)
-    whole = device.array((72, 64), "u1")
-    whole.upload(picture, stream)
-    foreign = (
-        DeviceArray(device, whole.ptr, (48, 64), "u1", base=object()),
-        DeviceArray(device, whole.ptr + 48 * 64, (24, 32, 2), "u1", base=object()),
-    )
-    ours = (whole[:48], whole[48:].reshape(24, 32, 2))
+    whole = device.array((72, 256), "u1")
+    whole[:, :64].upload(picture, stream)
+
+    def planes(base: object, address: int = whole.ptr) -> tuple[DeviceArray, DeviceArray]:
+        return (
+            DeviceArray(device, address, (48, 64), "u1", (256, 1), base),
+            DeviceArray(device, address + 48 * 256, (24, 32, 2), "u1", (256, 2, 1), base),
+        )
+
+    shifted = device.array((73, 256), "u1")
+    shifted[:72, 2:66].upload(picture, stream)
     encoder = make(EncoderConfig())
     moved = device.traffic()
     out = [
-        encoder.encode(DeviceFrame(*planes, i * STEP))[0]
-        for i, planes in enumerate([(luma, chroma), foreign, ours, ours])
+        encoder.encode(DeviceFrame(*both, i * STEP))[0]
+        for i, both in enumerate(
+            [(luma, chroma), planes(object()), planes(shifted, shifted.ptr + 2), planes(whole), planes(whole)]
+        )
     ]
     for back in decoded(out):
         assert same(back, picture)  # type: ignore[arg-type]
     assert device.traffic() == moved
-    assert len(nvenc.log("register")) == 2
+    assert len(nvenc.log("register")) == 2, (
+        "the encoder's own buffer, and the one that lies as NVENC takes it"
+    )
     encoder.close()
 
 
