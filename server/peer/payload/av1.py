@@ -15,6 +15,7 @@ _NOT_SENT = (_DELIMITER, _TILE_LIST, _PADDING)
 _HAS_EXTENSION, _HAS_SIZE = 0x04, 0x02
 _LENGTH_BYTES = 2  # of an element's leb128, as far as one fits a packet
 _MAX_LEB128 = 8
+_MAX_OBUS = 1024  # of a unit: far beyond what encoders make, far below what would hold up the loop
 
 
 class Av1Format:
@@ -59,6 +60,8 @@ class Av1Format:
             if open_obu:
                 obus[-1] += elements.pop(0)
             obus += map(bytearray, elements)
+            if len(obus) > _MAX_OBUS:
+                raise FrameError(f"an AV1 temporal unit of more than {_MAX_OBUS} OBUs")
             open_obu = bool(payload[0] & _Y)
         if open_obu:
             raise FrameError("an AV1 temporal unit without its end")

@@ -14,6 +14,7 @@ _AP, _FU = 48, 49
 _VPS, _SPS, _AUD = 32, 33, 35
 _IRAP = range(16, 22)  # BLA, IDR and CRA: where decoding can begin (H.265 §7.4.2.2)
 _HEADER_BYTES = 2
+_MAX_NALS = 4096  # of a frame, fragments too: beyond what encoders make, below what would hold up the loop
 
 
 class HevcFormat:
@@ -86,6 +87,8 @@ class HevcFormat:
                 raise FrameError("an HEVC fragment without its end")
             else:
                 nals = _nals(payload)
+            if len(parts) > 2 * _MAX_NALS:
+                raise FrameError(f"an HEVC frame of more than {_MAX_NALS} NAL units and fragments")
             for nal in nals:
                 kinds.add(_kind(nal))
                 if begins is None and _kind(nal) < _VPS and len(nal) > _HEADER_BYTES:

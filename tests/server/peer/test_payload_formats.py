@@ -208,6 +208,20 @@ def test_no_av1_unit_is_not_cut(unit: bytes) -> None:
         Av1Format().pack(unit)
 
 
+@pytest.mark.parametrize(
+    ("codec", "payload"),
+    [
+        ("hevc", b"\x60\x01" + b"\x00\x03\x02\x01\x80" * 200),
+        ("vp9", b"\x0c" + KEY9),
+        ("av1", b"\x00" + b"\x02\x30\x10" * 400),
+    ],
+)
+def test_a_frame_of_very_many_parts_is_refused(codec: Codec, payload: bytes) -> None:
+    assert payload_format(codec).unpack([payload])[0]
+    with pytest.raises(FrameError, match="more than|of 2048 layers"):
+        payload_format(codec).unpack([payload] * 2048)
+
+
 @pytest.mark.parametrize("codec", ["hevc", "vp9", "av1"])
 def test_a_lost_packet_is_seen(codec: Codec) -> None:
     """Each packet of a frame of several: without it the frame is refused."""
