@@ -218,7 +218,7 @@ def test_no_av1_unit_is_not_cut(unit: bytes) -> None:
 )
 def test_a_frame_of_very_many_parts_is_refused(codec: Codec, payload: bytes) -> None:
     assert payload_format(codec).unpack([payload])[0]
-    with pytest.raises(FrameError, match="more than|of 2048 layers"):
+    with pytest.raises(FrameError, match=r"more than|of 2048 layers"):
         payload_format(codec).unpack([payload] * 2048)
 
 
