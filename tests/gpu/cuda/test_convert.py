@@ -272,6 +272,42 @@ def test_work_of_a_slow_producer_is_in_the_result(
     world.close()
 
 
+@pytest.mark.parametrize("what", ["canvas", "composite"])
+def test_a_frame_let_go_is_read_before_it_is_written_again(
+    fake_driver: FakeDriver, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    """The pool lends its only buffer to a quick producer while the conversion has not run yet."""
+    world = World()
+    one, producer = FramePool(world.device, *SIZE, most=1), world.device.stream()
+    edited = world.array(np.full((3, CANVAS[1], CANVAS[0]), 0.5, np.float16))
+    bright = world.frame(9)
+    buffer = one.take()
+    for ours, theirs in ((buffer.luma, bright.luma), (buffer.chroma, bright.chroma)):
+        ours.upload(theirs.download(world.stream), world.stream)
+    frame = buffer.frame(0, stream=world.stream)
+    world.converter.to_canvas(bright)
+    wanted = world.converter.canvas.download(world.stream)
+    world.stream.fill(world.converter.canvas, 0)
+    world.stream.synchronize()
+
+    monkeypatch.setenv("FAKE_CUDA_DEFERRED", "1")
+    into = world.pool.take()
+    if what == "canvas":
+        world.converter.to_canvas(frame)
+    else:
+        out = world.converter.composite(frame, edited, None, 0.0, into)
+    del frame, buffer, ours
+    again = one.take(producer)
+    producer.copy2d(again.luma.ptr, again.pitch, edited.ptr, SIZE[0], SIZE[0], SIZE[1])
+    producer.synchronize()
+    if what == "canvas":
+        assert np.array_equal(world.converter.canvas.download(world.stream), wanted)
+    else:
+        assert np.array_equal(out.luma.download(world.stream), bright.luma.download(world.stream))
+    one.close()
+    world.close()
+
+
 def test_from_the_canvas_itself(world: World) -> None:
     frame = world.frame(6, CANVAS, full_range=True)
     world.converter.to_canvas(frame)
