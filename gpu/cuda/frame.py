@@ -108,14 +108,16 @@ class FramePool:
         # A buffer comes back when the collector drops it, at any point of any thread: so no lock there, and
         # appending is atomic.
         self._free: deque[_Slot] = deque()
-        self._made = 0
+        # Lent ones too: a frame that ends in a cycle (an exception's traceback) would take its memory along,
+        # finalised in any order, and the lease would bring back a buffer without memory.
+        self._made: dict[int, _Slot] = {}
         self._closed = self._abandoned = False
         self._lock = threading.Lock()
 
     @property
     def out(self) -> int:
         """How many buffers are lent."""
-        return self._made - len(self._free)
+        return len(self._made) - len(self._free)
 
     def take(self, stream: Stream | None = None) -> Nv12:
         """A buffer whose content is undefined. What still reads it is waited for: by `stream`, on the GPU;
@@ -136,13 +138,13 @@ class FramePool:
                 return self._free.popleft()  # the one that came back first: what read it is done most likely
             except IndexError:
                 pass
-            if self._made >= self.most:
+            if len(self._made) >= self.most:
                 raise FrameError(
                     f"all {self.most} buffers for pictures of {self.width}x{self.height} are in use: what "
                     f"comes after is too slow, or keeps frames it no longer needs"
                 )
             slot = _Slot(self._device, self.width, self.height)
-            self._made += 1
+            self._made[id(slot)] = slot
             return slot
 
     def give_back(self, slot: _Slot) -> None:
@@ -167,7 +169,7 @@ class FramePool:
                 slot = self._free.popleft()
             except IndexError:
                 return
-            self._made -= 1
+            self._made.pop(id(slot), None)
             if self._abandoned:
                 slot.abandon()
             slot.close()

@@ -216,3 +216,20 @@ def test_full_memory_and_a_lost_gpu_cost_no_buffer(device: Device, monkeypatch: 
     assert pool.take(stream).width == 32
     stream.close(), other.close()
     pool.close()
+
+
+def test_a_frame_that_ends_in_a_cycle_gives_its_memory_back_whole(
+    device: Device, bare_driver: FakeDriver
+) -> None:
+    """The collector finalises all of a cycle, in any order: the buffer's memory must not be a part of it."""
+    pool = FramePool(device, 16, 16, most=1)
+    for _ in range(3):
+        cycle: list[object] = [pool.take().frame(0)]
+        cycle.append(cycle)
+        del cycle
+        gc.collect()
+        again = pool.take()
+        assert again.luma.ptr != 0
+        filled(again, 7)
+        del again
+    assert alive(bare_driver) == 1
