@@ -40,7 +40,8 @@ class Sequence:
         area, signal = found.display_area, found.video_signal_description
         left, top = area.left & ~1, area.top & ~1
         width, height = (area.right - left) & ~1, (area.bottom - top) & ~1
-        if width < 2 or height < 2 or left + width > found.coded_width or top + height > found.coded_height:
+        inside = left + width <= found.coded_width and top + height <= found.coded_height
+        if min(left, top) < 0 or min(width, height) < 2 or not inside:
             raise FrameError(
                 f"{NAMES[codec]} pictures of {area.right - area.left}x{area.bottom - area.top} in "
                 f"{found.coded_width}x{found.coded_height} cannot be shown: send at least 2x2"

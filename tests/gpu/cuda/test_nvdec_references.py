@@ -8,6 +8,8 @@ from typing import Any
 import av
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from gpu.cuda import cuvid_structs as structs
 from gpu.cuda.nvdec_references import References, allows_gaps
@@ -88,6 +90,16 @@ def test_what_cannot_be_read_is_taken_for_allowed() -> None:
     whole = sps(False)
     assert all(allows_gaps(whole[:end]) for end in range(1, 6))
     assert allows_gaps(b"\x67" + bytes(300))
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.binary(max_size=400))
+def test_any_bytes_are_read_without_an_error(data: bytes) -> None:
+    assert isinstance(allows_gaps(b"\x67" + data), bool)
+    for codec in ("h264", "hevc"):
+        references = References(codec)  # type: ignore[arg-type]
+        references.begin(data, True)
+        references.begin(b"\x00\x00\x01\x67" + data, True)
 
 
 def h264(frame_num: int, reference: bool = True) -> structs.PicParams:
