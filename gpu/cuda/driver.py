@@ -186,7 +186,8 @@ class Device:
             self._driver.ask("cuDevicePrimaryCtxRelease_v2", self._ordinal)
 
     def __del__(self) -> None:
-        if getattr(self, "context", 0) and not sys.is_finalizing():
+        context, self.context = getattr(self, "context", 0), 0
+        if context and not sys.is_finalizing():
             self._driver.ask("cuDevicePrimaryCtxRelease_v2", self._ordinal)
 
     # For what is made here

@@ -40,6 +40,8 @@ class Resource:
         if not handle:
             return
         self.device.disown(self)
+        if not self.device.context:
+            return  # collected before this, in one cycle: the context went with all that was in it
         if self.freeing_waits and self.device.hangs():
             return  # never given back; the end of the process does it
         with contextlib.suppress(DeviceError), self.device.current():

@@ -156,6 +156,18 @@ def test_closing_a_device_gives_all_back(bare_driver: FakeDriver) -> None:
         stream.query()
 
 
+def test_a_device_that_ends_in_a_cycle_takes_all_along(bare_driver: FakeDriver) -> None:
+    """The collector may finalise the device before what was made on it."""
+    for _ in range(3):
+        device = Device.open()
+        cycle: list[object] = [device.stream(), device, device.alloc(8), device.event()]
+        cycle.append(cycle)
+        del cycle, device
+        gc.collect()
+    assert "contexts" not in bare_driver.leaks()
+    bare_driver.forgive()  # what a released context held is gone with it; the fake counts it on
+
+
 def test_two_openings_share_one_context(bare_driver: FakeDriver) -> None:
     first, second = Device.open(), Device.open()
     assert first.context == second.context
