@@ -34,7 +34,7 @@ _DEVICE = c_int  # CUdevice
 _ADDRESS = c_uint64  # CUdeviceptr
 _OUT = POINTER(c_void_p)
 
-_FUNCTIONS: dict[str, tuple[Any, ...]] = {
+FUNCTIONS: dict[str, tuple[Any, ...]] = {
     "cuInit": (c_uint,),
     "cuDriverGetVersion": (POINTER(c_int),),
     "cuDeviceGetCount": (POINTER(c_int),),
@@ -85,7 +85,7 @@ class Api:
     def __init__(self, library: ctypes.CDLL) -> None:
         """Raises DeviceError where the driver lacks a function (before CUDA 11.4)."""
         self._functions: dict[str, Any] = {}
-        for name, arguments in _FUNCTIONS.items():
+        for name, arguments in FUNCTIONS.items():
             try:
                 function = library[name]
             except AttributeError as error:
