@@ -96,12 +96,14 @@ def test_what_is_sent_in_one_codec_comes_back_edited_in_another(
         refused = page.evaluate(PAGE, {"sent": sent, "back": back, "lines": lines})
         assert not refused
         page.wait_for_function(
-            "() => video.getVideoPlaybackQuality().totalVideoFrames > 30", timeout=DEADLINE_MS, polling=100
+            "() => video.getVideoPlaybackQuality().totalVideoFrames > 20",
+            timeout=2 * DEADLINE_MS,
+            polling=100,
         )
         spoken = page.evaluate(SPOKEN)
         assert spoken["outbound-rtp"][0] == f"video/{sent}"
         assert spoken["inbound-rtp"][0] == f"video/{back}"
-        assert min(spoken["outbound-rtp"][1], spoken["inbound-rtp"][1]) > 20
+        assert min(spoken["outbound-rtp"][1], spoken["inbound-rtp"][1]) >= 20
         seen = np.array(page.evaluate(GRAB)).reshape(3, -1, 4)[..., :3].mean(axis=1)
     # Pale colours: Chromium converts a canvas by BT.709 and says so in H.264 only; others come a little off.
     painted = np.array([(0xAA, 0x64, 0x5A), (0x5A, 0x96, 0x6E), (0x5A, 0x6E, 0xAA)])
