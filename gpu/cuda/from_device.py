@@ -22,9 +22,10 @@ from gpu.codec.base import Encoder, EncoderConfig
 from gpu.codec.encoder import LibavEncoder
 from gpu.cuda.driver import Device, Event, Pinned, Stream
 from gpu.cuda.frame import DeviceFrame
-from gpu.types import U8, EncodedFrame, Frame
+from gpu.types import CLOCK_HZ, U8, EncodedFrame, Frame
 
 _SLOTS = 2  # one being encoded, one being copied
+_SOON_TICKS = CLOCK_HZ  # how far ahead of the picture being encoded one may have been begun
 
 
 @dataclass(slots=True)
@@ -68,8 +69,9 @@ class Downloader:
         with self._lock:
             self._for_size(frame.width, frame.height)
             self._lent = None
+            self._drop_stale(frame)
             slot = next((slot for slot in self._slots if slot.frame is frame), None)
-            if slot is None:  # not begun; what was begun and never asked for gives way
+            if slot is None:  # not begun
                 slot = min(self._slots, key=lambda slot: slot.frame is not None)
                 self._copy(frame, slot)
             self._lent = slot
@@ -81,6 +83,14 @@ class Downloader:
         u: U8 = np.ascontiguousarray(chroma[..., 0])
         v: U8 = np.ascontiguousarray(chroma[..., 1])
         return Frame(picture[:height], u, v, frame.pts, frame.arrived_ns, frame.full_range)
+
+    def _drop_stale(self, now: DeviceFrame) -> None:
+        """Pictures come in order: what was begun for an earlier one, or on another clock, nobody asks for."""
+        for slot in self._slots:
+            if slot.frame is not None and slot.frame is not now:
+                ahead_ticks = slot.frame.pts - now.pts
+                if not 0 < ahead_ticks <= _SOON_TICKS:
+                    slot.frame = None
 
     def _copy(self, frame: DeviceFrame, slot: _Slot) -> None:
         luma, chroma, stream = frame.luma, frame.chroma, self._stream

@@ -178,7 +178,6 @@ class NvencEncoder:
         self._stream.copy2d(place, to_pitch, luma.ptr, pitch, width, height)
         to_chroma = place + to_pitch * height
         self._stream.copy2d(to_chroma, to_pitch, chroma.ptr, chroma.strides[0], width, height // 2)
-        frame.used_on(self._stream)
         return self._staging, place, to_pitch
 
     def _release(self) -> None:

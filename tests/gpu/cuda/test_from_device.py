@@ -104,18 +104,45 @@ def test_a_copy_begun_leaves_the_picture_being_encoded_alone(
     downloader.close()
 
 
-def test_what_was_begun_and_dropped_gives_way(device: Device, stream: Stream, pool: FramePool) -> None:
+@pytest.mark.parametrize("jump", [1, -5 * 90_000])
+def test_what_was_begun_and_never_asked_for_is_let_go(
+    device: Device, stream: Stream, pool: FramePool, jump: int
+) -> None:
     downloader = Downloader(device)
-    for i in range(0, 40, 4):
-        kept = [on_device(pool, stream, nv12(i + n, W, H), i + n) for n in range(4)]
-        for frame in kept[:3]:
-            downloader.begin(frame)
-        assert same(downloader.download(kept[3]), nv12(i + 3, W, H))
-        assert same(downloader.download(kept[0]), nv12(i, W, H))
-        del kept, frame
-    assert pool.out <= 2, "at most what is being copied is kept"
+    downloader.download(on_device(pool, stream, nv12(0, W, H), 0))
+    dropped, shown, after = (
+        on_device(pool, stream, nv12(i, W, H), pts) for i, pts in ((1, 1), (2, 2), (3, 3))
+    )
+    downloader.begin(dropped)
+    del dropped
+    assert pool.out == 3
+    if jump < 0:
+        shown = DeviceFrame(shown.luma, shown.chroma, jump, ready=shown.ready, buffer=shown.buffer)
+    assert same(downloader.download(shown), nv12(2, W, H))
+    assert pool.out == 2
+    moved = device.traffic().device_to_host_bytes
+    downloader.begin(after)
+    assert device.traffic().device_to_host_bytes == moved + ONE, "there is room again"
+    assert same(downloader.download(after), nv12(3, W, H))
     downloader.close()
-    assert pool.out == 0
+
+
+def test_a_buffer_that_is_still_read_is_not_written(
+    device: Device, stream: Stream, bare_driver: FakeDriver
+) -> None:
+    pool, downloader = FramePool(device, W, H, most=2), Downloader(device)
+    downloader.download(on_device(pool, stream, nv12(9, W, H), 0))
+    dropped, shown = (on_device(pool, stream, nv12(i, W, H), i) for i in (1, 2))
+    downloader.begin(dropped)
+    downloader.download(shown)
+    del dropped, shown
+    before = len(bare_driver.called("cuStreamWaitEvent"))
+    writer = device.stream()
+    taken = [pool.take(writer) for _ in range(2)]
+    assert len(bare_driver.called("cuStreamWaitEvent")) == before + 2
+    taken.clear()
+    downloader.close()
+    pool.close()
 
 
 def test_a_picture_in_two_blocks(device: Device, stream: Stream) -> None:

@@ -297,6 +297,27 @@ def test_a_buffer_freed_and_made_anew_is_registered_anew(
     encoder.close()
 
 
+def test_another_memory_at_the_same_address_is_registered_anew(
+    nvenc: FakeNvenc, make: Make, device: Device
+) -> None:
+    """The driver gives a freed address out again: what was registered there is not what is there now."""
+    encoder = make(EncoderConfig())
+    encoder.encode(planar(nv12(0)))
+    session = encoder._session
+    assert session is not None
+    known = len(nvenc.log("register"))
+    first, second = device.alloc(256 * 72), device.alloc(256 * 72)
+    address = first.ptr
+    for memory, count in ((first, 1), (first, 1), (second, 2), (second, 2), (first, 3)):
+        session._register(memory, address, 256)
+        assert len(nvenc.log("register")) == known + count
+    first.close()
+    session._register(first, address, 256)
+    assert len(nvenc.log("register")) == known + 4
+    assert len(nvenc.log("unregister")) == 3
+    second.close()
+
+
 def test_pictures_in_two_blocks_or_others_memory_are_copied_on_the_gpu(
     nvenc: FakeNvenc, make: Make, device: Device, stream: Stream
 ) -> None:

@@ -69,6 +69,18 @@ def test_too_many_pictures_alive_are_refused_and_come_back(device: Device, strea
     uploader.close()
 
 
+def test_one_picture_is_filled_in_while_another_is_copied(
+    device: Device, stream: Stream, bare_driver: FakeDriver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FAKE_CUDA_DEFERRED", "1")  # nothing is copied before somebody waits
+    uploader = Uploader(device, stream)
+    frames = [uploader.upload(planar(nv12(i), i)) for i in range(2)]
+    assert bare_driver.count("h2d") == 0
+    frames.append(uploader.upload(planar(nv12(2), 2)))
+    assert bare_driver.count("h2d") > 0, "there are no more than two buffers"
+    uploader.close()
+
+
 def test_a_new_size_leaves_pictures_of_the_old_alone(device: Device, stream: Stream) -> None:
     uploader = Uploader(device, stream)
     old = uploader.upload(planar(nv12(1), 0))
