@@ -1,7 +1,7 @@
 """The structures of NVIDIA's decoder library, laid out as in cuviddec.h and nvcuvid.h.
 
-After version 11.1; later ones keep sizes and places and only name what was reserved. Fields have the header's
-names; a test holds every size and offset to the header. Knows no functions.
+After version 11.1; 13.0 has the same sizes and places, and names some of what was reserved. Fields have the
+header's names; a test holds every size and offset to the header. Knows no functions.
 """
 
 from __future__ import annotations
