@@ -227,6 +227,8 @@ def _graphs_of(plan: Plan) -> set[str]:
         graphs.add("person")
     if any(plan.falling()):
         graphs.add("fall")
+    if any(plan.holds):
+        graphs.add("hold")
     return graphs
 
 

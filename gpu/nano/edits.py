@@ -20,13 +20,15 @@ COLOURS: tuple[str, ...] = (*HUES, "white", "grey", "black", "brown")
 
 @dataclass(frozen=True, slots=True)
 class EditInfo:
-    """One edit: `name` in code and weights, `label` for people, `prompt` a sentence that asks for it."""
+    """One edit: `name` in code and weights, `label` for people, `prompt` a sentence that asks for it, `hold`
+    how much of its picture before a frame keeps where it fits: 1 is as much as of the source's."""
 
     name: str
     label: str
     group: Group
     prompt: str
     kind: Kind = "look"
+    hold: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +45,8 @@ def _paint(name: str, label: str, prompt: str) -> EditInfo:
     return EditInfo(name, label, "art", prompt, "paint")
 
 
-def _draw(name: str, label: str, prompt: str) -> EditInfo:
-    return EditInfo(name, label, "drawing", prompt, "draw")
+def _draw(name: str, label: str, prompt: str, hold: float = 0.0) -> EditInfo:
+    return EditInfo(name, label, "drawing", prompt, "draw", hold)
 
 
 EDITS: tuple[EditInfo, ...] = (
@@ -77,49 +79,49 @@ EDITS: tuple[EditInfo, ...] = (
     _draw("pencil", "Pencil sketch", "as a pencil sketch"),
     _draw("charcoal", "Charcoal", "as a charcoal drawing"),
     _draw("ink", "Ink drawing", "as an ink drawing"),
-    _draw("line_and_wash", "Line and wash", "watercolour with ink outlines"),
-    _draw("cartoon", "Cartoon", "turn it into a cartoon"),
-    _draw("comic", "Comic book", "as a comic book with halftone dots"),
-    _draw("neon", "Neon", "glowing neon outlines"),
-    _draw("blueprint", "Blueprint", "as a blueprint"),
+    _draw("line_and_wash", "Line and wash", "watercolour with ink outlines", hold=1.0),
+    _draw("cartoon", "Cartoon", "turn it into a cartoon", hold=1.7),
+    _draw("comic", "Comic book", "as a comic book with halftone dots", hold=1.1),
+    _draw("neon", "Neon", "glowing neon outlines", hold=1.1),
+    _draw("blueprint", "Blueprint", "as a blueprint", hold=0.9),
     _draw("chalkboard", "Chalkboard", "chalk on a blackboard"),
     _draw("pixel_art", "Pixel art", "as pixel art"),
     # looks: light and colour of every pixel
-    EditInfo("night", "Night", "looks", "make it night"),
-    EditInfo("golden_hour", "Golden hour", "looks", "golden hour light"),
-    EditInfo("sunset", "Sunset", "looks", "a red sunset"),
-    EditInfo("blue_hour", "Blue hour", "looks", "the blue hour after dusk"),
-    EditInfo("sepia", "Sepia", "looks", "sepia tones"),
-    EditInfo("black_and_white", "Black and white", "looks", "black and white"),
-    EditInfo("noir", "Film noir", "looks", "film noir"),
-    EditInfo("vintage_film", "Vintage film", "looks", "faded vintage film"),
-    EditInfo("teal_and_orange", "Teal and orange", "looks", "teal and orange movie look"),
-    EditInfo("cyberpunk", "Cyberpunk", "looks", "cyberpunk colours"),
-    EditInfo("bleach_bypass", "Bleach bypass", "looks", "bleach bypass"),
-    EditInfo("cross_process", "Cross-processed", "looks", "cross-processed film"),
-    EditInfo("vivid", "Vivid", "looks", "vivid colours"),
-    EditInfo("pastel", "Pastel tones", "looks", "pale pastel tones"),
-    EditInfo("dream", "Dreamy glow", "looks", "a dreamy soft glow"),
-    EditInfo("high_key", "High key", "looks", "bright high key photograph"),
-    EditInfo("infrared", "Infrared", "looks", "infrared photograph"),
-    EditInfo("night_vision", "Night vision", "looks", "green night vision goggles"),
-    EditInfo("thermal", "Thermal camera", "looks", "thermal camera"),
-    EditInfo("duotone", "Duotone", "looks", "purple and yellow duotone"),
+    EditInfo("night", "Night", "looks", "make it night", hold=0.7),
+    EditInfo("golden_hour", "Golden hour", "looks", "golden hour light", hold=0.3),
+    EditInfo("sunset", "Sunset", "looks", "a red sunset", hold=0.3),
+    EditInfo("blue_hour", "Blue hour", "looks", "the blue hour after dusk", hold=0.3),
+    EditInfo("sepia", "Sepia", "looks", "sepia tones", hold=0.3),
+    EditInfo("black_and_white", "Black and white", "looks", "black and white", hold=0.3),
+    EditInfo("noir", "Film noir", "looks", "film noir", hold=1.0),
+    EditInfo("vintage_film", "Vintage film", "looks", "faded vintage film", hold=0.3),
+    EditInfo("teal_and_orange", "Teal and orange", "looks", "teal and orange movie look", hold=0.3),
+    EditInfo("cyberpunk", "Cyberpunk", "looks", "cyberpunk colours", hold=0.3),
+    EditInfo("bleach_bypass", "Bleach bypass", "looks", "bleach bypass", hold=0.3),
+    EditInfo("cross_process", "Cross-processed", "looks", "cross-processed film", hold=0.3),
+    EditInfo("vivid", "Vivid", "looks", "vivid colours", hold=0.3),
+    EditInfo("pastel", "Pastel tones", "looks", "pale pastel tones", hold=0.3),
+    EditInfo("dream", "Dreamy glow", "looks", "a dreamy soft glow", hold=0.7),
+    EditInfo("high_key", "High key", "looks", "bright high key photograph", hold=0.3),
+    EditInfo("infrared", "Infrared", "looks", "infrared photograph", hold=0.5),
+    EditInfo("night_vision", "Night vision", "looks", "green night vision goggles", hold=0.9),
+    EditInfo("thermal", "Thermal camera", "looks", "thermal camera", hold=0.6),
+    EditInfo("duotone", "Duotone", "looks", "purple and yellow duotone", hold=0.3),
     EditInfo("negative", "Negative", "looks", "photographic negative"),
-    EditInfo("underwater", "Underwater", "looks", "under water"),
+    EditInfo("underwater", "Underwater", "looks", "under water", hold=0.7),
     EditInfo("warm", "Warmer", "looks", "make it warmer"),
     EditInfo("cool", "Cooler", "looks", "make the colours cooler"),
-    EditInfo("brighten", "Brighter", "looks", "make it brighter"),
-    EditInfo("darken", "Darker", "looks", "make it darker"),
+    EditInfo("brighten", "Brighter", "looks", "make it brighter", hold=0.3),
+    EditInfo("darken", "Darker", "looks", "make it darker", hold=0.5),
     # weather and seasons
-    EditInfo("rain", "Rain", "weather", "make it rain"),
-    EditInfo("snow", "Snow", "weather", "make it snow"),
-    EditInfo("fog", "Fog", "weather", "add thick fog"),
+    EditInfo("rain", "Rain", "weather", "make it rain", hold=0.3),
+    EditInfo("snow", "Snow", "weather", "make it snow", hold=0.3),
+    EditInfo("fog", "Fog", "weather", "add thick fog", hold=1.7),
     EditInfo("autumn", "Autumn", "weather", "autumn leaves"),
-    EditInfo("winter", "Winter", "weather", "a cold frosty winter"),
+    EditInfo("winter", "Winter", "weather", "a cold frosty winter", hold=0.3),
     # the room, and colours one by one
-    EditInfo("blur", "Blur", "room", "blur the background", "blur"),
-    EditInfo("backdrop", "Plain backdrop", "room", "replace the background with green"),
+    EditInfo("blur", "Blur", "room", "blur the background", "blur", hold=1.3),
+    EditInfo("backdrop", "Plain backdrop", "room", "replace the background with green", hold=1.3),
     EditInfo("recolour", "Recolour", "colour", "make the green things orange"),
     EditInfo("colour_pop", "Colour pop", "colour", "keep only the green in colour"),
 )
@@ -142,3 +144,8 @@ WEATHER_PARTICLES: tuple[str, ...] = ("rain", "snow")
 def names_of(kind: Kind) -> tuple[str, ...]:
     """Names of the edits one network makes, in order: the order of its experts."""
     return tuple(edit.name for edit in EDITS if edit.kind == kind)
+
+
+def hold_of(name: str) -> float:
+    """`EditInfo.hold` of an edit."""
+    return EDIT_BY_NAME[name].hold

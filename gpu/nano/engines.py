@@ -34,11 +34,12 @@ _CANVAS = ("luma", "chroma", "mask")
 _SIZED: Mapping[str, tuple[str, ...]] = {
     "steady": ("y", "uv", "cache_luma", "cache_chroma"),
     "finish": ("y", "uv", "edited_luma", "edited_chroma", "cover"),
-    "paint": (*_CANVAS, "gate", "cache_paint"),
+    "paint": (*_CANVAS, "gate", "lookup", "share", "cache_paint"),
     "draw": (*_CANVAS, "texture"),
     "look": (*_CANVAS, "aux"),
     "person": ("luma", "chroma", "cache_mask", "cache_view"),
     "blur": _CANVAS,
+    "hold": (*_CANVAS, "cache_luma", "cache_chroma", "lookup", "share"),
     "fall": ("y", "uv", "particles"),
 }
 _HALVED = {"steady": (), "finish": ("luma", "chroma")}  # have a file of their own for halved canvases
@@ -79,7 +80,9 @@ def _canvas_shapes(w: int, h: int) -> dict[str, tuple[int, ...]]:
         "texture": (2, h // 2, w, 8),
         "aux": (1, 2, h, w),
         "gate": (1, 1, h // 4, w // 4),
-        "cache_paint": (1, 7, h // 2, w // 2),
+        "lookup": (1, 2 * h, 2 * w, 2),
+        "share": (1, 1, h // 2, w // 2),
+        "cache_paint": (1, 6, h // 2, w // 2),
     }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from gpu.nano.edits import EDIT_BY_NAME, WEATHER_PARTICLES, Kind, Region
+from gpu.nano.edits import EDIT_BY_NAME, WEATHER_PARTICLES, Kind, Region, hold_of
 from gpu.nano.text.colours import hue_of
 from gpu.types import Part
 
@@ -96,6 +96,23 @@ class Plan:
     def detail(self) -> float:
         """The share of the source's finest detail that stays: a painting has none but its own."""
         return 1.0 - max((stage.amount for stage in self.stages if stage.kind in ARTS), default=0.0)
+
+    @property
+    def holds(self) -> tuple[float, ...]:
+        """Of each stage, how much of what it made of the frame before is kept; see `gpu.nano.edits`.
+
+        Looks of one place hold once, after the last of them, and not over an art: its paper stands."""
+        holds = [hold_of(stage.name) for stage in self.stages]
+        for number, stage in enumerate(self.stages):
+            if stage.kind in ARTS:
+                continue
+            if any(_meet(stage, before) and before.kind in ARTS for before in self.stages[:number]):
+                holds[number] = 0.0
+            for later, after in enumerate(self.stages[number + 1 :], number + 1):
+                if after.region == stage.region:
+                    holds[number], holds[later] = 0.0, max(holds[number], holds[later])
+                    break
+        return tuple(holds)
 
     def falling(self) -> tuple[float, float]:
         """Amounts of rain and of snow, 0..1."""

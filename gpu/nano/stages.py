@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -16,6 +16,7 @@ from gpu.nano.plan import ARTS, Plan, Stage
 
 F32 = NDArray[np.float32]
 
+MOVED = ("gate", "lookup", "share")
 PAINT_CACHE = ("cache_paint", "cache_stats")
 UNTOUCHED = 1.5 / 255  # a network says "nothing to do here" no more exactly than this
 _SOFT = 2.0 / 255  # from there to wholly touched
@@ -52,11 +53,13 @@ class Memory:
     At most four paintings: in two places, of two plans."""
 
     painted: dict[object, dict[str, Tensor]] = field(default_factory=dict)  # {stage key: paint's cache}
+    held: dict[object, Picture] = field(default_factory=dict)  # {stage key: what it made}
     person: dict[str, Tensor] = field(default_factory=dict)  # the mask and what it was found by
     mask_is_fresh: bool = False  # of the frame before
 
     def forget(self) -> None:
         self.painted.clear()
+        self.held.clear()
         self.person.clear()
         self.mask_is_fresh = False
 
@@ -65,21 +68,24 @@ class Pass:
     """One frame: runs plans on it, each stage once however many plans share it."""
 
     def __init__(
-        self, engines: Engines, experts: Experts, memory: Memory, source: Picture, gate: Tensor
+        self, engines: Engines, experts: Experts, memory: Memory, source: Picture, moved: Mapping[str, Tensor]
     ) -> None:
+        """`moved`: what the steadying found out of the frame before: gate, lookup and share."""
         self._engines, self._experts, self._memory = engines, experts, memory
-        self.source, self._gate = source, gate
-        self._done: dict[tuple[Stage, ...], Picture] = {(): source}
+        self.source, self._moved = source, {name: moved[name] for name in MOVED}
+        self._done: dict[tuple[tuple[Stage, ...], tuple[float, ...]], Picture] = {}
         self._masks: dict[Region, Tensor] = {"everywhere": engines.everywhere}
         self._painted: dict[object, dict[str, Tensor]] = {}
+        self._held: dict[object, Picture] = {}
 
     def run(self, plan: Plan) -> Picture:
         """The canvas after the plan's stages, at full strength."""
         picture = self.source
+        holds = plan.holds
         for number, stage in enumerate(plan.stages, 1):
-            done = plan.stages[:number]
+            done = (plan.stages[:number], holds[:number])
             if done not in self._done:
-                self._done[done] = self._stage(stage, picture)
+                self._done[done] = self._stage(stage, picture, holds[number - 1])
             picture = self._done[done]
         return picture
 
@@ -118,10 +124,10 @@ class Pass:
         return cover
 
     def remember(self) -> None:
-        """What this frame painted is the frame before of the next; what was not painted is forgotten."""
-        self._memory.painted = self._painted
+        """What this frame made is the frame before of the next; what it did not make is forgotten."""
+        self._memory.painted, self._memory.held = self._painted, self._held
 
-    def _stage(self, stage: Stage, picture: Picture) -> Picture:
+    def _stage(self, stage: Stage, picture: Picture, hold: float) -> Picture:
         inputs: dict[str, Tensor] = {
             "luma": picture.luma,
             "chroma": picture.chroma,
@@ -140,13 +146,32 @@ class Pass:
         if stage.kind == "paint":
             self._painted[stage.key] = {name: out[f"new_{name}"] for name in PAINT_CACHE}
         luma, chroma = list(out.values())[:2]
-        return Picture(luma, chroma)
+        made = Picture(luma, chroma)
+        return self._hold(stage, made, hold) if hold else made
+
+    def _hold(self, stage: Stage, made: Picture, hold: float) -> Picture:
+        """What a stage made, with some of what it made of the frame before."""
+        before = self._memory.held.get(stage.key)
+        if before is not None:
+            inputs = {
+                "luma": made.luma,
+                "chroma": made.chroma,
+                "mask": self.mask(stage.region),
+                "cache_luma": before.luma,
+                "cache_chroma": before.chroma,
+                "lookup": self._moved["lookup"],
+                "share": self._moved["share"],
+                "hold": scalar(hold),
+            }
+            made = Picture(*self._engines.run("hold", inputs).values())
+        self._held[stage.key] = made
+        return made
 
     def _paint_memory(self, stage: Stage) -> dict[str, Tensor]:
         before = self._memory.painted.get(stage.key)
         shapes = self._engines.inputs("paint")
         cache = before or {name: np.zeros(shapes[name], np.float32) for name in PAINT_CACHE}
-        return {"gate": self._gate, "keep": scalar(before is not None), **cache}
+        return {**self._moved, "keep": scalar(before is not None), **cache}
 
 
 def touched(source: Picture, edited: Picture) -> F32:

@@ -104,7 +104,7 @@ class NanoState:
                 "keep": scalar(self.cache_valid),
             },
         )
-        return Pass(self.engines, experts, self.memory, Picture(out["luma"], out["chroma"]), out["gate"])
+        return Pass(self.engines, experts, self.memory, Picture(out["luma"], out["chroma"]), out)
 
     def _edit(self, canvas: Pass, mix: Mix) -> Picture:
         """The canvas of what is in force, at full strength."""

@@ -73,8 +73,8 @@ class Blur(nn.Module):
         return luma + little * mask * (wide_luma - luma), chroma + little * share * (wide_chroma - chroma)
 
 
-def export(checkpoint: Path | None, weights: Path) -> None:
-    """Write `blur.onnx` into that folder; there is nothing trained, so `checkpoint` is not read."""
+def export(weights: Path) -> None:
+    """Write `blur.onnx` into that folder."""
     weights.mkdir(parents=True, exist_ok=True)
     h, w = 240, 320
     canvas, half = {2: "H", 3: "W"}, {2: "h", 3: "w"}

@@ -32,7 +32,6 @@ class Kind:
 
 _AT = "gpu.nano.distill"
 KINDS: dict[str, Kind] = {
-    "steady": Kind(f"{_AT}.steady:SteadyTask", f"{_AT}.steady"),
     "look": Kind(f"{_AT}.look:Looks", f"{_AT}.look"),
     "draw": Kind(f"{_AT}.draw:Draw", f"{_AT}.draw"),
     "paint": Kind(f"{_AT}.paint:Paint", f"{_AT}.paint", (("teacher", "multistyle26.onnx"),)),

@@ -23,15 +23,18 @@ from gpu.nano.distill import clips, flow, sheets, texture
 from gpu.nano.distill.clips import TICKS, Clip, to_frame, to_rgb
 from gpu.nano.distill.scores import NOTHING, Score, energy_ratio, flickers, mean_psnr
 from gpu.nano.distill.shelf import taught
-from gpu.nano.distill.student import Student
+from gpu.nano.distill.student import BEHIND, Student
 from gpu.nano.distill.teaching import Teachers, digest
 from gpu.nano.edits import EDIT_BY_NAME, EDIT_NAMES, WEATHER_PARTICLES
 from gpu.nano.particles import Particles
+from gpu.nano.plan import LOCAL
+from gpu.types import Frame
 
 F32 = NDArray[np.float32]
 
-MEASURES = "2"  # counts up when what is measured changes
+MEASURES = "3"  # counts up when what is measured changes
 SCORES, TILES, SHELF = "scores.json", "tiles", "shelf"
+_CHANGED, _AROUND = 3.0, 9  # levels of 255, mean over so many pixels each way: there an edit does something
 _PAINTED_FRAMES = 2  # of a clip, whose Gram distance is taken
 
 
@@ -136,6 +139,8 @@ def score(bench: Bench, clip: Clip, edit: str, moved: Sequence[flow.Motion]) -> 
         gram_bank = float(np.mean([texture.share(*three) for three in pictures]))
     if edit in WEATHER_PARTICLES:
         moved = _between_drops(moved, clip.size, edit)
+    if edit in (*BEHIND, *LOCAL):
+        moved = _where_edited(moved, clip, teacher.clean)
     calm, calm_alone, calm_teacher = flickers((made, alone, teacher.noisy), moved)
     last, frame = teacher.clean[-1]
     _keep_tile(bench.out, clip.name, edit, to_rgb(frame), to_rgb(made[last]))
@@ -162,6 +167,26 @@ def _between_drops(moved: Sequence[flow.Motion], size: tuple[int, int], edit: st
         came = cv2.remap(before.astype(np.uint8), m.x, m.y, cv2.INTER_NEAREST) > 0
         free.append(flow.Motion(m.x, m.y, m.seen & ~now & ~came))
     return free
+
+
+def _where_edited(
+    moved: Sequence[flow.Motion], clip: Clip, clean: Sequence[tuple[int, Frame]]
+) -> list[flow.Motion]:
+    """Only where the teacher changes the picture: elsewhere are the camera's own bytes, noise and all."""
+    changed = {}
+    for number, made in clean:
+        source = to_frame(clip.clean[number], number)
+        most = np.abs(made.y.astype(np.float32) - source.y)
+        for mine, own in ((made.u, source.u), (made.v, source.v)):
+            tint = np.abs(mine.astype(np.float32) - own)
+            most = np.maximum(most, tint.repeat(2, 0).repeat(2, 1))
+        there = (cv2.blur(most, (_AROUND, _AROUND)) > _CHANGED).astype(np.uint8)
+        changed[number] = cv2.erode(there, np.ones((_AROUND, _AROUND), np.uint8)) > 0
+    kept = []
+    for number, m in enumerate(moved, 1):
+        near = min(changed, key=lambda taught: abs(taught - number))
+        kept.append(flow.Motion(m.x, m.y, m.seen & changed[near]))
+    return kept
 
 
 def _keep_tile(out: Path, clip: str, edit: str, teacher: F32, student: F32) -> None:
@@ -236,7 +261,7 @@ def table(scores: Sequence[Score]) -> str:
     for edit in dict.fromkeys(s.edit for s in scores):
         own = [s for s in scores if s.edit == edit]
         psnr, energy, gram, bank, with_, without, teacher = (
-            float(np.mean([getattr(s, name) for s in own]))
+            _mean([getattr(s, name) for s in own])
             for name in (
                 "psnr_db",
                 "energy",
@@ -247,12 +272,19 @@ def table(scores: Sequence[Score]) -> str:
                 "flicker_teacher",
             )
         )
+        ratio = _mean([s.flicker / max(1e-6, s.flicker_teacher) for s in own])
         grams = " | ".join("" if math.isnan(g) else f"{g:.2f}" for g in (gram, bank))
         lines.append(
             f"| {edit} | {psnr:.1f} | {energy:.2f} | {grams} | {with_:.3f} | {without:.3f} "
-            f"| {teacher:.3f} | {with_ / max(1e-6, teacher):.2f} |"
+            f"| {teacher:.3f} | {ratio:.2f} |"
         )
     return "\n".join(lines)
+
+
+def _mean(values: Sequence[float]) -> float:
+    """Of those that are numbers; nan where none is."""
+    known = [value for value in values if not math.isnan(value)]
+    return float(np.mean(known)) if known else NOTHING
 
 
 def run(args: Any, say: Callable[[str], None] = print) -> int:

@@ -176,8 +176,8 @@ class RunningNorms:
 
 
 def without_edge(plane: Tensor, edge: int) -> Tensor:
-    """The outermost pixels, which convolutions spoil, become like those inside."""
-    return F.pad(plane[:, :, edge:-edge, edge:-edge], (edge,) * 4, "replicate")
+    """The outermost pixels, which convolutions spoil, mirror those inside: strokes, not streaks."""
+    return F.pad(plane[:, :, edge:-edge, edge:-edge], (edge,) * 4, "reflect")
 
 
 class Step(nn.Module):
@@ -194,20 +194,18 @@ class Step(nn.Module):
         self.hold = Hold()
 
     def forward(
-        self, luma: Tensor, chroma: Tensor, mask: Tensor, amount: Tensor, gate: Tensor, keep: Tensor,
-        gamma: Tensor, beta: Tensor, tone_gain: Tensor, tone_offset: Tensor, carry: Tensor,
-        cache_paint: Tensor, cache_stats: Tensor,
+        self, luma: Tensor, chroma: Tensor, mask: Tensor, amount: Tensor, gate: Tensor, lookup: Tensor,
+        share: Tensor, keep: Tensor, gamma: Tensor, beta: Tensor, tone_gain: Tensor, tone_offset: Tensor,
+        carry: Tensor, cache_paint: Tensor, cache_stats: Tensor,
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:  # fmt: skip
         """Canvas -> painted canvas, and the caches of the next frame.
 
-        luma, mask [1, 1, 2h, 2w], chroma [1, 2, h, w], gate [1, 1, h/4, w/4] 1 = still; amount, keep
+        luma, mask [1, 1, 2h, 2w], chroma [1, 2, h, w]; gate, lookup and share of the steadying; amount, keep
         [1, 1, 1, 1]; tone and carry [1, 6, 1, 1]: painting * gain + offset, then the source's share in it."""
         source = torch.cat([F.pixel_unshuffle(F.avg_pool2d(luma, 2), 2), F.avg_pool2d(chroma, 2)], 1)
         running = RunningNorms(gamma, beta, cache_stats, keep)
         new = self.unweave(self.painter(source, running.norms()))
-        cells = source[:, :4].mean(1, keepdim=True)
-        still = F.interpolate(gate, scale_factor=2.0, mode="bilinear")
-        new = self.hold(new, cells, cache_paint[:, :FOLDED], cache_paint[:, FOLDED:], still, keep)
+        new = self.hold(new, cache_paint, gate, lookup, share, keep)
         toned = new * tone_gain + tone_offset
         toned = toned + carry * (source - toned)
         large = F.conv2d(toned, cast(Tensor, self.enlarging), padding=1)
@@ -216,4 +214,4 @@ class Step(nn.Module):
         cover = mask * amount
         out_luma = luma + cover * (painted_luma - luma)
         out_chroma = chroma + F.avg_pool2d(cover, 2) * (painted_chroma - chroma)
-        return out_luma, out_chroma, torch.cat([new, cells], 1), running.statistics()
+        return out_luma, out_chroma, new, running.statistics()

@@ -94,7 +94,9 @@ class Student:
         """Changes with everything of the weights that the edit runs through at that size of source."""
         kind, half = EDIT_BY_NAME[edit].kind, "_half" if is_halved(*size) else ""
         files = [f"steady{half}.onnx", f"finish{half}.onnx", f"{kind}.onnx"]
-        files += ["person.onnx"] * (edit in BEHIND) + ["fall.onnx"] * (edit in WEATHER_PARTICLES)
+        hold = EDIT_BY_NAME[edit].hold
+        files += ["hold.onnx"] * (hold > 0) + ["person.onnx"] * (edit in BEHIND)
+        files += ["fall.onnx"] * (edit in WEATHER_PARTICLES)
         parts = [self._files.get(file, "") for file in files]
         own = [a.tobytes() for name, a in sorted(self._experts.items()) if name.startswith(f"{kind}/{edit}/")]
-        return hashlib.sha256("".join(parts).encode() + b"".join(own)).hexdigest()[:16]
+        return hashlib.sha256(f"{''.join(parts)}{hold}".encode() + b"".join(own)).hexdigest()[:16]

@@ -47,9 +47,12 @@ def kinds(scores: Sequence[Score]) -> dict[str, list[Score]]:
 
 
 def by_edit(scores: Sequence[Score], pick: Pick) -> dict[str, float]:
-    """Mean over the clips."""
+    """Mean over the clips; where an edit finds nothing to do (nothing green to recolour) there is none."""
     names = dict.fromkeys(s.edit for s in scores)
-    return {name: float(np.mean([pick(s) for s in scores if s.edit == name])) for name in names}
+    found = {
+        name: [value for s in scores if s.edit == name and not math.isnan(value := pick(s))] for name in names
+    }
+    return {name: float(np.mean(values)) for name, values in found.items() if values}
 
 
 def bounded(what: str, values: Mapping[str, float], low: float, high: float, form: str, text: str) -> Row:
@@ -101,11 +104,10 @@ def is_still(score: Score) -> bool:
 
 
 def calm(scores: Sequence[Score], where: str = "") -> list[Row]:
-    """Flicker against the teacher's. Ratios are of means over the clips."""
+    """Flicker against the teacher's, clip by clip: each counts alike, however much of it flickers."""
     rows = []
     for name, found in kinds(scores).items():
-        with_, teacher = by_edit(found, lambda s: s.flicker), by_edit(found, lambda s: s.flicker_teacher)
-        ratios = {edit: with_[edit] / max(1e-6, teacher[edit]) for edit in with_}
+        ratios = by_edit(found, lambda s: s.flicker / max(1e-6, s.flicker_teacher))
         rows.append(
             bounded(
                 f"flicker of {name}{where}, of the per-frame teacher's",
@@ -120,10 +122,10 @@ def calm(scores: Sequence[Score], where: str = "") -> list[Row]:
 
 
 def cache(scores: Sequence[Score]) -> list[Row]:
-    """The ablation: with and without the rolling cache."""
+    """The ablation: with and without the rolling cache, on all clips."""
     rows = []
     for name, found in kinds(scores).items():
-        gain = 1 - sum(s.flicker for s in found) / max(1e-6, sum(s.flicker_alone for s in found))
+        gain = _gain(found)
         decibels = float(np.mean([s.psnr_db - s.psnr_alone_db for s in found]))
         met = gain >= CACHE_GAIN and decibels >= -CACHE_LOSS_DB
         rows.append(
@@ -137,6 +139,12 @@ def cache(scores: Sequence[Score]) -> list[Row]:
     return rows
 
 
+def _gain(scores: Sequence[Score]) -> float:
+    """Share of the flicker that the cache takes away."""
+    seen = [s for s in scores if not math.isnan(s.flicker)]
+    return 1 - sum(s.flicker for s in seen) / max(1e-6, sum(s.flicker_alone for s in seen))
+
+
 def by_clip(scores: Sequence[Score], floors: Mapping[str, float]) -> str:
     """Markdown: flicker of the per-frame teacher's, and what of it the cache takes away, clip by clip.
 
@@ -147,13 +155,11 @@ def by_clip(scores: Sequence[Score], floors: Mapping[str, float]) -> str:
     ]
     for clip in dict.fromkeys(s.clip for s in scores):
         for name, found in kinds([s for s in scores if s.clip == clip]).items():
-            own, alone, teacher = (
-                sum(getattr(s, field) for s in found)
-                for field in ("flicker", "flicker_alone", "flicker_teacher")
-            )
+            seen = [s for s in found if not math.isnan(s.flicker)]
+            own, teacher = (sum(getattr(s, field) for s in seen) for field in ("flicker", "flicker_teacher"))
             decibels = float(np.mean([s.psnr_db - s.psnr_alone_db for s in found]))
-            ratio, gain = own / max(1e-6, teacher), 1 - own / max(1e-6, alone)
-            lines.append(f"| {clip} | {name} | {ratio:.2f} | {gain:.0%} | {decibels:+.2f} dB |")
+            ratio = own / max(1e-6, teacher)
+            lines.append(f"| {clip} | {name} | {ratio:.2f} | {_gain(found):.0%} | {decibels:+.2f} dB |")
         if clip in floors:
             lines.append(f"| {clip} | *the source without noise* | {floors[clip]:.2f} | | |")
     return "\n".join(lines)

@@ -140,7 +140,7 @@ def test_what_is_exported_is_what_is_in_the_repository(tmp_path: Path) -> None:
     pytest.importorskip("torch")
     from gpu.nano.distill.blur import export
 
-    export(None, tmp_path)
+    export(tmp_path)
     luma, chroma = scene()
     feeds = {"luma": luma[None, None], "chroma": chroma[None], "mask": person()[None, None]}
     feeds["amount"] = np.ones((1, 1, 1, 1), np.float32)

@@ -128,7 +128,7 @@ def test_commands_say_what_they_lack(tmp_path: Path) -> None:
         main(["distill", "train", "look", "--out", out])
     with pytest.raises(SystemExit, match=r"has no look\.pt: run `relens distill train"):
         main(["distill", "export", "look", "--checkpoints", out, "--weights", str(tmp_path / "w")])
-    with pytest.raises(SystemExit, match="there is no sculpture to export: choose of steady, look"):
+    with pytest.raises(SystemExit, match="there is no sculpture to export: choose of look, draw"):
         main(["distill", "export", "sculpture", "--checkpoints", out, "--weights", str(tmp_path / "w")])
 
 

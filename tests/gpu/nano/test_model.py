@@ -307,7 +307,8 @@ def test_weather_is_made_when_a_stream_opens(model: NanoModel) -> None:
 def test_a_compile_holds_up_no_stream_and_not_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
     model = NanoModel.load(threads=1)
     state = force(model, opened(model, 160, 112), "sepia")
-    model.step(state, [picture(160, 112)])
+    for _ in range(2):  # from the second on it holds what it made before, by a graph of its own
+        model.step(state, [picture(160, 112)])
     compiling, go_on = threading.Event(), threading.Event()
     waited: list[bool] = []
 
@@ -362,6 +363,22 @@ def test_an_edit_is_ready_once_its_graphs_are_compiled(monkeypatch: pytest.Monke
     model.step(state, [picture(176, 112)])
     assert {"paint.onnx", "person.onnx"}.isdisjoint(opened_graphs[before:])
     model.close()
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    ["make it night", "make it rain behind me", "a cartoon with a blurred background", "blue things red", ""],
+)
+def test_no_step_of_an_edit_that_is_ready_compiles(monkeypatch: pytest.MonkeyPatch, prompt: str) -> None:
+    fresh = NanoModel.load(threads=1)
+    monkeypatch.setattr("gpu.nano.engines.Engines.go_on", lambda self: None)
+    state, edit = opened(fresh, 176, 112), Edit(1, prompt, transition_ms=0)
+    assert fresh.ready_for(state, edit, 60)
+    monkeypatch.setattr("gpu.nano.engines.open_engine", None)  # whoever calls it fails
+    fresh.set_edit(state, edit)
+    for index in range(3):
+        fresh.step(state, [picture(176, 112, index)])
+    fresh.close()
 
 
 def test_a_size_whose_graphs_could_not_be_compiled_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:

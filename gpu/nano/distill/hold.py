@@ -1,0 +1,66 @@
+"""Holding: an edit that draws every frame anew keeps some of what it drew before, moved along.
+
+Lines and hard tones come and go with the least change of the picture. How the picture moved, and how well
+what is carried along fits the source, the steadying found out; nothing is learned here. Not meant for edits
+whose paper or hatching stands still, which would be smeared. Knows nothing of edits.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from gpu.nano.distill.graphs import GraphShapes, export_graph
+from gpu.nano.distill.motion import Spread, carried, thinned
+from gpu.nano.distill.steady import CELL
+
+MOST = 0.95  # of the frame before: what the fit does not see has gone within a second
+OUTPUTS = ("held_luma", "held_chroma")
+
+
+class Hold(nn.Module):
+    """The exported graph: new + min(MOST, hold * share) * mask * (before, carried along - new)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.spread, self.chroma_spread = Spread(CELL), Spread(CELL // 2)
+
+    def forward(
+        self,
+        luma: Tensor,  # [1,1,2h,2w] of the edit, this frame
+        chroma: Tensor,  # [1,2,h,w]
+        mask: Tensor,  # [1,1,2h,2w] 0..1 where the edit is; elsewhere nothing is kept
+        cache_luma: Tensor,  # [1,1,2h,2w] what this graph gave for the frame before
+        cache_chroma: Tensor,  # [1,2,h,w]
+        lookup: Tensor,  # [1,2h,2w,2] and
+        share: Tensor,  # [1,1,h/2,w/2] of the steadying
+        hold: Tensor,  # [1,1,1,1]
+    ) -> tuple[Tensor, Tensor]:
+        kept = (share * hold).clamp(max=MOST) * F.avg_pool2d(mask, CELL)
+        before, before_chroma = (
+            carried(cache_luma, lookup),
+            carried(cache_chroma, thinned(lookup, 2), smooth=True),
+        )
+        return (
+            (luma + self.spread(kept) * (before - luma)).clamp(0, 1),
+            (chroma + self.chroma_spread(kept) * (before_chroma - chroma)).clamp(0, 1),
+        )
+
+
+def export(weights: Path) -> None:
+    """Write `hold.onnx` into the weights folder."""
+    luma, chroma = torch.rand(1, 1, 48, 64), torch.rand(1, 2, 24, 32)
+    examples = {
+        "luma": luma, "chroma": chroma, "mask": luma, "cache_luma": luma, "cache_chroma": chroma,
+        "lookup": torch.zeros(1, 48, 64, 2), "share": torch.zeros(1, 1, 12, 16),
+        "hold": torch.ones(1, 1, 1, 1),
+    }  # fmt: skip
+    canvas, half = {2: "H", 3: "W"}, {2: "h", 3: "w"}
+    sizes: GraphShapes = {
+        "luma": canvas, "chroma": half, "mask": canvas, "cache_luma": canvas, "cache_chroma": half,
+        "lookup": {1: "H", 2: "W"}, "share": {2: "sh", 3: "sw"}, "held_luma": canvas, "held_chroma": half,
+    }  # fmt: skip
+    export_graph(Hold(), examples, OUTPUTS, sizes, weights / "hold.onnx")
