@@ -170,6 +170,21 @@ def test_no_setting_of_the_preset_that_delays_is_left(nvenc: FakeNvenc, make: Ma
 
 
 @pytest.mark.parametrize("codec", CODECS)
+def test_every_keyframe_is_to_have_its_headers_whoever_asked_for_it(
+    nvenc: FakeNvenc, make: Make, codec: Codec
+) -> None:
+    make(EncoderConfig(codec)).encode(planar(nv12(0)))
+    chosen = nvenc.last()[1].encodeCodecConfig
+    if codec == "av1":
+        config = chosen.av1Config
+        assert (config.repeatSeqHdr, config.disableSeqHdr, config.outputAnnexBFormat) == (1, 0, 0)
+    else:
+        config = chosen.h264Config if codec == "h264" else chosen.hevcConfig
+        assert (config.repeatSPSPPS, config.disableSPSPPS, config.outputAUD) == (1, 0, 0)
+    assert config.idrPeriod == 0xFFFFFFFF
+
+
+@pytest.mark.parametrize("codec", CODECS)
 def test_a_keyframe_comes_when_asked_with_what_a_newcomer_needs(
     nvenc: FakeNvenc, make: Make, device: Device, codec: Codec
 ) -> None:

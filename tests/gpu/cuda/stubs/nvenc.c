@@ -220,12 +220,12 @@ static int nvEncOpenEncodeSessionEx(void *params, void **handle) {
     NEED(context && context == current_context(), NV_ENC_ERR_INVALID_DEVICE, "no context, or not current");
     NEED(!injected(__func__), injected(__func__), "as the test asked");
     NEED(offers(0) || offers(1) || offers(2), NV_ENC_ERR_UNSUPPORTED_DEVICE, "no NVENC");
-    for (Session *s = world.sessions; s; s = s->next) count++;
-    NEED(count < most, atoi(setting("FAKE_NVENC_LIMIT_STATUS", "10")), "too many sessions");
+    for (Session *s = world.sessions; s; s = s->next) count += s->context != NULL;
     session = calloc(1, sizeof *session);
-    session->context = context;
     session->next = world.sessions;
-    *handle = world.sessions = session;
+    *handle = world.sessions = session;  // also after a failure: the header asks that it be destroyed then too
+    NEED(count < most, atoi(setting("FAKE_NVENC_LIMIT_STATUS", "10")), "too many sessions");
+    session->context = context;
     world.opened++;
     record("open");
     return NV_ENC_SUCCESS;
