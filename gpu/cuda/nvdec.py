@@ -13,17 +13,15 @@ from gpu.cuda.cuvid import NAMES, caps_of, decoder_caps
 from gpu.cuda.driver import CudaError, Device, DeviceArray, DeviceLost, DeviceTimeout, Stream
 from gpu.cuda.frame import DeviceFrame, FramePool, Nv12
 from gpu.cuda.kernels import Kernels
+from gpu.cuda.nvdec_order import Order
 from gpu.cuda.nvdec_parser import Parser
 from gpu.cuda.nvdec_recovery import Recovery
 from gpu.cuda.nvdec_references import References
 from gpu.cuda.nvdec_sequence import Sequence
 from gpu.cuda.nvdec_surfaces import Surfaces
 from gpu.errors import DeviceError, FrameError
-from gpu.types import CLOCK_HZ, Codec, EncodedFrame
+from gpu.types import Codec, EncodedFrame
 
-# In these a unit's picture may be shown after later ones (B-frames), and every picture is shown once. In the
-# others pictures come out in order, some are never shown, and some are shown again.
-_REORDERED = ("h264", "hevc")
 _TIMEOUT_S = 5.0  # for a unit; the first makes a decoder, which takes some tens of milliseconds
 
 
@@ -62,7 +60,7 @@ class NvdecDecoder:
         # cuvidMapVideoFrame blocks until a picture is decoded, without a limit of its own: so on a thread.
         self._thread = Bounded("relens-nvdec", timeout_s)
         self._stream: Stream = device.stream()
-        self._references = References(codec)
+        self._references, self._order = References(codec), Order(codec)
         self._parser: Parser | None = None
         self._surfaces: Surfaces | None = None
         self._pool: FramePool | None = None
@@ -72,9 +70,6 @@ class NvdecDecoder:
         self._out: list[DeviceFrame] = []  # of that unit
         self._decoded = 0  # pictures of that unit
         self._dropped: FrameError | None = None  # of that unit: decoded, but there was no buffer
-        self._reorders = False
-        self._newest_pts: int | None = None
-        self._shown_pts: int | None = None
         self._recovery = Recovery()
         self._closed = False
 
@@ -151,10 +146,7 @@ class NvdecDecoder:
 
     def _decode(self, encoded: EncodedFrame) -> list[DeviceFrame]:
         self._unit, self._out, self._decoded, self._dropped = encoded, [], 0, None
-        if self._codec in _REORDERED and self._newest_pts is not None:
-            self._reorders = self._reorders or 0 < self._newest_pts - encoded.pts < CLOCK_HZ
-        if self._newest_pts is None or not 0 < self._newest_pts - encoded.pts < CLOCK_HZ:
-            self._newest_pts = encoded.pts
+        self._order.begin(encoded.pts)
         self._references.begin(encoded.data, encoded.is_keyframe)
         if self._parser is None:
             self._parser = Parser(self._device, self._codec, self)
@@ -166,7 +158,7 @@ class NvdecDecoder:
             if error.call != "cuvidParseVideoData":
                 raise
             raise self._corrupt(f"the parser refuses it ({error.name})") from error
-        if not self._reorders and self._codec in _REORDERED:
+        if self._order.early:
             self._show_early()
         if not self._decoded and not self._out and self._dropped is None:
             raise self._corrupt("there is no picture in it")
@@ -174,9 +166,7 @@ class NvdecDecoder:
         return out
 
     def _show_early(self) -> None:
-        """Parsers hold H.264 back unless the stream says that nothing is reordered, which many senders do not
-        say. Where timestamps never step back, nothing is."""
-        for index, picture in list(self._pictures.items()):
+        for index, picture in sorted(self._pictures.items(), key=lambda item: item[1].pts):
             if picture.whole and not picture.shown:
                 self._show(index, picture, picture.pts, picture.arrived_ns)
 
@@ -227,7 +217,7 @@ class NvdecDecoder:
         picture = self._pictures.get(shown.picture_index)
         if picture is None:  # of before an error
             return
-        if self._codec not in _REORDERED:
+        if not self._order.reorders:
             self._show(shown.picture_index, picture, self._unit.pts, self._unit.arrived_ns)
         elif not picture.shown:
             self._show(shown.picture_index, picture, picture.pts, picture.arrived_ns)
@@ -235,8 +225,8 @@ class NvdecDecoder:
     def _show(self, index: int, picture: _Picture, pts: int, arrived_ns: int) -> None:
         """Copy a picture out, on the GPU."""
         picture.shown = True
-        if self._shown_pts is not None and 0 < self._shown_pts - pts < CLOCK_HZ:
-            return  # the first B-frames of a stream: what comes after them was shown before they were known
+        if self._order.is_late(pts):
+            return
         surfaces, pool = self._surfaces, self._pool
         if surfaces is None or pool is None:
             raise self._corrupt("no sequence header came before it")
@@ -258,7 +248,7 @@ class NvdecDecoder:
         self._out.append(
             buffer.frame(pts, arrived_ns, sequence.full_range, sequence.bt709, stream=self._stream)
         )
-        self._shown_pts = pts
+        self._order.show(pts)
 
     def _copy(self, surfaces: Surfaces, address: int, pitch: int, buffer: Nv12) -> None:
         width, height = surfaces.size

@@ -108,6 +108,42 @@ def test_b_frames_come_in_order_of_time(device: Device, monkeypatch: pytest.Monk
     decoder.close()
 
 
+def test_after_the_last_b_frames_nothing_is_held_back_any_more(
+    device: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after a timestamp that stepped back by mistake."""
+    monkeypatch.setenv("FAKE_NVDEC_DELAY", "2")
+    decoder = NvdecDecoder(device, "hevc")
+    order = [0, 3, 1, 2, *range(4, 60)]
+    picture = nv12(0, 32, 16)
+    shown = []
+    for i, time in enumerate(order):
+        unit = tiny("hevc", picture, time * 3000, INTER if time else 1, order=time)
+        shown.append([frame.pts // 3000 for frame in decoder.decode(unit)])
+        if i > 40:
+            assert shown[-1] == [time]
+    flat = [time for times in shown for time in times]
+    assert flat == sorted(set(flat))
+    assert {*range(3, 60)} <= set(flat)  # and none was lost on the way back
+    decoder.close()
+
+
+@pytest.mark.parametrize("codec", ["h264", "vp8"])
+def test_a_clock_that_is_set_back_costs_few_pictures(device: Device, pcm: Pcm, codec: Codec) -> None:
+    decoder = NvdecDecoder(device, codec)
+    times = [*range(30), *range(10, 40)]
+    shown = []
+    for i, time in enumerate(times):
+        picture = nv12(0, 32, 32)
+        if codec == "h264":
+            unit = pcm.unit(picture, i, pts=time * 3000)
+        else:
+            unit = tiny(codec, picture, time * 3000, INTER if i else 1)
+        shown += [frame.pts // 3000 for frame in decoder.decode(unit)]
+    assert shown == (times if codec == "vp8" else [*range(30), *range(26, 40)])
+    decoder.close()
+
+
 @pytest.mark.parametrize("codec", OTHERS)
 def test_the_other_codecs(device: Device, codec: Codec) -> None:
     decoder = NvdecDecoder(device, codec)
