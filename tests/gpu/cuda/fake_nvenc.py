@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pytest
 
-from gpu.cuda.driver import Stream
+from gpu.codec.decoder import LibavDecoder
+from gpu.cuda.driver import Device, Stream
 from gpu.cuda.frame import DeviceFrame, FramePool
+from gpu.cuda.nvenc import NvencEncoder
 from gpu.cuda.nvenc_config import Config
 from gpu.cuda.nvenc_structs import InitializeParams
-from gpu.types import U8, Frame
+from gpu.types import U8, EncodedFrame, Frame
+from tests.gpu.cuda.fake import FakeDriver
 
 STEP = 3000  # ticks; 30 fps
+Make = Callable[..., NvencEncoder]
 
 
 class FakeNvenc:
@@ -87,3 +94,48 @@ def same(frame: Frame, picture: U8) -> bool:
     """Whether a decoded frame is the picture to the byte."""
     other = planar(picture)
     return all(np.array_equal(getattr(frame, plane), getattr(other, plane)) for plane in ("y", "u", "v"))
+
+
+def decoded(frames: list[EncodedFrame]) -> list[Frame]:
+    """What libav makes of an H.264 stream."""
+    decoder = LibavDecoder("h264")
+    found = [back for frame in frames for back in decoder.decode(frame)]
+    decoder.close()
+    return found
+
+
+@pytest.fixture
+def nvenc(bare_gpu: FakeDriver) -> Iterator[FakeNvenc]:
+    """The fake NVENC. A session left open is a failure, and so is what a closed one left behind."""
+    fake = FakeNvenc(bare_gpu.folder)
+    yield fake
+    forget()
+    left = 0 if bare_gpu.lost else fake.count("left")  # a lost GPU takes nothing back
+    assert (fake.count("sessions"), left) == (0, 0)
+
+
+@pytest.fixture
+def device(nvenc: FakeNvenc) -> Iterator[Device]:
+    device = Device.open()
+    yield device
+    forget()
+    device.close()
+
+
+@pytest.fixture
+def stream(device: Device) -> Stream:
+    return device.stream()
+
+
+@pytest.fixture
+def make(device: Device) -> Iterator[Make]:
+    """Opens encoders and closes them when the test ends, however it ends."""
+    made: list[NvencEncoder] = []
+
+    def open_one(*arguments: Any, **named: Any) -> NvencEncoder:
+        made.append(NvencEncoder(device, *arguments, **named))
+        return made[-1]
+
+    yield open_one
+    for encoder in made:
+        encoder.close()

@@ -6,7 +6,6 @@ from __future__ import annotations
 import gc
 import threading
 import time
-from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -18,40 +17,11 @@ from gpu.cuda.driver_errors import DeviceLost, DeviceTimeout
 from gpu.cuda.nvenc import NvencEncoder, count_sessions, encoder_caps, sessions_available
 from gpu.cuda.nvenc_api import EncoderLost, NoEncoder, NvencError, SessionLimit
 from gpu.errors import DeviceError, FrameError
-from tests.gpu.cuda import fake_nvenc
 from tests.gpu.cuda.fake import FakeDriver
-from tests.gpu.cuda.fake_nvenc import STEP, FakeNvenc, nv12, planar
+from tests.gpu.cuda.fake_nvenc import STEP, FakeNvenc, Make, device, make, nv12, nvenc, planar
 from tests.gpu.streams import wait_until
 
-Make = Callable[..., NvencEncoder]
-
-
-@pytest.fixture
-def nvenc(bare_gpu: FakeDriver) -> Iterator[FakeNvenc]:
-    fake = FakeNvenc(bare_gpu.folder)
-    yield fake
-    fake_nvenc.forget()
-    assert fake.count("sessions") == 0
-
-
-@pytest.fixture
-def device(nvenc: FakeNvenc) -> Iterator[Device]:
-    device = Device.open()
-    yield device
-    device.close()
-
-
-@pytest.fixture
-def make(device: Device) -> Iterator[Make]:
-    made: list[NvencEncoder] = []
-
-    def open_one(*arguments: Any, **named: Any) -> NvencEncoder:
-        made.append(NvencEncoder(device, *arguments, **named))
-        return made[-1]
-
-    yield open_one
-    for encoder in made:
-        encoder.close()
+__all__ = ["device", "make", "nvenc"]  # fixtures
 
 
 @pytest.mark.parametrize("status", ["10", "21"])

@@ -3,8 +3,6 @@ memory."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 import pytest
 
@@ -17,21 +15,9 @@ from gpu.cuda.nvenc import NvencEncoder
 from gpu.cuda.nvenc_or_host import NvencOrHost
 from gpu.errors import DeviceError
 from tests.gpu.cuda.fake import FakeDriver
-from tests.gpu.cuda.fake_nvenc import STEP, FakeNvenc, nv12, planar, same
+from tests.gpu.cuda.fake_nvenc import STEP, FakeNvenc, device, nv12, nvenc, planar, same
 
-
-@pytest.fixture
-def nvenc(bare_gpu: FakeDriver) -> Iterator[FakeNvenc]:
-    fake = FakeNvenc(bare_gpu.folder)
-    yield fake
-    assert fake.count("sessions") == 0
-
-
-@pytest.fixture
-def device(nvenc: FakeNvenc) -> Iterator[Device]:
-    device = Device.open()
-    yield device
-    device.close()
+__all__ = ["device", "nvenc"]  # fixtures
 
 
 def test_nvenc_where_it_can_be_had(nvenc: FakeNvenc, device: Device) -> None:
