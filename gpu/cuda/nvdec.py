@@ -231,7 +231,9 @@ class NvdecDecoder:
         if surfaces is None or pool is None:
             raise self._corrupt("no sequence header came before it")
         try:
-            buffer = pool.take(self._stream)
+            # Readers of its last picture are waited for here (they are done long since, as a rule), not on
+            # our stream: there the engine's own work would wait behind them, in surfaces it may soon decode
+            # into. buffer = pool.take()
         except FrameError as error:
             self._dropped = error
             return

@@ -286,6 +286,25 @@ def test_pictures_are_there_when_their_event_is(
     decoder.close()
 
 
+def test_a_picture_still_read_elsewhere_is_not_written_over(
+    device: Device, pcm: Pcm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decoder, reader = NvdecDecoder(device, "h264", most=1), device.stream()
+    copy = device.array((48, 64), np.uint8)
+    [frame] = decoder.decode(pcm.unit(nv12(0, 64, 48), 0))
+    monkeypatch.setenv("FAKE_CUDA_DEFERRED", "1")  # the reader's copy is done when somebody asks
+    reader.wait(frame.ready)
+    reader.copy2d(copy.ptr, 64, frame.luma.ptr, frame.luma.strides[0], 64, 48)
+    frame.used_on(reader)
+    del frame
+    [frame] = decoder.decode(pcm.unit(nv12(1, 64, 48), 1))
+    assert np.array_equal(picture_of(frame), nv12(1, 64, 48))
+    assert np.array_equal(copy.download(reader), nv12(0, 64, 48)[:48])
+    del frame
+    reader.close()
+    decoder.close()
+
+
 def test_all_buffers_in_use_costs_that_picture_and_no_keyframe(device: Device, pcm: Pcm) -> None:
     decoder = NvdecDecoder(device, "h264", most=2)
     kept = [decoder.decode(pcm.unit(nv12(i, 32, 32), i))[0] for i in range(2)]
