@@ -17,6 +17,7 @@ from gpu.nano.distill.graphs import GraphShapes, export_graph
 from gpu.nano.distill.motion import Spread, carried, thinned
 from gpu.nano.distill.steady import CELL
 
+LETS_GO, GONE = 24 / 255, 64 / 255  # what differs by more was uncovered, and keeping it would leave a ghost
 MOST = 0.95  # of the frame before: what the fit does not see has gone within a second
 OUTPUTS = ("held_luma", "held_chroma")
 
@@ -40,14 +41,16 @@ class Hold(nn.Module):
         hold: Tensor,  # [1,1,1,1]
     ) -> tuple[Tensor, Tensor]:
         kept = (share * hold).clamp(max=MOST) * F.avg_pool2d(mask, CELL)
-        before, before_chroma = (
-            carried(cache_luma, lookup),
-            carried(cache_chroma, thinned(lookup, 2), smooth=True),
-        )
+        change = carried(cache_luma, lookup) - luma
+        chroma_change = carried(cache_chroma, thinned(lookup, 2), smooth=True) - chroma
         return (
-            (luma + self.spread(kept) * (before - luma)).clamp(0, 1),
-            (chroma + self.chroma_spread(kept) * (before_chroma - chroma)).clamp(0, 1),
+            (luma + self.spread(kept) * _small(change) * change).clamp(0, 1),
+            (chroma + self.chroma_spread(kept) * _small(chroma_change) * chroma_change).clamp(0, 1),
         )
+
+
+def _small(change: Tensor) -> Tensor:
+    return ((GONE - change.abs()) / (GONE - LETS_GO)).clamp(0, 1)
 
 
 def export(weights: Path) -> None:
