@@ -35,7 +35,8 @@ def held(
     shapes = shapes_of(W, H)
     engine = open_engine(weights / "hold.onnx", threads=1, shapes={name: shapes[name] for name in SIZED})
     rng = np.random.default_rng(1)
-    inputs = {name: rng.random(shapes[name], np.float32) for name in SIZED}
+    # nowhere so unlike that it would count as uncovered
+    inputs = {name: 0.5 + 0.08 * rng.random(shapes[name], np.float32) for name in SIZED}
     inputs["lookup"] = lookup_of(shift)
     inputs["share"] = np.full(shapes["share"], share, np.float32)
     inputs["mask"] = np.ones(shapes["mask"], np.float32)
@@ -54,6 +55,18 @@ def test_what_fits_is_kept_where_it_moved_to() -> None:
     before, now, given = held(0.8, 0.5, 3)
     wanted = now[..., 3:] + np.float32(0.4) * (before[..., :-3] - now[..., 3:])
     assert np.abs(given[..., 3:] - wanted).max() < 2e-3
+
+
+def test_what_was_uncovered_leaves_no_ghost() -> None:
+    shapes = shapes_of(W, H)
+    engine = open_engine(WEIGHTS / "hold.onnx", threads=1, shapes={name: shapes[name] for name in SIZED})
+    inputs = {name: np.full(shapes[name], 0.3, np.float32) for name in SIZED}
+    inputs |= {"cache_luma": inputs["luma"].copy(), "cache_chroma": inputs["chroma"].copy()}
+    inputs["cache_luma"][..., :40] = 0.6  # somebody was there
+    inputs |= {"lookup": lookup_of(0), "share": np.ones(shapes["share"], np.float32)}
+    inputs["mask"] = np.ones(shapes["mask"], np.float32)
+    given = engine.run({**inputs, "hold": scalar(1.0)})["held_luma"]
+    assert np.abs(given[..., :36] - 0.3).max() < 1e-6
 
 
 def test_where_the_edit_is_not_nothing_is_kept() -> None:
