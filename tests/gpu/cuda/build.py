@@ -22,17 +22,27 @@ _FLAGS = (
 
 
 def build_stub(soname: str, dest: Path) -> Path:
-    """Compiles one stand-in into the folder `dest` under the name its users open.
+    """Compiles one stand-in into the folder `dest` under the name its users open."""
+    dest.mkdir(parents=True, exist_ok=True)
+    return _build(STUBS / SOURCES[soname], dest / soname)
 
-    A machine without gcc skips the test; CI has one, there its absence is a failure."""
+
+def build_source(text: str, library: Path) -> Path:
+    """Compiles a stand-in of a test's own."""
+    source = library.with_suffix(".c")
+    source.write_text(text, encoding="utf-8")
+    return _build(source, library, strict=False)
+
+
+def _build(source: Path, library: Path, strict: bool = True) -> Path:
+    """A machine without gcc skips the test; CI has one, there its absence is a failure."""
     compiler = shutil.which("gcc")
     if compiler is None:
         if os.environ.get("CI"):
             pytest.fail("CI needs gcc to build the stand-ins for the NVIDIA driver")
         pytest.skip("needs gcc to build a stand-in for the NVIDIA driver")
-    dest.mkdir(parents=True, exist_ok=True)
-    library = dest / soname
-    command = [compiler, *_FLAGS, f"-Wl,-soname,{soname}", str(STUBS / SOURCES[soname]), "-o", str(library)]
+    flags = _FLAGS if strict else ("-fPIC", "-shared")
+    command = [compiler, *flags, f"-Wl,-soname,{library.name}", str(source), "-o", str(library)]
     built = subprocess.run([*command, "-ldl", "-lm"], capture_output=True, text=True, timeout=120)
     assert built.returncode == 0, built.stderr
     return library

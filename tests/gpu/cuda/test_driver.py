@@ -14,6 +14,7 @@ import pytest
 from gpu.cuda import driver, driver_errors, libraries
 from gpu.cuda.driver import CudaError, Device, DeviceLost
 from gpu.errors import DeviceError
+from tests.gpu.cuda.build import build_source
 from tests.gpu.cuda.fake import FakeDriver
 
 ELF = b"\x7fELF" + bytes(60)
@@ -87,10 +88,7 @@ def test_no_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_library_of_another_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    source = tmp_path / "old.c"
-    source.write_text("int cuInit(unsigned flags) { return (int)flags; }\n")
-    library = tmp_path / "libcuda.so.1"
-    subprocess.run(["gcc", "-shared", "-fPIC", str(source), "-o", str(library)], check=True, timeout=60)
+    build_source("int cuInit(unsigned flags) { return (int)flags; }\n", tmp_path / "libcuda.so.1")
     monkeypatch.setenv(libraries.FOLDER_VARIABLE, str(tmp_path))
     libraries.forget()
     with pytest.raises(DeviceError, match=r"the driver has no .*: update it"):

@@ -136,6 +136,20 @@ def test_the_session_limit(
     assert "fewer than max_sessions = 4" in findings["GPU 0 NVENC"]["detail"]
 
 
+def test_other_programs_hold_every_session(
+    fake_gpu: FakeDriver,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    flags: list[str],
+) -> None:
+    on_fake(monkeypatch)
+    monkeypatch.setenv("FAKE_NVENC_SESSIONS", "0")
+    findings = found(capsys, flags)
+    assert not findings["GPU 0 NVENC"]["ok"]
+    assert "end other programs that encode" in findings["GPU 0 NVENC"]["detail"]
+    assert "libx264 on the CPU, one copy from the GPU" in findings["path on a GPU, h264"]["detail"]
+
+
 def test_video_libraries_that_are_missing(
     bare_driver: FakeDriver,
     capsys: pytest.CaptureFixture[str],
