@@ -233,7 +233,8 @@ class NvdecDecoder:
         try:
             # Readers of its last picture are waited for here (they are done long since, as a rule), not on
             # our stream: there the engine's own work would wait behind them, in surfaces it may soon decode
-            # into. buffer = pool.take()
+            # into.
+            buffer = pool.take()
         except FrameError as error:
             self._dropped = error
             return
