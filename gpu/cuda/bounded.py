@@ -64,6 +64,14 @@ class Bounded:
         if not self._stuck and thread is not threading.current_thread():
             thread.join(self._timeout_s)
 
+    def finish(self, last: Callable[[], object]) -> None:
+        """Run `last` some time, and end the thread; waits for neither: for the garbage collector, which may
+        hold any lock. Does nothing where no job ever ran."""
+        thread, self._thread = self._thread, None
+        if thread is not None:
+            self._jobs.put((last, Future()))
+            self._jobs.put(None)
+
     def __del__(self) -> None:
         if getattr(self, "_thread", None) is not None:
             self._jobs.put(None)

@@ -8,6 +8,7 @@ with resetEncoder and forceIDR set, libavcodec/nvenc.c; the API asks for neither
 from __future__ import annotations
 
 import contextlib
+import sys
 
 from gpu.codec.base import EncoderConfig
 from gpu.codec.pace import FramePace
@@ -195,16 +196,19 @@ class NvencEncoder:
             return
         self._closed = True
         with contextlib.suppress(DeviceError):
-            self._thread.run(self._release, _CLOSE_S)
-        if not self._thread.stuck:
-            self._uploader.close()
-            if self._own_stream:
-                self._stream.close()
+            self._thread.run(self._end, _CLOSE_S)
         self._thread.close()
 
+    def _end(self) -> None:
+        self._release()
+        self._uploader.close()
+        if self._own_stream:
+            self._stream.close()
+
     def __del__(self) -> None:
-        if not getattr(self, "_closed", True):
-            self.close()
+        if not getattr(self, "_closed", True) and not sys.is_finalizing():
+            self._closed = True
+            self._thread.finish(self._end)
 
 
 def _shape_of(frame: Frame | DeviceFrame) -> Shape:

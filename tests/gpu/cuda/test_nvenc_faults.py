@@ -245,7 +245,10 @@ def test_an_encoder_that_is_dropped_gives_everything_back(nvenc: FakeNvenc, devi
     encoder.encode(planar(nv12(0)))
     del encoder
     gc.collect()
-    assert (nvenc.count("sessions"), nvenc.count("left")) == (0, 0)
+    wait_until(lambda: nvenc.count("sessions") == 0)
+    wait_until(lambda: not any(t.name == "relens-nvenc" for t in threading.enumerate()))
+    NvencEncoder(device, EncoderConfig())  # one that never had a picture
+    gc.collect()
 
 
 def test_a_device_closed_first_leaves_no_session(nvenc: FakeNvenc) -> None:
