@@ -69,4 +69,4 @@ def test_the_table_is_the_headers_where_one_is_at_hand(table: dict[str, Any]) ->
         if header.is_file() and nvenc_layout.version_of(header) == nvenc_layout.wanted():
             assert nvenc_layout.ask(header) == table
             return
-    pytest.skip(f"no nvEncodeAPI.h of version {nvenc_layout.wanted()} on this machine")
+    pytest.skip(f"needs nvEncodeAPI.h of version {nvenc_layout.wanted()}; the table stands for it")
