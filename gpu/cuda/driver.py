@@ -7,6 +7,7 @@ context and pops it again. A process forked after the first call cannot use it. 
 from __future__ import annotations
 
 import ctypes
+import math
 import sys
 import threading
 import weakref
@@ -129,9 +130,9 @@ class Device:
 
     def array(self, shape: tuple[int, ...], dtype: DTypeLike) -> DeviceArray:
         """A C-ordered array of its own memory, uninitialised. Raises CudaError when memory is full."""
-        kind = np.dtype(dtype)
-        memory = Memory(self, int(np.prod(shape, dtype=np.int64)) * kind.itemsize)
-        return DeviceArray(self, memory.ptr, tuple(shape), kind, base=memory)
+        kind, sides = np.dtype(dtype), tuple(int(side) for side in shape)
+        memory = Memory(self, math.prod(sides) * kind.itemsize)
+        return DeviceArray(self, memory.ptr, sides, kind, base=memory)
 
     def pinned(self, shape: tuple[int, ...], dtype: DTypeLike) -> Pinned:
         """A NumPy array in page-locked host memory. Raises CudaError when there is none to lock."""

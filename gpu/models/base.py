@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
-from gpu.types import Edit, Frame, ModelSpec, Reading
+from gpu.types import Edit, ModelSpec, Reading
 
 
 class EditState(Protocol):
@@ -28,7 +28,8 @@ class EditModel(Protocol):
 
     @property
     def device(self) -> str:
-        """Where it runs, for people: "CPU, OpenVINO, 2 threads"."""
+        """Where it runs, for people: "CPU, OpenVINO, 2 threads"; begins with "CUDA" where pictures are edited
+        in GPU memory."""
         ...
 
     def open_state(self, width: int, height: int) -> EditState:
@@ -50,8 +51,11 @@ class EditModel(Protocol):
         within that time. Begins what is missing. Any thread. `set_edit` may be called before it is."""
         ...
 
-    def step(self, state: EditState, chunk: Sequence[Frame]) -> list[Frame]:
+    def step(self, state: EditState, chunk: Sequence[Any]) -> list[Any]:
         """Edit `spec.frames_per_chunk` frames; returns as many, same size, same pts and arrived_ns.
+
+        Where `spec.frames` has "device" they may be DeviceFrames, and then so is what it returns: it hands
+        its work to a stream of its own that waits for `ready`, says `used_on`, and does not wait itself.
 
         Deterministic: same frames, same edits at the same frames, same seed: same bytes out.
         Raises FrameError for a frame of another size than the state's."""
