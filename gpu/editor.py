@@ -8,17 +8,20 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Generic, TypeVar
 
 from gpu.errors import FrameError, ModelError
 from gpu.models.base import EditModel, EditState
-from gpu.types import Edit, Frame, Reading
+from gpu.types import Edit, Picture, Reading
+
+P = TypeVar("P", bound=Picture)  # a Frame or a DeviceFrame; one stream has one kind
 
 
 @dataclass(frozen=True, slots=True)
-class Edited:
+class Edited(Generic[P]):
     """An edited picture; `applied` is the revision it is the first picture of."""
 
-    frame: Frame
+    frame: P
     applied: int | None = None
 
 
@@ -67,7 +70,7 @@ class Editor:
         with self._lock:
             self._prepared = (size, state)
 
-    def edit(self, chunk: Sequence[Frame]) -> list[Edited]:
+    def edit(self, chunk: Sequence[P]) -> list[Edited[P]]:
         """Edit a chunk of equal-sized frames. Raises FrameError, ModelError, or what a model throws."""
         first = chunk[0]
         size = (first.width, first.height)
@@ -81,7 +84,7 @@ class Editor:
         if len(frames) != len(chunk):
             raise ModelError(f"model {self._model.spec.name} gave {len(frames)} frames for {len(chunk)}")
         for source, frame in zip(chunk, frames, strict=True):
-            if frame.y.shape != source.y.shape or frame.pts != source.pts:
+            if (frame.width, frame.height) != size or frame.pts != source.pts:
                 raise FrameError(f"model {self._model.spec.name} changed the size or time of a frame")
         applied, self._unsaid = self._unsaid, None
         return [Edited(frame, applied if i == 0 else None) for i, frame in enumerate(frames)]
@@ -89,6 +92,11 @@ class Editor:
     def reopen(self) -> None:
         """Forget the state (the edit stays): the next step starts a fresh one."""
         self._state = None
+
+    def close(self) -> None:
+        """Let go of what the states hold; any thread. A step that runs keeps its own until it ends."""
+        with self._lock:
+            self._state = self._prepared = None
 
     def _open(self, size: tuple[int, int]) -> None:
         self._state = None

@@ -4,6 +4,7 @@ RelensError
 ├── FrameError      one frame is lost: counted, dropped, a keyframe is asked for (caught in Pipeline)
 ├── ModelError      an instruction or a model's input is unusable: answered to the one who sent it
 └── DeviceError     an engine, codec or device is unusable: start-up ends with the remedy
+    └── NoGpu       what was asked for needs a GPU, and there is none, or it is lost: a new stream is refused
 """
 
 
@@ -21,3 +22,7 @@ class ModelError(RelensError):
 
 class DeviceError(RelensError):
     """A device, engine or codec cannot be used on this machine."""
+
+
+class NoGpu(DeviceError):
+    """There is no GPU for what needs one."""

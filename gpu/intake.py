@@ -10,13 +10,12 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from gpu.codec import open_decoder
-from gpu.codec.base import Decoder
 from gpu.errors import FrameError
 from gpu.mailbox import EncodedQueue, Mailbox
+from gpu.path import Decoder, MediaPath
 from gpu.sink import Reporter
 from gpu.stats import Meter
-from gpu.types import CLOCK_HZ, Codec, EncodedFrame, Frame
+from gpu.types import CLOCK_HZ, Codec, EncodedFrame, Picture
 
 _POLL_S = 0.5  # closing wakes every wait at once; this only bounds it
 _TOO_SOON = 0.75  # of a picture's time at max_fps
@@ -26,7 +25,7 @@ _TOO_SOON = 0.75  # of a picture's time at max_fps
 class Waiting:
     """A decoded picture with the moment it was ready."""
 
-    frame: Frame
+    frame: Picture
     ready_ns: int
 
 
@@ -49,12 +48,15 @@ class Intake:
     def __init__(
         self,
         config: IntakeConfig,
+        path: MediaPath,
         meter: Meter,
         reporter: Reporter,
         announce: Callable[[int, int], None],
         wake: Callable[[], None],
     ) -> None:
-        self._config, self._meter, self._reporter = config, meter, reporter
+        self._config, self._path, self._meter, self._reporter = config, path, meter, reporter
+        self._decoder: Decoder | None = None
+        self._codec = config.codec
         self._announce, self._wake = announce, wake
         self._size = (0, 0)
         self._queue = EncodedQueue(config.queue_frames)
@@ -68,6 +70,11 @@ class Intake:
     def ready(self) -> bool:
         """A whole chunk waits."""
         return self._mailbox.full
+
+    @property
+    def decoded_by(self) -> str:
+        """What decodes, "" before the first frame."""
+        return self._decoder.name if self._decoder is not None else ""
 
     def take(self) -> list[Waiting]:
         """The chunk that waits, or []."""
@@ -105,13 +112,31 @@ class Intake:
         self._mailbox.close()
 
     def run(self) -> None:
-        """Decode until closed. Raises DeviceError when there is no decoder."""
-        decoder = open_decoder(self._config.codec, self._config.max_size)
-        while not self._closed.is_set():
-            encoded = self._queue.get(_POLL_S)
-            if encoded is not None:
+        """Decode until closed. A peer may go over to another codec, at a keyframe (RFC 3264 §6.1).
+
+        Raises DeviceError when there is no decoder."""
+        decoder = self._open()
+        try:
+            while not self._closed.is_set():
+                encoded = self._queue.get(_POLL_S)
+                if encoded is None:
+                    continue
+                if encoded.codec != self._codec:
+                    if not encoded.is_keyframe:
+                        self._meter.count("dropped")
+                        self._reporter.ask_keyframe()
+                        continue
+                    decoder.close()  # first: what it holds is not needed twice
+                    self._codec = encoded.codec
+                    decoder = self._open()
                 self._decode(decoder, encoded)
-        decoder.close()
+        finally:
+            decoder.close()
+
+    def _open(self) -> Decoder:
+        decoder = self._path.open_decoder(self._codec, self._config.max_size)
+        self._decoder = decoder
+        return decoder
 
     def _decode(self, decoder: Decoder, encoded: EncodedFrame) -> None:
         began_ns = time.monotonic_ns()
@@ -119,7 +144,8 @@ class Intake:
             frames = decoder.decode(encoded)
         except FrameError as exc:
             self._reporter.lost(exc, 1)
-            self._reporter.ask_keyframe()
+            if decoder.waiting_for_keyframe:  # or else only this picture is lost
+                self._reporter.ask_keyframe()
             return
         now_ns = time.monotonic_ns()
         if not frames and decoder.waiting_for_keyframe:
@@ -138,8 +164,9 @@ class Intake:
             self._meter.size(*size)
             self._size = size
         head = self._mailbox.peek()
-        if head is not None and head.frame.y.shape != waiting.frame.y.shape:
+        if head is not None and (head.frame.width, head.frame.height) != size:
             self._meter.count("dropped", self._mailbox.clear())  # a chunk is of one size
+        del head  # a picture that is pushed out must be gone at once: on a GPU its buffer is needed
         lost = 0
         with self._lock:
             if self.paused:

@@ -9,11 +9,13 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from typing import Any
 
-from gpu.codec import EncoderConfig, open_encoder
+from gpu.codec.base import EncoderConfig
 from gpu.editor import Edited
 from gpu.errors import FrameError
 from gpu.mailbox import Outbox
+from gpu.path import MediaPath
 from gpu.sink import Reporter
 from gpu.stats import Meter
 from gpu.types import CLOCK_HZ
@@ -29,15 +31,16 @@ class Outlet:
     def __init__(
         self,
         config: EncoderConfig,
+        path: MediaPath,
         chunk_frames: int,
         meter: Meter,
         reporter: Reporter,
         wake: Callable[[], None],
     ) -> None:
-        self._encoder = open_encoder(config)
+        self._encoder = path.open_encoder(config)
         self._chunk_frames = chunk_frames
         self._meter, self._reporter, self._wake = meter, reporter, wake
-        self._outbox: Outbox[Edited] = Outbox(_CHUNKS * chunk_frames)
+        self._outbox: Outbox[Edited[Any]] = Outbox(_CHUNKS * chunk_frames)
         self._lock = threading.Lock()
         self._keyframe_wanted = False
         self._keyframe_pts: int | None = None
@@ -53,8 +56,15 @@ class Outlet:
     def target_bps(self) -> int:
         return self._encoder.target_bps
 
-    def put(self, edited: list[Edited]) -> None:
-        """A chunk there was room for."""
+    @property
+    def encoded_by(self) -> str:
+        """What encodes."""
+        return self._encoder.name
+
+    def put(self, edited: list[Edited[Any]]) -> None:
+        """A chunk there was room for. Raises DeviceError where the encoder cannot begin with it."""
+        for one in edited:
+            self._encoder.begin(one.frame)
         self._outbox.put(edited)
 
     def set_bitrate(self, bps: int) -> None:
@@ -72,14 +82,22 @@ class Outlet:
         """Encode until closed. Raises DeviceError when there is no encoder for the pictures."""
         try:
             while not self._closed.is_set():
-                edited = self._outbox.get(_POLL_S)
-                if edited is not None:
-                    self._wake()
-                    self._encode(edited)
+                self._next()
         finally:
             self._encoder.close()
 
-    def _encode(self, edited: Edited) -> None:
+    def discard(self) -> None:
+        """Give the encoder back of an outlet that never ran."""
+        self._encoder.close()
+
+    def _next(self) -> None:
+        """On its own, so that nothing holds a picture while the next one is waited for."""
+        edited = self._outbox.get(_POLL_S)
+        if edited is not None:
+            self._wake()
+            self._encode(edited)
+
+    def _encode(self, edited: Edited[Any]) -> None:
         if edited.applied is not None:
             self._owed = edited.applied
         began_ns = time.monotonic_ns()

@@ -10,14 +10,15 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gpu.codec import EncoderConfig, Profile
 from gpu.editor import Editor
 from gpu.errors import DeviceError, FrameError, ModelError, RelensError
-from gpu.intake import Intake, IntakeConfig
+from gpu.intake import Intake, IntakeConfig, Waiting
 from gpu.models.base import EditModel
 from gpu.outlet import Outlet
+from gpu.path import MediaPath, host_path
 from gpu.sink import PipelineSink, Reporter
 from gpu.stats import Meter, PipelineStats
 from gpu.types import Codec, Edit, EncodedFrame, Reading
@@ -59,8 +60,18 @@ class Pipeline:
     """Open with `Worker.open`. Every public method may be called from any thread; only `close` waits."""
 
     def __init__(
-        self, model: EditModel, config: PipelineConfig, sink: PipelineSink, wake: Callable[[], None]
+        self,
+        model: EditModel,
+        config: PipelineConfig,
+        sink: PipelineSink,
+        wake: Callable[[], None],
+        path: MediaPath | None = None,
     ) -> None:
+        """`path`: who decodes and encodes, and where the pictures are meanwhile; None: libav, in host memory.
+
+        Raises DeviceError when there is no encoder."""
+        path = path if path is not None else host_path()
+        self.path = path
         self._wake = wake
         self._meter = Meter()
         self._reporter = Reporter(sink, self._meter)
@@ -73,8 +84,10 @@ class Pipeline:
             in_order=config.in_order,
             queue_frames=config.queue_frames,
         )
-        self._intake = Intake(intake, self._meter, self._reporter, self._editor.prepare, wake)
-        self._outlet = Outlet(config.encoder, model.spec.frames_per_chunk, self._meter, self._reporter, wake)
+        self._intake = Intake(intake, path, self._meter, self._reporter, self._editor.prepare, wake)
+        self._outlet = Outlet(
+            config.encoder, path, model.spec.frames_per_chunk, self._meter, self._reporter, wake
+        )
         self._closed = threading.Event()
         self._steps_since_crash: int | None = None
         self.served_ns = 0  # the worker's: when this stream last had its turn
@@ -118,13 +131,14 @@ class Pipeline:
         self._intake.resume()
 
     def stats(self) -> PipelineStats:
-        return self._meter.stats(
+        stats = self._meter.stats(
             time.monotonic_ns(),
             self._reporter.applied,
             self._reporter.level,
             self._intake.paused,
             self._outlet.target_bps,
         )
+        return replace(stats, decoder=self._intake.decoded_by, encoder=self._outlet.encoded_by)
 
     @property
     def closed(self) -> bool:
@@ -140,6 +154,12 @@ class Pipeline:
                 thread.join(_JOIN_S)
                 if thread.is_alive():
                     logger.error("thread %s did not end within %.0f s", thread.name, _JOIN_S)
+        self._editor.close()
+
+    def discard(self) -> None:
+        """Close a stream that was never started."""
+        self.close()
+        self._outlet.discard()
 
     # -- for the worker
 
@@ -159,23 +179,25 @@ class Pipeline:
             return
         began_ns = self.step_since_ns = time.monotonic_ns()
         try:
-            edited = self._editor.edit([waiting.frame for waiting in chunk])
+            self._step(chunk, began_ns)
         except FrameError as exc:
             self._reporter.lost(exc, len(chunk))
         except RelensError as exc:
             self._fail(exc)
         except Exception as exc:  # a model's defect must not end the other streams, whatever it throws
             self._crashed(exc, len(chunk))
-        else:
-            now_ns = time.monotonic_ns()
-            for waiting in chunk:
-                self._meter.time("wait", now_ns, began_ns - waiting.ready_ns)
-                self._meter.time("edit", now_ns, now_ns - began_ns)
-            if self._steps_since_crash is not None:
-                self._steps_since_crash += 1
-            self._outlet.put(edited)
         finally:
             self.step_since_ns = 0
+
+    def _step(self, chunk: list[Waiting], began_ns: int) -> None:
+        edited = self._editor.edit([waiting.frame for waiting in chunk])
+        now_ns = time.monotonic_ns()
+        for waiting in chunk:
+            self._meter.time("wait", now_ns, began_ns - waiting.ready_ns)
+            self._meter.time("edit", now_ns, now_ns - began_ns)
+        if self._steps_since_crash is not None:
+            self._steps_since_crash += 1
+        self._outlet.put(edited)
 
     def report_stuck(self, step_s: float) -> None:
         """The watchdog's: a step of this stream takes very long."""

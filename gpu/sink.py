@@ -116,4 +116,4 @@ class Reporter:
             if now_ns - self._logged_ns < _LOG_NS:
                 return
             self._logged_ns = now_ns
-        logger.warning("stream: %s: %s", type(exc).__name__, exc)
+        logger.warning("stream: %s: %s", type(exc).__name__, str(exc))  # not exc: it holds pictures

@@ -41,6 +41,8 @@ class PipelineStats:
     revision: int = 0
     level: int = 0
     paused: bool = False
+    decoder: str = ""  # what decodes now: "libav" or "NVDEC"
+    encoder: str = ""  # what encodes: "libx264", "libvpx" or "NVENC"
     stages: dict[str, StageTime] = field(default_factory=dict)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,20 @@ CLOCK_HZ = 90_000  # RTP clock of every video codec we speak (RFC 6184 §8.2.1, 
 
 Codec = Literal["h264", "vp8", "vp9", "hevc", "av1"]
 U8 = NDArray[np.uint8]
+Where = Literal["host", "device"]  # where a picture's samples are; "device": a GPU's
+
+
+class Picture(Protocol):
+    """What those who only pass pictures on know of one: a Frame, or a DeviceFrame (gpu/cuda/frame.py)."""
+
+    @property
+    def width(self) -> int: ...
+    @property
+    def height(self) -> int: ...
+    @property
+    def pts(self) -> int: ...
+    @property
+    def arrived_ns(self) -> int: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,4 +126,5 @@ class ModelSpec:
     licence: str
     weights: str  # where they come from
     memory_bytes_per_stream: int
+    frames: tuple[Where, ...] = ("host",)  # where it takes its pictures, and leaves what it makes of them
     presets: tuple[Preset, ...] = field(default=())

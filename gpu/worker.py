@@ -7,6 +7,7 @@ import threading
 import time
 
 from gpu.errors import DeviceError
+from gpu.media import Media
 from gpu.models.base import EditModel
 from gpu.pipeline import Pipeline, PipelineConfig
 from gpu.sink import PipelineSink
@@ -21,8 +22,10 @@ WATCHDOG_S = 5.0
 class Worker:
     """Owns a model and the only thread that steps it. The stream served longest ago goes first."""
 
-    def __init__(self, model: EditModel, watchdog_s: float = WATCHDOG_S) -> None:
+    def __init__(self, model: EditModel, watchdog_s: float = WATCHDOG_S, media: Media | None = None) -> None:
+        """`media`: what chooses each stream's path; None: pictures stay in host memory."""
         self._model = model
+        self._media = media if media is not None else Media()
         self._watchdog_s = watchdog_s
         self._pipelines: list[Pipeline] = []
         self._changed = threading.Condition()
@@ -49,12 +52,18 @@ class Worker:
             thread.start()
 
     def open(self, config: PipelineConfig, sink: PipelineSink) -> Pipeline:
-        """Open a stream. Close it with `Pipeline.close`. Raises DeviceError once the worker is closed."""
-        pipeline = Pipeline(self._model, config, sink, self._wake)
+        """Open a stream; its path is chosen here, once. Close it with `Pipeline.close`.
+
+        Raises DeviceError once the worker is closed or when there is no encoder, NoGpu."""
+        path = self._media.path(self._model.spec, self._model.device, config.codec_in)
+        pipeline = Pipeline(self._model, config, sink, self._wake, path)
         with self._changed:
-            if self._closed.is_set():
-                raise DeviceError("the worker is closed: the server is shutting down")
-            self._pipelines.append(pipeline)
+            closed = self._closed.is_set()
+            if not closed:
+                self._pipelines.append(pipeline)
+        if closed:
+            pipeline.discard()
+            raise DeviceError("the worker is closed: the server is shutting down")
         pipeline.start()
         return pipeline
 

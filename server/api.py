@@ -36,6 +36,7 @@ class ModelInfo(_Body, frozen=True):
     default: bool
     device: str  # "" while it is not loaded
     why: str  # it is the default, where that was measured; else ""
+    path: str  # who decodes, edits and encodes, and why no GPU does; "" where no server is asked
 
 
 class ModelList(_Body, frozen=True):
@@ -90,7 +91,7 @@ class Health(_Body, frozen=True):
     version: str
 
 
-def model_info(spec: ModelSpec, default: bool, device: str, why: str = "") -> ModelInfo:
+def model_info(spec: ModelSpec, default: bool, device: str, why: str = "", path: str = "") -> ModelInfo:
     return ModelInfo(
         name=spec.name,
         title=spec.title,
@@ -105,6 +106,7 @@ def model_info(spec: ModelSpec, default: bool, device: str, why: str = "") -> Mo
         default=default,
         device=device,
         why=why if default else "",
+        path=path,
     )
 
 

@@ -15,7 +15,9 @@ from urllib.parse import urlsplit
 from aiohttp import web
 
 from gpu.cuda import probe
+from gpu.cuda.report import GpuMachine
 from gpu.errors import RelensError
+from gpu.media import CPU_ONLY, Media
 from server.config import LOOPBACK, Config
 from server.loop_delay import LoopDelay
 from server.metrics import Metrics
@@ -55,11 +57,14 @@ def _parts(config: Config) -> Callable[[web.Application], AsyncIterator[None]]:
         executor = ThreadPoolExecutor(THREADS, thread_name_prefix="relens-open")
         metrics = Metrics()
         loop_delay = LoopDelay()
-        workers = Workers(config.model, config.threads, executor)
+        gpus = GpuMachine(problem=CPU_ONLY)
+        if config.media_mode != "cpu":
+            gpus = await asyncio.get_running_loop().run_in_executor(executor, probe.at_start)
+        media = Media(config.media_mode, gpus)
+        workers = Workers(config.model, config.threads, executor, media)
         sessions = Sessions(config, workers, metrics, executor)
         metrics.on_scrape(lambda: _set_loop_delay(metrics, loop_delay))
-        gpus = await asyncio.get_running_loop().run_in_executor(executor, probe.at_start)
-        app[STATE] = ServerState(config, version(), metrics, workers, sessions, loop_delay, gpus)
+        app[STATE] = ServerState(config, version(), metrics, workers, sessions, loop_delay, gpus, media)
         try:
             await workers.start()
             loop_delay.start()
@@ -68,6 +73,7 @@ def _parts(config: Config) -> Callable[[web.Application], AsyncIterator[None]]:
             await sessions.close()
             await loop_delay.close()
             await workers.close()
+            await asyncio.get_running_loop().run_in_executor(executor, media.close)
             executor.shutdown(wait=False, cancel_futures=True)
 
     return run

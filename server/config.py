@@ -13,9 +13,10 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, cast, get_args
 
 from gpu.codec.base import ENCODES
+from gpu.media import Mode
 from gpu.types import Codec
 from server.errors import ConfigError
 from server.peer.types import IceServer
@@ -44,6 +45,11 @@ class Config:
         "auto",
         "Edit model loaded at start, see `relens models`; `auto`: `nano-plus` where a measurement finds that "
         "this machine holds it, else `nano`.",
+    )
+    media: str = _key(
+        "auto",
+        "Where pictures are decoded, kept and encoded. `auto`: on the GPU for models that take them there, "
+        "else on the CPU; `cpu`: never touch a GPU; `gpu`: as `auto`, but do not start without one.",
     )
     threads: int = _key(0, "CPU threads of the model; 0: as many as fit the machine.", 0, 256)
     max_sessions: int = _key(4, "Sessions at once; one more is answered 503.", 1, 10_000)
@@ -103,6 +109,8 @@ class Config:
             raise ConfigError(
                 f"codecs is {list(self.codecs)}: add {' or '.join(ENCODES)}, what any machine can send back"
             )
+        if self.media not in get_args(Mode):
+            raise ConfigError(f"media is {self.media!r}: one of {', '.join(get_args(Mode))}")
         levels = ("debug", "info", "warning", "error")
         if self.log_level not in levels:
             raise ConfigError(f"log_level is {self.log_level!r}: one of {', '.join(levels)}")
@@ -111,6 +119,11 @@ class Config:
     def video_codecs(self) -> tuple[Codec, ...]:
         """`codecs`, checked."""
         return tuple(codec for name in self.codecs for codec in get_args(Codec) if codec == name)
+
+    @property
+    def media_mode(self) -> Mode:
+        """`media`, checked."""
+        return cast(Mode, self.media)
 
     @property
     def web_path(self) -> Path:

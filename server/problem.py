@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 from aiohttp import web
 
-from gpu.errors import DeviceError, ModelError, RelensError
+from gpu.errors import DeviceError, ModelError, NoGpu, RelensError
 from server.errors import CapacityError, ProtocolError
 
 CONTENT_TYPE = "application/problem+json"
@@ -44,6 +44,10 @@ def problem_of(error: RelensError) -> web.Response:
         case ModelError():
             return problem(
                 400, "model", "The model cannot do this", detail, "GET /models lists what there is."
+            )
+        case NoGpu():
+            return problem(
+                503, "device", "No GPU for this model", detail, "GET /models lists models that need none."
             )
         case DeviceError():
             return problem(

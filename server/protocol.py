@@ -99,6 +99,8 @@ class Stats(_Message, tag="stats", frozen=True):
     dropped: int
     model: str
     device: str
+    decoder: str  # "libav" or "NVDEC"
+    encoder: str  # "libx264", "libvpx" or "NVENC"
     codec: str
     revision: Revision
     uptime_s: float

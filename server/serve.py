@@ -14,7 +14,6 @@ from collections.abc import Callable
 
 from aiohttp import web
 
-from gpu.cuda.route import route_of
 from server.app import make_app, version
 from server.config import LOOPBACK, Config
 from server.errors import ConfigError
@@ -92,8 +91,8 @@ def _announce(
     if workers.why:
         say(f"{workers.default} was measured to suit this machine: {workers.why}. Another: --model NAME")
     for gpu in app[STATE].gpus.gpus:
-        way = route_of(app[STATE].gpus, config.video_codecs[0], device, device.startswith("CUDA"))
-        say(f"GPU {gpu.index}: {gpu.words}. The way of a stream: {way.words}")
+        say(f"GPU {gpu.index}: {gpu.words}")
+    say(f"Paths: {_paths(config, app)}")
     if not (config.web_path / "index.html").is_file():
         say(f"There is no page in {config.web_path}: run `make setup`, or give --web-dir; the API works")
     if config.host in LOOPBACK and config.tls_cert:
@@ -108,6 +107,15 @@ def _announce(
             "No TLS: from other machines browsers play the sample but refuse the camera; "
             "add --tls-cert and --tls-key"
         )
+
+
+def _paths(config: Config, app: web.Application) -> str:
+    """Which path a stream takes through each model, and why; models of one path together."""
+    models: dict[str, list[str]] = {}
+    for spec in app[STATE].workers.specs:
+        way = app[STATE].media.route(spec, "", config.video_codecs[0])
+        models.setdefault(way.words, []).append(spec.name)
+    return "; ".join(f"{', '.join(names)}: {words}" for words, names in models.items())
 
 
 def _reason(error: OSError) -> str:

@@ -15,7 +15,7 @@ from gpu.codec.base import ENCODES
 from gpu.errors import DeviceError, FrameError, RelensError
 from gpu.models.base import EditModel
 from gpu.pipeline import Pipeline
-from gpu.types import Edit, EncodedFrame, Reading
+from gpu.types import Codec, Edit, EncodedFrame, Reading
 from gpu.worker import Worker
 from server import protocol
 from server.audio_delay import AudioDelay
@@ -42,7 +42,15 @@ UNHEARD = ("deleted", "peer-closed", "peer-lost", "never-connected", "refused") 
 class Session:
     """Made for one offer; ends once, for one reason, and tells `on_closed` when nothing of it is left."""
 
-    def __init__(self, session_id: str, config: Config, metrics: Metrics, executor: Executor) -> None:
+    def __init__(
+        self,
+        session_id: str,
+        config: Config,
+        metrics: Metrics,
+        executor: Executor,
+        encodes: tuple[Codec, ...] = ENCODES,
+    ) -> None:
+        """`encodes`: what the stream's media path can send back."""
         loop = asyncio.get_running_loop()
         self.id = session_id
         self.state = SessionState.CONNECTING
@@ -53,7 +61,7 @@ class Session:
         self._metrics = metrics
         self._executor = executor
         self._bridge = LoopBridge(loop, self)
-        self._peer = Peer(peer_config(config), self)
+        self._peer = Peer(peer_config(config, encodes=encodes), self)
         self._pipeline: Pipeline | None = None
         self._audio = AudioDelay(self._peer.send_audio)
         bucket = TokenBucket(config.messages_per_s, config.message_burst, self.started_s)
@@ -88,7 +96,8 @@ class Session:
             raise PeerLost("the peer left while the session was opened: offer again")
         self._pipeline, self._model = pipeline, worker.model
         name = worker.model.spec.name
-        log.info("session %s: %s in, %s out, model %s", self.id[:6], codec_in, codec_out, name)
+        way = pipeline.path.words
+        log.info("session %s: %s in, %s out, model %s: %s", self.id[:6], codec_in, codec_out, name, way)
         if first is not None:
             self._channel.begin(first)
         self._ticker = asyncio.get_running_loop().create_task(self._tick(), name=f"session-{self.id[:6]}")

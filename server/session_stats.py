@@ -67,6 +67,8 @@ class SessionMeter:
             dropped=pipeline.dropped + peer.frames_dropped + peer.frames_unsent,
             model=model.spec.name,
             device=model.device,
+            decoder=pipeline.decoder,
+            encoder=pipeline.encoder,
             codec=peer.codec_in or "",
             revision=max(revision, 0),
             uptime_s=round(uptime_s, 1),

@@ -67,7 +67,8 @@ class Sessions:
                     f"all {self._config.max_sessions} places are taken: try again in a moment", RETRY_AFTER_S
                 )
         # The place is taken before the first await: two offers at once cannot share the last one.
-        session = Session(secrets.token_urlsafe(16), self._config, self._metrics, self._executor)
+        encodes = self._workers.encodes(model, self._config.video_codecs)
+        session = Session(secrets.token_urlsafe(16), self._config, self._metrics, self._executor, encodes)
         session.on_closed = self._closed
         self._sessions[session.id] = session
         try:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from gpu.cuda.report import GpuMachine
+from gpu.media import Media
 from server.config import Config
 from server.loop_delay import LoopDelay
 from server.metrics import Metrics
@@ -23,6 +24,7 @@ class ServerState:
     sessions: Sessions
     loop_delay: LoopDelay
     gpus: GpuMachine  # what was found at start
+    media: Media
 
 
 STATE = web.AppKey("relens", ServerState)

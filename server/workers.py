@@ -8,11 +8,13 @@ from concurrent.futures import Executor
 
 import numpy as np
 
+from gpu.codec.base import ENCODES
 from gpu.errors import ModelError
+from gpu.media import Media
 from gpu.models.base import EditModel
 from gpu.models.choice import AUTO, SMALL, Choice, choose
 from gpu.models.registry import list_models, load_model
-from gpu.types import Edit, ModelSpec
+from gpu.types import Codec, Edit, ModelSpec
 from gpu.worker import Worker
 
 log = logging.getLogger(__name__)
@@ -25,12 +27,13 @@ CHOICE_S = 10.0  # the measurement bounds itself; this is for a device that hang
 class Workers:
     """The workers by model name. Loading compiles and may take seconds: it runs in `executor`."""
 
-    def __init__(self, default: str, threads: int, executor: Executor) -> None:
-        """`default`: a model's name, or AUTO until `start` has measured which it is."""
+    def __init__(self, default: str, threads: int, executor: Executor, media: Media | None = None) -> None:
+        """`default`: a model's name, or AUTO until `start` has measured which it is. `media`: see Worker."""
         self.default = default
         self.why = ""  # the default is what it is, where it was measured
         self._threads = threads
         self.executor = executor
+        self.media = media if media is not None else Media()
         self._workers: dict[str, Worker] = {}
         self._lock = asyncio.Lock()  # one load at a time: it takes all cores
 
@@ -38,6 +41,12 @@ class Workers:
     def specs(self) -> list[ModelSpec]:
         """Every model there is, loaded or not."""
         return list_models()
+
+    def encodes(self, name: str, wanted: tuple[Codec, ...]) -> tuple[Codec, ...]:
+        """Those of `wanted` that streams through a model ("": the default) are sent back in."""
+        name = name or self.default
+        spec = next((spec for spec in self.specs if spec.name == name), None)
+        return self.media.encodes(spec, wanted) if spec is not None else ENCODES
 
     def loaded(self, name: str) -> Worker | None:
         return self._workers.get(name)
@@ -65,7 +74,7 @@ class Workers:
     async def get(self, name: str = "") -> Worker:
         """The worker of `name` ("": the default), loaded when it is not yet.
 
-        Raises ModelError for a name there is not and for weights that are missing, DeviceError."""
+        Raises ModelError for a name there is not and for weights that are missing, DeviceError, NoGpu."""
         name = name or self.default
         if name in self._workers:
             return self._workers[name]
@@ -85,7 +94,8 @@ class Workers:
         # begins what the first visitor will need, and then what any other may
         model.ready_for(model.open_state(*FIRST_SIZE), Edit())
         np.percentile((0.0,), 50)  # its first call takes 10 ms: here, not in a stream's first statistics
-        worker = Worker(model)
+        self.media.warm(model.spec)
+        worker = Worker(model, media=self.media)
         worker.start()
         log.info("model %s on %s", name, model.device)
         return worker

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from gpu.errors import FrameError, ModelError
 from gpu.models.base import EditState
-from gpu.types import Edit, Frame, ModelSpec, Reading
+from gpu.types import Edit, ModelSpec, Reading
 
 SPEC = ModelSpec(
     name="passthrough",
@@ -17,6 +18,7 @@ SPEC = ModelSpec(
     licence="Apache-2.0",
     weights="none",
     memory_bytes_per_stream=0,
+    frames=("device", "host"),  # it does not look at them
 )
 
 
@@ -33,9 +35,7 @@ class PassthroughModel:
     """Gives every frame back as it came. `frames_per_chunk` other than 1 is for tests of chunking."""
 
     def __init__(self, frames_per_chunk: int = 1) -> None:
-        self._spec = ModelSpec(
-            SPEC.name, SPEC.title, frames_per_chunk, SPEC.max_size, SPEC.licence, SPEC.weights, 0
-        )
+        self._spec = replace(SPEC, frames_per_chunk=frames_per_chunk)
 
     @property
     def spec(self) -> ModelSpec:
@@ -61,7 +61,7 @@ class PassthroughModel:
     def ready_for(self, state: EditState, edit: Edit, wait_s: float = 0.0) -> bool:
         return True
 
-    def step(self, state: EditState, chunk: Sequence[Frame]) -> list[Frame]:
+    def step(self, state: EditState, chunk: Sequence[Any]) -> list[Any]:
         own = _own(state)
         for frame in chunk:
             if (frame.width, frame.height) != (own.width, own.height):

@@ -8,6 +8,7 @@ import msgspec
 from aiohttp import web
 
 from gpu.errors import RelensError
+from gpu.types import ModelSpec
 from server import protocol
 from server.api import Health, ModelList, PageConfig, ReadingInfo, model_info, page_config, reading_info
 from server.metrics import CONTENT_TYPE
@@ -23,7 +24,11 @@ async def list_models(request: web.Request) -> web.Response:
         ModelList(
             models=[
                 model_info(
-                    spec, spec.name == state.workers.default, _device(state, spec.name), state.workers.why
+                    spec,
+                    spec.name == state.workers.default,
+                    _device(state, spec.name),
+                    state.workers.why,
+                    _path(state, spec),
                 )
                 for spec in state.workers.specs
             ]
@@ -87,6 +92,10 @@ async def openapi(request: web.Request) -> web.Response:
 def _device(state: ServerState, name: str) -> str:
     worker = state.workers.loaded(name)
     return worker.model.device if worker is not None else ""
+
+
+def _path(state: ServerState, spec: ModelSpec) -> str:
+    return state.media.route(spec, _device(state, spec.name), state.config.video_codecs[0]).words
 
 
 def _not_ready(detail: str, remedy: str) -> web.Response:

@@ -56,7 +56,8 @@ def test_stages_are_counted_only_where_something_was_measured() -> None:
     metrics.observe(
         protocol.Stats(
             fps_in=24, fps_out=24, width=2, height=2, bitrate_bps=1, latency=some, decode=zero, edit=some,
-            encode=some, dropped=0, model="m", device="d", codec="vp8", revision=0, uptime_s=1,
+            encode=some, dropped=0, model="m", device="d", decoder="x", encoder="y", codec="vp8",
+            revision=0, uptime_s=1,
         )
     )  # fmt: skip
     seen = values(metrics.render().decode())

@@ -84,10 +84,12 @@ export interface Stats {
   bitrateBps: number;
   codec: string;
   decode: Latency;
+  decoder: string;
   device: string;
   dropped: number;
   edit: Latency;
   encode: Latency;
+  encoder: string;
   fpsIn: number;
   fpsOut: number;
   height: number;
