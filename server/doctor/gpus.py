@@ -6,6 +6,8 @@ from dataclasses import asdict
 
 from gpu.cuda.report import GpuMachine, GpuReport, Part, VideoCaps
 from gpu.cuda.route import refusal, route_of, usable
+from gpu.errors import NoGpu
+from gpu.media import Media
 from gpu.types import Codec
 from server.config import Config
 from server.doctor.finding import Finding
@@ -143,18 +145,21 @@ def _library(part: Part, get: str, instead: str, needed: bool) -> Finding:
 
 
 def paths(machine: GpuMachine, tried: list[Trial], config: Config) -> list[Finding]:
-    """Which way a stream goes through each model here, and would go through one that computes on the GPU."""
-    first = config.video_codecs[0]
-    ways = [
-        Finding(
-            name=f"path {trial.name}",
-            ok=True,
-            detail=route_of(machine, first, trial.device, trial.on_gpu).words,
-            needed=False,
-        )
-        for trial in tried
-        if trial.finding.ok
-    ]
+    """Which way the server sends a stream through each model here, and would through one that takes its
+    pictures on the GPU."""
+    try:
+        media = Media(config.media_mode, machine)
+    except NoGpu as error:
+        return [Finding(name="media", ok=False, detail=str(error))]
+    first, ways = config.video_codecs[0], []
+    for trial in tried:
+        if trial.spec is not None:
+            route = media.route(trial.spec, trial.device, first)
+            ways.append(
+                Finding(
+                    name=f"path {trial.name}", ok=True, detail=route.words, needed=False, facts=asdict(route)
+                )
+            )
     if usable(machine) is None:
         none = Finding(
             name="path on a GPU", ok=False, detail=_why_none(machine), remedy="the CPU does it", needed=False
@@ -172,7 +177,7 @@ def _gpu_way(machine: GpuMachine, codec: Codec) -> Finding:
     return Finding(
         name=f"path on a GPU, {codec}",
         ok=True,
-        detail=f"{route.words} (models that compute there)",
+        detail=f"{route.words} (models that take their pictures there)",
         needed=False,
         facts=asdict(route),
     )

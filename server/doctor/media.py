@@ -13,7 +13,7 @@ from gpu.errors import RelensError
 from gpu.models.base import EditModel
 from gpu.models.choice import AUTO, SMALL, choose
 from gpu.models.registry import load_model
-from gpu.types import Codec, Edit, Frame
+from gpu.types import Codec, Edit, Frame, ModelSpec
 from server.config import Config
 from server.doctor.finding import Finding
 
@@ -55,16 +55,12 @@ def _pictures(count: int) -> list[Frame]:
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """A model that was tried. `device` in its own words, "" where it did not load."""
+    """A model that was tried. `device` in its own words; without a spec it did not load."""
 
     name: str
     finding: Finding
     device: str = ""
-
-    @property
-    def on_gpu(self) -> bool:
-        """Whether it computes in GPU memory."""
-        return self.device.startswith("CUDA")
+    spec: ModelSpec | None = None
 
 
 def try_model(name: str, config: Config) -> Trial:
@@ -72,7 +68,7 @@ def try_model(name: str, config: Config) -> Trial:
     try:
         model = load_model(name, threads=config.threads)
         try:
-            step_ms, device = _step_ms(model), model.device
+            step_ms, device, spec = _step_ms(model), model.device, model.spec
         finally:
             model.close()
     except RelensError as error:
@@ -83,7 +79,7 @@ def try_model(name: str, config: Config) -> Trial:
     rate = 1e3 / max(step_ms, 0.001)
     pace = f"{step_ms:.1f} ms a picture at {SIZE[0]}x{SIZE[1]}"
     pace += f" ({rate:.0f} a second)" if rate < 1e3 else ""
-    return Trial(name, Finding(name=f"model {name}", ok=True, detail=f"{device}; {pace}"), device)
+    return Trial(name, Finding(name=f"model {name}", ok=True, detail=f"{device}; {pace}"), device, spec)
 
 
 def _step_ms(model: EditModel) -> float:

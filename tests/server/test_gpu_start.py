@@ -40,7 +40,8 @@ async def test_the_gpus_are_said_and_kept(
     try:
         (line,) = [line for line in said if line.startswith("GPU 0")]
         assert "NVIDIA L4: decodes h264; encodes h264, hevc, av1" in line
-        assert "the model computes on the CPU" in line
+        (paths,) = [line for line in said if line.startswith("Paths: ")]
+        assert "passthrough: decode NVDEC, edit CUDA on the NVIDIA L4, encode NVENC" in paths
         assert server.app[STATE].gpus.gpus[0].name == "NVIDIA L4"
     finally:
         await server.close()

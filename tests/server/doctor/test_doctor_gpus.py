@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 
 from gpu.cuda.report import GpuMachine, GpuReport, Part, VideoCaps
-from gpu.types import Codec
+from gpu.models.passthrough import SPEC
+from gpu.types import Codec, Where
 from server.config import Config
 from server.doctor import gpus
 from server.doctor.finding import Finding, report
@@ -138,11 +139,18 @@ def test_gpu_libraries_say_how_to_get_them_where_they_help() -> None:
     assert not any(finding.needed for finding in nowhere.values())
 
 
+def trial(name: str, device: str, *frames: Where) -> Trial:
+    spec = replace(SPEC, name=name, frames=frames or ("host",))
+    return Trial(name, Finding(name=f"model {name}", ok=True, detail=""), device, spec)
+
+
+NANO = trial("nano", "CPU, OpenVINO, 2 threads")
+LIVE = trial("live", "CUDA, TensorRT on NVIDIA H200", "device")
+BROKEN = Trial("broken", Finding(name="model broken", ok=False, detail="no weights"))
+
+
 def test_every_model_says_its_path() -> None:
-    nano = Trial("nano", Finding(name="model nano", ok=True, detail=""), "CPU, OpenVINO, 2 threads")
-    live = Trial("live", Finding(name="model live", ok=True, detail=""), "CUDA, TensorRT on NVIDIA H200")
-    broken = Trial("broken", Finding(name="model broken", ok=False, detail="no weights"))
-    ways = by_name(gpus.paths(with_gpus(H200), [nano, live, broken], Config(codecs=("h264", "vp8"))))
+    ways = by_name(gpus.paths(with_gpus(H200), [NANO, LIVE, BROKEN], Config(codecs=("h264", "vp8"))))
     assert list(ways) == ["path nano", "path live", "path on a GPU, h264", "path on a GPU, vp8"]
     assert ways["path nano"].detail == (
         "decode libav on the CPU, edit CPU, OpenVINO, 2 threads, encode libx264 on the CPU, because the "
@@ -152,16 +160,26 @@ def test_every_model_says_its_path() -> None:
         "decode NVDEC, edit CUDA on the NVIDIA H200, encode libx264 on the CPU, one copy from the GPU, "
         "because the NVIDIA H200 has no NVENC"
     )
+    assert ways["path live"].facts["on_gpu"] is True
     assert "libvpx" in ways["path on a GPU, vp8"].detail
-    assert ways["path on a GPU, vp8"].facts["on_gpu"] is True
 
 
 def test_without_a_gpu_the_paths_are_the_cpus() -> None:
-    nano = Trial("nano", Finding(name="model nano", ok=True, detail=""), "CPU")
-    ways = by_name(gpus.paths(GpuMachine(problem="x" * 300), [nano], Config()))
-    assert ways["path nano"].detail == "decode libav on the CPU, edit CPU, encode libx264 on the CPU"
+    ways = by_name(gpus.paths(GpuMachine(problem="x" * 300), [NANO], Config()))
+    assert ways["path nano"].detail == (
+        "decode libav on the CPU, edit CPU, OpenVINO, 2 threads, encode libx264 on the CPU"
+    )
     assert not ways["path on a GPU"].ok
     assert "x" * 300 not in ways["path on a GPU"].detail, "said once, with the driver"
     text = report(list(ways.values()), False)
     assert "absent  path on a GPU" in text
     assert "ok      path nano" in text
+
+
+def test_a_gpu_that_is_wanted_and_not_there_is_needed() -> None:
+    (finding,) = gpus.paths(GpuMachine(problem="no driver"), [NANO], Config(media="gpu"))
+    assert not finding.ok
+    assert finding.needed
+    assert "no driver" in finding.detail
+    ways = by_name(gpus.paths(with_gpus(L4), [trial("pass", "", "device", "host")], Config(media="cpu")))
+    assert "libav on the CPU" in ways["path pass"].detail, "as the operator wants it"
