@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 from gpu.cuda.report import GpuMachine, GpuReport, Part, VideoCaps
 from gpu.cuda.route import refusal, route_of, usable
@@ -148,9 +148,11 @@ def paths(machine: GpuMachine, tried: list[Trial], config: Config) -> list[Findi
     """Which way the server sends a stream through each model here, and would through one that takes its
     pictures on the GPU."""
     try:
-        media = Media(config.media_mode, machine)
+        Media(config.media_mode, machine)
     except NoGpu as error:
         return [Finding(name="media", ok=False, detail=str(error))]
+    # Why there is no GPU is said once, with the driver.
+    media = Media(config.media_mode, replace(machine, problem=machine.problem and _why_none(machine)))
     first, ways = config.video_codecs[0], []
     for trial in tried:
         if trial.spec is not None:

@@ -165,7 +165,9 @@ def test_every_model_says_its_path() -> None:
 
 
 def test_without_a_gpu_the_paths_are_the_cpus() -> None:
-    ways = by_name(gpus.paths(GpuMachine(problem="x" * 300), [NANO], Config()))
+    both = trial("both", "no device", "device", "host")
+    ways = by_name(gpus.paths(GpuMachine(problem="x" * 300), [NANO, both], Config()))
+    assert "because there is no GPU that can be used, see above" in ways["path both"].detail
     assert ways["path nano"].detail == (
         "decode libav on the CPU, edit CPU, OpenVINO, 2 threads, encode libx264 on the CPU"
     )
