@@ -229,6 +229,8 @@ def _graphs_of(plan: Plan) -> set[str]:
         graphs.add("fall")
     if any(plan.holds):
         graphs.add("hold")
+    if plan.is_painted:
+        graphs.add("follow")
     return graphs
 
 

@@ -34,15 +34,20 @@ _CANVAS = ("luma", "chroma", "mask")
 _SIZED: Mapping[str, tuple[str, ...]] = {
     "steady": ("y", "uv", "cache_luma", "cache_chroma"),
     "finish": ("y", "uv", "edited_luma", "edited_chroma", "cover"),
-    "paint": (*_CANVAS, "gate", "lookup", "share", "cache_paint"),
+    "paint": (*_CANVAS, "gate", "flow", "share", "cache_paint"),
     "draw": (*_CANVAS, "texture"),
     "look": (*_CANVAS, "aux"),
     "person": ("luma", "chroma", "cache_mask", "cache_view"),
     "blur": _CANVAS,
-    "hold": (*_CANVAS, "cache_luma", "cache_chroma", "lookup", "share"),
+    "follow": ("y", "uv", "cache_luma"),
+    "hold": (*_CANVAS, "cache_luma", "cache_chroma", "flow", "share"),
     "fall": ("y", "uv", "particles"),
 }
-_HALVED = {"steady": (), "finish": ("luma", "chroma")}  # have a file of their own for halved canvases
+_HALVED = {
+    "steady": (),
+    "follow": (),
+    "finish": ("luma", "chroma"),
+}  # have a file of their own for halved canvases
 GRAPH_FILES = (*(f"{name}.onnx" for name in _SIZED), *(f"{name}_half.onnx" for name in _HALVED))
 ALWAYS = ("steady", "finish")  # whatever the edit
 _TEXTURES_KEPT = 4  # drawings whose texture is at hand, of two places and two plans: 2.5 MB each at 640x480
@@ -80,7 +85,7 @@ def _canvas_shapes(w: int, h: int) -> dict[str, tuple[int, ...]]:
         "texture": (2, h // 2, w, 8),
         "aux": (1, 2, h, w),
         "gate": (1, 1, h // 4, w // 4),
-        "lookup": (1, 2 * h, 2 * w, 2),
+        "flow": (1, 2, h // 4, w // 4),
         "share": (1, 1, h // 2, w // 2),
         "cache_paint": (1, 6, h // 2, w // 2),
     }

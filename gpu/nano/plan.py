@@ -98,6 +98,11 @@ class Plan:
         return 1.0 - max((stage.amount for stage in self.stages if stage.kind in ARTS), default=0.0)
 
     @property
+    def is_painted(self) -> bool:
+        """Whether painters do all of it."""
+        return all(stage.kind == "paint" for stage in self.stages)
+
+    @property
     def holds(self) -> tuple[float, ...]:
         """Of each stage, how much of what it made of the frame before is kept; see `gpu.nano.edits`.
 

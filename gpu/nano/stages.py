@@ -16,7 +16,7 @@ from gpu.nano.plan import ARTS, Plan, Stage
 
 F32 = NDArray[np.float32]
 
-MOVED = ("gate", "lookup", "share")
+MOVED = ("gate", "flow", "share")
 PAINT_CACHE = ("cache_paint", "cache_stats")
 UNTOUCHED = 1.5 / 255  # a network says "nothing to do here" no more exactly than this
 _SOFT = 2.0 / 255  # from there to wholly touched
@@ -70,7 +70,7 @@ class Pass:
     def __init__(
         self, engines: Engines, experts: Experts, memory: Memory, source: Picture, moved: Mapping[str, Tensor]
     ) -> None:
-        """`moved`: what the steadying found out of the frame before: gate, lookup and share."""
+        """`moved`: what the steadying found out of the frame before: gate, flow and share."""
         self._engines, self._experts, self._memory = engines, experts, memory
         self.source, self._moved = source, {name: moved[name] for name in MOVED}
         self._done: dict[tuple[tuple[Stage, ...], tuple[float, ...]], Picture] = {}
@@ -159,7 +159,7 @@ class Pass:
                 "mask": self.mask(stage.region),
                 "cache_luma": before.luma,
                 "cache_chroma": before.chroma,
-                "lookup": self._moved["lookup"],
+                "flow": self._moved["flow"],
                 "share": self._moved["share"],
                 "hold": scalar(hold),
             }

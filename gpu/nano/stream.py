@@ -83,7 +83,7 @@ class NanoState:
         pad(self.source["y"][0, 0], frame.y)
         for plane, samples in zip(self.source["uv"][0], (frame.u, frame.v), strict=True):
             pad(plane, samples)
-        canvas = self._steady(experts)
+        canvas = self._steady(experts, mix)
         edited = self._edit(canvas, mix)
         out = self._fall(canvas, self._finish(canvas, edited, mix), mix, frame.pts)
         canvas.remember()
@@ -93,17 +93,14 @@ class NanoState:
         y, u, v = (np.ascontiguousarray(plane) for plane in (y, u, v))  # copies only what was padded
         return Frame(y, u, v, frame.pts, frame.arrived_ns)
 
-    def _steady(self, experts: Experts) -> Pass:
-        out = self.engines.run(
-            "steady",
-            {
-                "y": self.source["y"],
-                "uv": self.source["uv"],
-                "cache_luma": self.steadied.luma,
-                "cache_chroma": self.steadied.chroma,
-                "keep": scalar(self.cache_valid),
-            },
-        )
+    def _steady(self, experts: Experts, mix: Mix) -> Pass:
+        painted = all(plan.is_painted for plan, weight in mix.plans if weight > 0)
+        before = {"cache_luma": self.steadied.luma, "cache_chroma": self.steadied.chroma}
+        if painted:
+            del before["cache_chroma"]
+        source = {"y": self.source["y"], "uv": self.source["uv"]}
+        inputs = {**source, **before, "keep": scalar(self.cache_valid)}
+        out = self.engines.run("follow" if painted else "steady", inputs)
         return Pass(self.engines, experts, self.memory, Picture(out["luma"], out["chroma"]), out)
 
     def _edit(self, canvas: Pass, mix: Mix) -> Picture:

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gpu.nano.distill.graphs import GraphShapes, export_graph
-from gpu.nano.distill.motion import Spread, carried, thinned
+from gpu.nano.distill.motion import BLOCK, Enlarge, Spread, carried
 from gpu.nano.distill.steady import CELL
 
 LETS_GO, GONE = 24 / 255, 64 / 255  # what differs by more was uncovered, and keeping it would leave a ghost
@@ -27,6 +27,7 @@ class Hold(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
+        self.pixels, self.chroma_pixels = Enlarge(BLOCK), Enlarge(BLOCK // 2)
         self.spread, self.chroma_spread = Spread(CELL), Spread(CELL // 2)
 
     def forward(
@@ -36,13 +37,13 @@ class Hold(nn.Module):
         mask: Tensor,  # [1,1,2h,2w] 0..1 where the edit is; elsewhere nothing is kept
         cache_luma: Tensor,  # [1,1,2h,2w] what this graph gave for the frame before
         cache_chroma: Tensor,  # [1,2,h,w]
-        lookup: Tensor,  # [1,2h,2w,2] and
+        flow: Tensor,  # [1,2,h/4,w/4] and
         share: Tensor,  # [1,1,h/2,w/2] of the steadying
         hold: Tensor,  # [1,1,1,1]
     ) -> tuple[Tensor, Tensor]:
         kept = (share * hold).clamp(max=MOST) * F.avg_pool2d(mask, CELL)
-        change = carried(cache_luma, lookup) - luma
-        chroma_change = carried(cache_chroma, thinned(lookup, 2), smooth=True) - chroma
+        change = carried(cache_luma, self.pixels(flow)) - luma
+        chroma_change = carried(cache_chroma, self.chroma_pixels(flow), smooth=True) - chroma
         return (
             (luma + self.spread(kept) * _small(change) * change).clamp(0, 1),
             (chroma + self.chroma_spread(kept) * _small(chroma_change) * chroma_change).clamp(0, 1),
@@ -58,12 +59,12 @@ def export(weights: Path) -> None:
     luma, chroma = torch.rand(1, 1, 48, 64), torch.rand(1, 2, 24, 32)
     examples = {
         "luma": luma, "chroma": chroma, "mask": luma, "cache_luma": luma, "cache_chroma": chroma,
-        "lookup": torch.zeros(1, 48, 64, 2), "share": torch.zeros(1, 1, 12, 16),
+        "flow": torch.zeros(1, 2, 6, 8), "share": torch.zeros(1, 1, 12, 16),
         "hold": torch.ones(1, 1, 1, 1),
     }  # fmt: skip
     canvas, half = {2: "H", 3: "W"}, {2: "h", 3: "w"}
     sizes: GraphShapes = {
         "luma": canvas, "chroma": half, "mask": canvas, "cache_luma": canvas, "cache_chroma": half,
-        "lookup": {1: "H", 2: "W"}, "share": {2: "sh", 3: "sw"}, "held_luma": canvas, "held_chroma": half,
+        "flow": {2: "gh", 3: "gw"}, "share": {2: "sh", 3: "sw"}, "held_luma": canvas, "held_chroma": half,
     }  # fmt: skip
     export_graph(Hold(), examples, OUTPUTS, sizes, weights / "hold.onnx")

@@ -82,12 +82,6 @@ class Enlarge(nn.Module):
         return fine.reshape(1, high * times, wide * times, 2)
 
 
-def thinned(lookup: Tensor, side: int) -> Tensor:
-    """Lookup of a canvas [1, side h, side w, 2] -> [1, h, w, 2] of squares of pixels: from their middles."""
-    first, last = side // 2 - 1, side // 2
-    return (lookup[:, first::side, first::side] + lookup[:, last::side, last::side]) * 0.5
-
-
 def _mean(planes: Tensor, side: int) -> Tensor:
     return F.avg_pool2d(planes, side) if side > 1 else planes
 

@@ -29,7 +29,7 @@ from gpu.nano.distill.teachers.pastiche import BLENDS, Pastiche, blend
 from gpu.nano.edits import names_of
 
 INPUTS = (
-    "luma", "chroma", "mask", "amount", "gate", "lookup", "share", "keep",
+    "luma", "chroma", "mask", "amount", "gate", "flow", "share", "keep",
     "gamma", "beta", "tone_gain", "tone_offset", "carry", "cache_paint", "cache_stats",
 )  # fmt: skip
 OUTPUTS = ("out_luma", "out_chroma", "new_cache_paint", "new_cache_stats")
@@ -228,8 +228,8 @@ def example_inputs(width: int = 640, height: int = 480) -> tuple[Tensor, ...]:
     one, six = torch.ones(1, 1, 1, 1), torch.zeros(1, FOLDED, 1, 1)
     return (
         torch.rand(1, 1, 2 * h, 2 * w), torch.rand(1, 2, h, w), torch.ones(1, 1, 2 * h, 2 * w), one,
-        torch.zeros(1, 1, h // 4, w // 4), torch.zeros(1, 2 * h, 2 * w, 2), torch.zeros(1, 1, h // 2, w // 2),
-        one, torch.ones(1, ROWS, 1, 1), torch.zeros(1, ROWS, 1, 1),
+        torch.zeros(1, 1, h // 4, w // 4), torch.zeros(1, 2, h // 4, w // 4),
+        torch.zeros(1, 1, h // 2, w // 2), one, torch.ones(1, ROWS, 1, 1), torch.zeros(1, ROWS, 1, 1),
         six + 1, six, six, torch.zeros(1, FOLDED, h // 2, w // 2), torch.zeros(2, ROWS, 1, 1),
     )  # fmt: skip
 
@@ -240,7 +240,7 @@ def export_graph(painter: Painter, path: Path) -> None:
     half = {2: "h/2", 3: "w/2"}
     sizes = {
         "luma": luma, "chroma": chroma, "mask": luma, "gate": {2: "h/4", 3: "w/4"}, "cache_paint": half,
-        "lookup": {1: "2h", 2: "2w"}, "share": half,
+        "flow": {2: "h/4", 3: "w/4"}, "share": half,
         "out_luma": luma, "out_chroma": chroma, "new_cache_paint": half,
     }  # fmt: skip
     path.parent.mkdir(parents=True, exist_ok=True)

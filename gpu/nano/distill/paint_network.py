@@ -194,18 +194,18 @@ class Step(nn.Module):
         self.hold = Hold()
 
     def forward(
-        self, luma: Tensor, chroma: Tensor, mask: Tensor, amount: Tensor, gate: Tensor, lookup: Tensor,
+        self, luma: Tensor, chroma: Tensor, mask: Tensor, amount: Tensor, gate: Tensor, flow: Tensor,
         share: Tensor, keep: Tensor, gamma: Tensor, beta: Tensor, tone_gain: Tensor, tone_offset: Tensor,
         carry: Tensor, cache_paint: Tensor, cache_stats: Tensor,
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:  # fmt: skip
         """Canvas -> painted canvas, and the caches of the next frame.
 
-        luma, mask [1, 1, 2h, 2w], chroma [1, 2, h, w]; gate, lookup and share of the steadying; amount, keep
+        luma, mask [1, 1, 2h, 2w], chroma [1, 2, h, w]; gate, flow and share of the steadying; amount, keep
         [1, 1, 1, 1]; tone and carry [1, 6, 1, 1]: painting * gain + offset, then the source's share in it."""
         source = torch.cat([F.pixel_unshuffle(F.avg_pool2d(luma, 2), 2), F.avg_pool2d(chroma, 2)], 1)
         running = RunningNorms(gamma, beta, cache_stats, keep)
         new = self.unweave(self.painter(source, running.norms()))
-        new = self.hold(new, cache_paint, gate, lookup, share, keep)
+        new = self.hold(new, cache_paint, gate, flow, share, keep)
         toned = new * tone_gain + tone_offset
         toned = toned + carry * (source - toned)
         large = F.conv2d(toned, cast(Tensor, self.enlarging), padding=1)

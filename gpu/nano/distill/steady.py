@@ -9,6 +9,7 @@ a ghost. Nothing is learned. Knows nothing of edits. Levels are of 255.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import cast
 
@@ -45,30 +46,56 @@ class Steady(nn.Module):
         """keep [1,1,1,1]: 0 where there is no frame before.
 
         Returns luma, chroma, the gate [1,1,h/4,w/4] (1 where the picture stands still, 0 where it moves),
-        the lookup [1,2h,2w,2] by which the frame before is carried, and the share [1,1,h/2,w/2] of it that
-        its fit allows."""
-        flow = self.motion(before_luma, luma)
-        moves = ((near((flow * flow).sum(1, keepdim=True).sqrt()) * BLOCK - STANDS) / (MOVES - STANDS)).clamp(
-            0, 1
-        )
-        flow = flow * moves
-        lookup = self.pixels(flow)
-        change = carried(before_luma, lookup) - luma
+        the flow [1,2,h/4,w/4] in blocks of 8 pixels by which the frame before is carried (see
+        gpu.nano.distill.motion), and the share [1,1,h/2,w/2] of it that its fit allows."""
+        flow, moves = self.followed(before_luma, luma)
+        change = carried(before_luma, self.pixels(flow)) - luma
         chroma_change = carried(before_chroma, self.chroma_pixels(flow), smooth=True) - chroma
         size, chroma_size = change.abs(), chroma_change.abs()
-        square = F.avg_pool2d(size, CELL)
-        noise = noise_of(square)
-        per_noise = 1 / noise
         tint = shrink(chroma_size, CELL // 2).amax(1, keepdim=True)
-        fit = near(torch.maximum(square, tint)) * per_noise
-        share = MOST * keep * fit.clamp(min=1).pow(-POWER) * ((FAILS - fit) / (FAILS - FITS)).clamp(0, 1)
-        still = (1 - moves) * ((STILL_FAILS - F.avg_pool2d(fit, 2)) / (STILL_FAILS - STILL_FITS)).clamp(0, 1)
+        square = torch.maximum(F.avg_pool2d(size, CELL), tint)
+        share, still, per_noise = kept_of(square, moves, keep)
         slope = per_noise / (GONE - LETS_GO)
         own = (GONE / (GONE - LETS_GO) - size * slope).clamp(0, 1)
         own_chroma = (GONE / (GONE - LETS_GO) - chroma_size * slope).clamp(0, 1)
         new_luma = luma + self.spread(share) * own * change
         new_chroma = chroma + self.chroma_spread(share) * own_chroma * chroma_change
-        return new_luma, new_chroma, still * keep, lookup, share
+        return new_luma, new_chroma, still, flow, share
+
+    def followed(self, before: Tensor, now: Tensor) -> tuple[Tensor, Tensor]:
+        """The flow, none where it is too small to tell from noise, and where [1,1,h/4,w/4] it is not."""
+        flow = self.motion(before, now)
+        far = near((flow * flow).sum(1, keepdim=True).sqrt()) * BLOCK
+        moves = ((far - STANDS) / (MOVES - STANDS)).clamp(0, 1)
+        return flow * moves, moves
+
+
+class Follow(nn.Module):
+    """The same for a canvas that is painted: the painter takes noise out by itself, at half the size, and has
+    no time to lose. What moved and how well it fits is found at that size; the canvas stays as it is."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.steady, self.pixels = Steady(), Enlarge(BLOCK // 2)
+
+    def forward(
+        self, luma: Tensor, chroma: Tensor, before_luma: Tensor, before_chroma: Tensor, keep: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+        """As `Steady`; before_chroma is not looked at, and the exported graph does not take it."""
+        flow, moves = self.steady.followed(before_luma, luma)
+        change = (carried(F.avg_pool2d(before_luma, 2), self.pixels(flow)) - F.avg_pool2d(luma, 2)).abs()
+        share, still, _ = kept_of(F.avg_pool2d(change, CELL // 2), moves, keep)
+        return luma, chroma, still, flow, share
+
+
+def kept_of(square: Tensor, moves: Tensor, keep: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Mean difference of squares [1,1,h/2,w/2] and what moves [1,1,h/4,w/4] -> share, gate, and 1 / noise of
+    the picture [1,1,1,1]."""
+    per_noise = 1 / noise_of(square)
+    fit = near(square) * per_noise
+    share = MOST * keep * fit.clamp(min=1).pow(-POWER) * ((FAILS - fit) / (FAILS - FITS)).clamp(0, 1)
+    still = (1 - moves) * ((STILL_FAILS - F.avg_pool2d(fit, 2)) / (STILL_FAILS - STILL_FITS)).clamp(0, 1)
+    return share, still * keep, per_noise
 
 
 def near(plane: Tensor) -> Tensor:
@@ -92,9 +119,9 @@ def noise_of(square: Tensor) -> Tensor:
 class Step(nn.Module):
     """The exported graph. `native`: the source is the canvas; else it has twice its side."""
 
-    def __init__(self, native: bool) -> None:
+    def __init__(self, steady: Steady | Follow, native: bool) -> None:
         super().__init__()
-        self.steady, self.native = Steady(), native
+        self.steady, self.native = steady, native
 
     def forward(
         self,
@@ -110,13 +137,19 @@ class Step(nn.Module):
         return cast(tuple[Tensor, ...], self.steady(luma, chroma, cache_luma, cache_chroma, keep))
 
 
-FILES = {"steady.onnx": True, "steady_half.onnx": False}  # file: the source is the canvas
-OUTPUTS = ("luma", "chroma", "gate", "lookup", "share")
+# {file: (what it does, the source is the canvas)}
+FILES: Mapping[str, tuple[type[Steady] | type[Follow], bool]] = {
+    "steady.onnx": (Steady, True),
+    "steady_half.onnx": (Steady, False),
+    "follow.onnx": (Follow, True),
+    "follow_half.onnx": (Follow, False),
+}
+OUTPUTS = ("luma", "chroma", "gate", "flow", "share")
 
 
 def export(weights: Path) -> None:
-    """Write both graphs into the weights folder."""
-    for file, native in FILES.items():
+    """Write the graphs into the weights folder."""
+    for file, (kind, native) in FILES.items():
         height, width = (48, 64) if native else (96, 128)
         examples = {
             "y": torch.zeros(1, 1, height, width, dtype=torch.uint8),
@@ -130,7 +163,7 @@ def export(weights: Path) -> None:
         )
         sizes: GraphShapes = {
             "y": {2: "H", 3: "W"}, "uv": {2: "h", 3: "w"}, "cache_luma": canvas, "cache_chroma": half,
-            "luma": canvas, "chroma": half, "gate": {2: "gh", 3: "gw"}, "lookup": {1: "lh", 2: "lw"},
+            "luma": canvas, "chroma": half, "gate": {2: "gh", 3: "gw"}, "flow": {2: "gh", 3: "gw"},
             "share": {2: "sh", 3: "sw"},
         }  # fmt: skip
-        export_graph(Step(native), examples, OUTPUTS, sizes, weights / file)
+        export_graph(Step(kind(), native), examples, OUTPUTS, sizes, weights / file)

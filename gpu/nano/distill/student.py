@@ -93,7 +93,8 @@ class Student:
     def digest(self, edit: str, size: tuple[int, int]) -> str:
         """Changes with everything of the weights that the edit runs through at that size of source."""
         kind, half = EDIT_BY_NAME[edit].kind, "_half" if is_halved(*size) else ""
-        files = [f"steady{half}.onnx", f"finish{half}.onnx", f"{kind}.onnx"]
+        first = "follow" if kind == "paint" else "steady"
+        files = [f"{first}{half}.onnx", f"finish{half}.onnx", f"{kind}.onnx"]
         hold = EDIT_BY_NAME[edit].hold
         files += ["hold.onnx"] * (hold > 0) + ["person.onnx"] * (edit in BEHIND)
         files += ["fall.onnx"] * (edit in WEATHER_PARTICLES)

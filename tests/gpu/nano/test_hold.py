@@ -18,14 +18,14 @@ from gpu.nano.stages import scalar
 from gpu.types import Edit, Frame, Part
 
 W, H = 160, 112
-SIZED = ("luma", "chroma", "mask", "cache_luma", "cache_chroma", "lookup", "share")
+SIZED = ("luma", "chroma", "mask", "cache_luma", "cache_chroma", "flow", "share")
 
 
-def lookup_of(shift: float) -> Tensor:
-    """[1,H,W,2] everything was `shift` pixels farther left."""
-    rows, cols = np.mgrid[:H, :W].astype(np.float32)
-    places = np.stack([2 * (cols - shift + 0.5) / W - 1, 2 * (rows + 0.5) / H - 1], -1)
-    return np.asarray(places[None], np.float32)
+def flow_of(shift: float) -> Tensor:
+    """[1,2,H/8,W/8] everything was `shift` pixels farther left, in blocks of 8 pixels."""
+    flow = np.zeros((1, 2, H // 8, W // 8), np.float32)
+    flow[:, 0] = -shift / 8
+    return flow
 
 
 def held(
@@ -37,7 +37,7 @@ def held(
     rng = np.random.default_rng(1)
     # nowhere so unlike that it would count as uncovered
     inputs = {name: 0.5 + 0.08 * rng.random(shapes[name], np.float32) for name in SIZED}
-    inputs["lookup"] = lookup_of(shift)
+    inputs["flow"] = flow_of(shift)
     inputs["share"] = np.full(shapes["share"], share, np.float32)
     inputs["mask"] = np.ones(shapes["mask"], np.float32)
     inputs["mask"][..., : H // 2, :] = place
@@ -63,7 +63,7 @@ def test_what_was_uncovered_leaves_no_ghost() -> None:
     inputs = {name: np.full(shapes[name], 0.3, np.float32) for name in SIZED}
     inputs |= {"cache_luma": inputs["luma"].copy(), "cache_chroma": inputs["chroma"].copy()}
     inputs["cache_luma"][..., :40] = 0.6  # somebody was there
-    inputs |= {"lookup": lookup_of(0), "share": np.ones(shapes["share"], np.float32)}
+    inputs |= {"flow": flow_of(0), "share": np.ones(shapes["share"], np.float32)}
     inputs["mask"] = np.ones(shapes["mask"], np.float32)
     given = engine.run({**inputs, "hold": scalar(1.0)})["held_luma"]
     assert np.abs(given[..., :36] - 0.3).max() < 1e-6

@@ -12,7 +12,7 @@ onnx = pytest.importorskip("onnx")
 functional = torch.nn.functional
 
 from gpu.nano import colour  # noqa: E402
-from gpu.nano.distill import motion, paint, paint_hold, paint_network, paint_start, paint_weave  # noqa: E402
+from gpu.nano.distill import paint, paint_hold, paint_network, paint_start, paint_weave  # noqa: E402
 from gpu.nano.distill.gram import fine_energy, gram_distance, look  # noqa: E402
 from gpu.nano.distill.teachers.pastiche import BLENDS, STYLES, Pastiche, blend  # noqa: E402
 from gpu.nano.edits import names_of  # noqa: E402
@@ -154,7 +154,7 @@ def texture(h: int, w: int) -> torch.Tensor:
 
 
 def test_what_moves_takes_its_strokes_along() -> None:
-    hold, enlarge = paint_hold.Hold(), motion.Enlarge(motion.BLOCK)
+    hold = paint_hold.Hold()
     flow = torch.zeros(1, 2, 24, 24)
     flow[:, 0] = -0.5  # every block was half a block, four pixels or one cell, farther left
     wide = texture(48, 72)
@@ -162,7 +162,7 @@ def test_what_moves_takes_its_strokes_along() -> None:
     painting = torch.cat([strokes, wide, wide], 1)
     before, moved = painting[..., 8:56], painting[..., 7:55]
     still, fits, keep = torch.zeros(1, 1, 24, 24), torch.ones(1, 1, 48, 48), torch.ones(1, 1, 1, 1)
-    held = hold(torch.full_like(before, 0.5), before, still, enlarge(flow), fits, keep)
+    held = hold(torch.full_like(before, 0.5), before, still, flow, fits, keep)
     kept = paint_hold.MOVED_KEPT
     missed = (held - (0.5 + kept * (moved - 0.5)))[..., 8:-8, 8:-8].abs().mean()
     assert missed < 0.002
@@ -211,7 +211,7 @@ def test_exported_graph_is_the_step_at_another_size(step: paint_network.Step, tm
         # the second frame of a picture that moved: what was painted before is carried along
         inputs["cache_paint"] = step(*inputs.values())[2]
         flow = torch.full((1, 2, 8, 12), 0.2)
-        inputs |= {"lookup": motion.Enlarge(motion.BLOCK)(flow), "share": torch.rand(inputs["share"].shape)}
+        inputs |= {"flow": flow, "share": torch.rand(inputs["share"].shape)}
         wanted = step(*inputs.values())
     made = session.run(list(paint.OUTPUTS), {name: tensor.numpy() for name, tensor in inputs.items()})
     for mine, tensor in zip(made, wanted, strict=True):

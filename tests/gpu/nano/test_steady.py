@@ -37,15 +37,21 @@ Shown = list[tuple[np.ndarray, dict[str, Tensor]]]
 
 
 def steadied(
-    noise: float, frames: int, speed: float = 0, view: object = scene, weights: Path = WEIGHTS
+    noise: float,
+    frames: int,
+    speed: float = 0,
+    view: object = scene,
+    weights: Path = WEIGHTS,
+    graph: str = "steady",
 ) -> Shown:
     """(clean luma, what the graph gave) of every frame."""
     assert callable(view)
     shapes = shapes_of(W, H)
-    sized = {name: shapes[name] for name in ("y", "uv", "cache_luma", "cache_chroma")}
-    engine = open_engine(weights / "steady.onnx", threads=1, shapes=sized)
+    caches = ("cache_luma", "cache_chroma")[: 1 if graph == "follow" else 2]
+    sized = {name: shapes[name] for name in ("y", "uv", *caches)}
+    engine = open_engine(weights / f"{graph}.onnx", threads=1, shapes=sized)
     rng = np.random.default_rng(1)
-    kept = {name: np.zeros(shapes[name], np.float32) for name in ("cache_luma", "cache_chroma")}
+    kept = {name: np.zeros(shapes[name], np.float32) for name in caches}
     shown: Shown = []
     for t in range(frames):
         clean, clean_uv = view(speed * t)
@@ -54,7 +60,7 @@ def steadied(
             for p in (clean, clean_uv)
         )
         out = engine.run({"y": y[None, None], "uv": uv[None], **kept, "keep": scalar(t > 0)})
-        kept = {"cache_luma": out["luma"], "cache_chroma": out["chroma"]}
+        kept = {name: out[name.removeprefix("cache_")] for name in caches}
         shown.append((clean, out))
     return shown
 
@@ -90,9 +96,7 @@ def test_noise_goes_along_with_what_moves(speed: float) -> None:
     clean, out = shown[-1]
     assert rms((levels(out) - clean)[inside]) < 0.75 * 3.0
     assert out["gate"].mean() < 0.1, "it moves"
-    lookup = out["lookup"][0, ..., 0][inside]
-    came = (lookup + 1) * W / 2 - 0.5 - np.arange(W)[8 + int(8 * speed) : -8]
-    assert np.median(came) == pytest.approx(-speed, abs=0.1)
+    assert np.median(out["flow"][0, 0]) * 8 == pytest.approx(-speed, abs=0.1)
 
 
 def test_a_cut_keeps_nothing() -> None:
@@ -118,7 +122,20 @@ def test_the_graphs_in_the_package_are_what_the_code_exports(tmp_path: Path) -> 
     from gpu.nano.distill import steady
 
     steady.export(tmp_path)
-    mine, shipped = (steadied(2.0, 3, 1.3, panned, weights)[-1][1] for weights in (tmp_path, WEIGHTS))
-    for name in steady.OUTPUTS:
-        assert np.array_equal(mine[name], shipped[name])
-    assert (tmp_path / "steady_half.onnx").stat().st_size > 1000
+    for graph in ("steady", "follow"):
+        made = (steadied(2.0, 3, 1.3, panned, weights, graph)[-1][1] for weights in (tmp_path, WEIGHTS))
+        for mine, shipped in zip(*(one.values() for one in made), strict=True):
+            assert np.array_equal(mine, shipped)
+        assert (tmp_path / f"{graph}_half.onnx").stat().st_size > 1000
+
+
+def test_what_is_painted_is_followed_and_left_as_it_is() -> None:
+    moving, still = (steadied(2.0, 8, speed, panned, graph="follow")[-1][1] for speed in (2.0, 0.0))
+    assert np.median(moving["flow"][0, 0]) * 8 == pytest.approx(-2.0, abs=0.1)
+    assert moving["share"][..., 4:-4, 8:-4].mean() > 0.4
+    assert moving["gate"].mean() < 0.1
+    assert still["gate"].mean() > 0.7
+    for graph in ("steady", "follow"):
+        given = steadied(2.0, 2, 0.0, panned, graph=graph)
+        noisy = np.abs(levels(given[1][1]) - np.round(levels(given[1][1]))).max() < 1e-3
+        assert noisy == (graph == "follow"), "the camera's bytes, and averages of them"
