@@ -11,10 +11,10 @@ from gpu.types import Part
 
 MOST_STAGES = 4  # of a plan
 ARTS = ("paint", "draw")  # at most one of them in a place: two hands on one canvas give mud
-# Milliseconds at 640x480 on two threads of a stage, and of finding the person; see MODEL_CARD.md, "Time".
-COST_MS: Mapping[Kind, float] = {"paint": 13.2, "draw": 12.7, "look": 4.7, "blur": 2.2}
-PERSON_MS = 2.7
-# With the 3 ms of steadying and finishing, a frame of a camera of 30 a second: for more than that the stream
+# Milliseconds at 640x480 on two threads of a stage, of holding it, and of finding the person; see MODEL_CARD.md.
+COST_MS: Mapping[Kind, float] = {"paint": 11.9, "draw": 10.4, "look": 4.7, "blur": 2.2}
+HOLD_MS, PERSON_MS = 3.2, 2.7
+# With the 8 ms of steadying and finishing, a frame of a camera of 25 a second: for more than that the stream
 # would step down its ladder.
 MOST_MS = 30.0
 LOCAL = frozenset({"recolour", "colour_pop"})  # touch single things: the rest stays as the camera saw it
@@ -173,7 +173,8 @@ def _cost_ms(stages: Iterable[Stage]) -> float:
     person = PERSON_MS if any(stage.region != "everywhere" for stage in stages) else 0.0
     if any(stage.kind in ARTS for stage in stages):
         person /= 2  # it is found in every second frame only
-    return person + sum(COST_MS[stage.kind] for stage in stages)
+    held = HOLD_MS * sum(hold > 0 for hold in Plan(tuple(stages)).holds)
+    return person + held + sum(COST_MS[stage.kind] for stage in stages)
 
 
 def _excludes(first: Stage, second: Stage) -> bool:
