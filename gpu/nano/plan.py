@@ -11,7 +11,7 @@ from gpu.types import Part
 
 MOST_STAGES = 4  # of a plan
 ARTS = ("paint", "draw")  # at most one of them in a place: two hands on one canvas give mud
-# Milliseconds at 640x480 on two threads of a stage, of holding it, and of finding the person; see MODEL_CARD.md.
+# Milliseconds at 640x480 on two threads of a stage, of holding it, of finding the person; see MODEL_CARD.md.
 COST_MS: Mapping[Kind, float] = {"paint": 11.9, "draw": 10.4, "look": 4.7, "blur": 2.2}
 HOLD_MS, PERSON_MS = 3.2, 2.7
 # With the 8 ms of steadying and finishing, a frame of a camera of 25 a second: for more than that the stream
