@@ -54,7 +54,13 @@ class Camera(VideoStreamTrack):
 class Visitor:
     """Streams a camera to one session and keeps every message and the count of pictures that come back."""
 
-    def __init__(self, base: str, http: aiohttp.ClientSession, audio: bool = False) -> None:
+    def __init__(
+        self,
+        base: str,
+        http: aiohttp.ClientSession,
+        audio: bool = False,
+        camera: VideoStreamTrack | None = None,
+    ) -> None:
         self.base = base
         self.http = http
         self.pc = RTCPeerConnection()
@@ -65,10 +71,11 @@ class Visitor:
         self.sounds = 0
         self.location = ""
         self.etag = ""
+        self.on_picture: Callable[[av.VideoFrame], None] = lambda _: None
         self._readers: list[asyncio.Task[None]] = []
         self.channel.on("message", self._on_message)
         self.pc.on("track", lambda track: self._readers.append(asyncio.ensure_future(self._read(track))))
-        self.pc.addTrack(Camera())
+        self.pc.addTrack(camera or Camera())
         if audio:
             self.pc.addTrack(AudioStreamTrack())
 
@@ -81,9 +88,10 @@ class Visitor:
     async def _read(self, track: Any) -> None:
         with contextlib.suppress(MediaStreamError):
             while True:
-                await track.recv()
+                came = await track.recv()
                 if track.kind == "video":
                     self.pictures += 1
+                    self.on_picture(came)
                 else:
                     self.sounds += 1
 

@@ -72,7 +72,11 @@ export function Facts() {
       <Fact id="model" name={words.model}>
         <ModelFact />
       </Fact>
-      <Fact id="device" name={words.device} title={server?.device ?? ""}>
+      <Fact
+        id="device"
+        name={words.device}
+        title={server ? words.deviceTitle(server.device, server.decoder, server.encoder) : ""}
+      >
         {server?.device ?? words.unknown}
       </Fact>
     </dl>

@@ -164,6 +164,8 @@ export const strings = {
       bps >= 1e6 ? `${(bps / 1e6).toFixed(1)} Mbit/s` : `${Math.round(bps / 1000)} kbit/s`,
     model: "Model",
     device: "Device",
+    deviceTitle: (device: string, decoder: string, encoder: string) =>
+      `${device}; decoded by ${decoder}, encoded by ${encoder}`,
     unknown: "–",
   },
 
