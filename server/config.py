@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 import sys
 import tomllib
 from collections.abc import Mapping
@@ -146,12 +147,20 @@ def load_config(
         values.update({name: _parse(name, value, toml_path) for name, value in _read_toml(toml_path).items()})
     for variable, text in (environ or {}).items():
         name = variable.removeprefix(ENV_PREFIX).lower()
-        if variable.startswith(ENV_PREFIX) and name not in NOT_KEYS:
+        if variable.startswith(ENV_PREFIX) and name not in NOT_KEYS and not _of_a_cluster(variable, text):
             values[name] = _parse(name, text, f"environment variable {variable}")
     for name, value in (flags or {}).items():
         if value is not None:
             values[name] = _parse(name, value, f"--{name.replace('_', '-')}")
     return Config(**values)
+
+
+def _of_a_cluster(variable: str, text: str) -> bool:
+    """Whether Kubernetes set it, for a service that is called relens: RELENS_PORT is then no number."""
+    linked = re.fullmatch(
+        r"RELENS_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_\w+)?)", variable
+    )
+    return linked is not None or (variable == "RELENS_PORT" and "://" in text)
 
 
 def _read_toml(path: str) -> dict[str, Any]:

@@ -111,3 +111,17 @@ def test_any_environment_gives_a_config_or_a_config_error(values: dict[str, str]
     except ConfigError:
         return
     assert isinstance(config, Config)
+
+
+def test_what_a_cluster_says_of_a_service_called_relens_is_no_setting() -> None:
+    linked = {
+        "RELENS_PORT": "tcp://10.0.0.7:8080",
+        "RELENS_SERVICE_HOST": "10.0.0.7",
+        "RELENS_SERVICE_PORT": "8080",
+        "RELENS_SERVICE_PORT_HTTP": "8080",
+        "RELENS_PORT_8080_TCP": "tcp://10.0.0.7:8080",
+        "RELENS_PORT_8080_TCP_ADDR": "10.0.0.7",
+    }
+    assert load_config(environ=linked) == Config()
+    with pytest.raises(ConfigError, match="RELENS_PORT_NAME"):
+        load_config(environ={"RELENS_PORT_NAME": "http"})
