@@ -116,22 +116,24 @@ class Intake:
 
         Raises DeviceError when there is no decoder."""
         decoder = self._open()
-        try:
-            while not self._closed.is_set():
-                encoded = self._queue.get(_POLL_S)
-                if encoded is None:
+        while not self._closed.is_set():
+            encoded = self._queue.get(_POLL_S)
+            if encoded is None:
+                continue
+            if encoded.codec != self._codec:
+                if not encoded.is_keyframe:
+                    self._meter.count("dropped")
+                    self._reporter.ask_keyframe()
                     continue
-                if encoded.codec != self._codec:
-                    if not encoded.is_keyframe:
-                        self._meter.count("dropped")
-                        self._reporter.ask_keyframe()
-                        continue
-                    decoder.close()  # first: what it holds is not needed twice
-                    self._codec = encoded.codec
-                    decoder = self._open()
-                self._decode(decoder, encoded)
-        finally:
-            decoder.close()
+                decoder.close()  # first: what it holds is not needed twice
+                self._codec = encoded.codec
+                decoder = self._open()
+            self._decode(decoder, encoded)
+
+    def release(self) -> None:
+        """Give the decoder back, after `run`; that may take seconds where a GPU hangs."""
+        if self._decoder is not None:
+            self._decoder.close()
 
     def _open(self) -> Decoder:
         decoder = self._path.open_decoder(self._codec, self._config.max_size)

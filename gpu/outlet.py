@@ -80,14 +80,11 @@ class Outlet:
 
     def run(self) -> None:
         """Encode until closed. Raises DeviceError when there is no encoder for the pictures."""
-        try:
-            while not self._closed.is_set():
-                self._next()
-        finally:
-            self._encoder.close()
+        while not self._closed.is_set():
+            self._next()
 
-    def discard(self) -> None:
-        """Give the encoder back of an outlet that never ran."""
+    def release(self) -> None:
+        """Give the encoder back, after `run`; that may take seconds where a GPU hangs."""
         self._encoder.close()
 
     def _next(self) -> None:

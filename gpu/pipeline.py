@@ -93,8 +93,8 @@ class Pipeline:
         self.served_ns = 0  # the worker's: when this stream last had its turn
         self.step_since_ns = 0  # when the running step began, 0 between steps
         self._threads = [
-            threading.Thread(target=self._guard, args=(run,), name=f"relens-{name}", daemon=True)
-            for name, run in (("decode", self._intake.run), ("encode", self._outlet.run))
+            threading.Thread(target=self._guard, args=(part,), name=f"relens-{name}", daemon=True)
+            for name, part in (("decode", self._intake), ("encode", self._outlet))
         ]
 
     # -- for the stream's owner
@@ -159,7 +159,7 @@ class Pipeline:
     def discard(self) -> None:
         """Close a stream that was never started."""
         self.close()
-        self._outlet.discard()
+        self._outlet.release()
 
     # -- for the worker
 
@@ -205,14 +205,15 @@ class Pipeline:
 
     # -- what its faults end
 
-    def _guard(self, run: Callable[[], None]) -> None:
+    def _guard(self, part: Intake | Outlet) -> None:
         try:
-            run()
+            part.run()
         except RelensError as exc:
             self._fail(exc)
         except Exception as exc:  # the thread ends either way; the owner must hear of it
             logger.exception("a stream's thread crashed")
             self._fail(DeviceError(f"the video pipeline failed ({exc!r}): open the session again"))
+        part.release()  # after the owner has heard: it may wait for a GPU
 
     def _crashed(self, exc: Exception, frames: int) -> None:
         """An unexpected exception of the model: the first opens the state anew, one soon after is the end."""
