@@ -13,7 +13,7 @@ from typing import Any
 
 from gpu.codec.base import EncoderConfig
 from gpu.editor import Edited
-from gpu.errors import FrameError
+from gpu.errors import DeviceError, FrameError
 from gpu.mailbox import Outbox
 from gpu.path import MediaPath
 from gpu.sink import Reporter
@@ -22,6 +22,7 @@ from gpu.types import CLOCK_HZ
 
 _POLL_S = 0.5
 _CHUNKS = 2  # one being encoded, one edited meanwhile
+REFUSED_RUN = 60  # an encoder that has refused so many pictures in a row takes none any more
 _KEYFRAME_FLOOR_TICKS = CLOCK_HZ // 4  # keyframes on request: at most four a second
 
 
@@ -45,6 +46,7 @@ class Outlet:
         self._keyframe_wanted = False
         self._keyframe_pts: int | None = None
         self._owed: int | None = None  # a revision in force whose first picture has not been delivered
+        self._refused = 0  # pictures in a row
         self._closed = threading.Event()
 
     @property
@@ -79,7 +81,7 @@ class Outlet:
         self._outbox.close()
 
     def run(self) -> None:
-        """Encode until closed. Raises DeviceError when there is no encoder for the pictures."""
+        """Encode until closed. Raises DeviceError when there is no encoder, or it takes nothing any more."""
         while not self._closed.is_set():
             self._next()
 
@@ -103,7 +105,13 @@ class Outlet:
         except FrameError as exc:
             self._reporter.lost(exc, 1)
             self.force_keyframe()
+            self._refused += 1
+            if self._refused >= REFUSED_RUN:
+                raise DeviceError(
+                    f"{self.encoded_by} takes no picture any more: {exc}; open the session again"
+                ) from exc
             return
+        self._refused = 0
         now_ns = time.monotonic_ns()
         self._meter.time("encode", now_ns, now_ns - began_ns)
         for out in encoded:

@@ -13,9 +13,10 @@ from moving import encoded
 from streams import Recorder, wait_until
 
 from gpu.cuda.report import GpuMachine, GpuReport, VideoCaps
-from gpu.errors import DeviceError, NoGpu
+from gpu.errors import DeviceError, FrameError, NoGpu
 from gpu.media import Media, Mode
 from gpu.models.passthrough import SPEC, PassthroughModel
+from gpu.outlet import REFUSED_RUN
 from gpu.path import HostEncoder, MediaPath, host_path, software
 from gpu.pipeline import Pipeline, PipelineConfig
 from gpu.types import EncodedFrame, Frame
@@ -180,6 +181,39 @@ def test_an_encoder_that_fails_in_the_beginning_ends_the_stream_alone() -> None:
 
     sink = one_stream(replace(host_path(), open_encoder=Broken), use)
     assert [str(error) for error in sink.errors] == ["the GPU is gone"]
+
+
+def test_an_encoder_that_refuses_every_picture_ends_the_stream_in_the_end() -> None:
+    """Better than a picture that stands still for ever; one that takes a picture now and then goes on."""
+    refuse = [True] * (REFUSED_RUN - 1) + [False] + [True] * REFUSED_RUN
+
+    def encoder(config: Any) -> HostEncoder:
+        made = HostEncoder(config)
+        encode = made.encode
+
+        def choosy(frame: Frame, keyframe: bool = False) -> list[EncodedFrame]:
+            if refuse.pop(0):
+                raise FrameError("no")
+            return encode(frame, keyframe)
+
+        made.encode = choosy
+        return made
+
+    def use(pipeline: Pipeline, sink: Recorder) -> None:
+        for number, unit in enumerate(encoded(2 * REFUSED_RUN)):
+            pipeline.push(unit)
+            wait_until(lambda: pipeline.ready)
+            pipeline.serve()
+            wait_until(
+                lambda n=number: len(sink.frames) + pipeline.stats().frame_errors > n  # type: ignore[misc]
+            )
+        wait_until(lambda: pipeline.closed)
+
+    sink = one_stream(replace(host_path(), open_encoder=encoder), use)
+    assert len(sink.frames) == 1
+    assert [str(error) for error in sink.errors] == [
+        "libx264 takes no picture any more: no; open the session again"
+    ]
 
 
 def test_names_of_who_does_it_on_the_cpu() -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from functools import partial
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +14,8 @@ from streams import Recorder, TintModel, wait_until
 
 from gpu.cuda import twins
 from gpu.cuda.driver import Device, Traffic
-from gpu.cuda.driver_errors import DeviceLost
+from gpu.cuda.driver_errors import DeviceLost, DeviceTimeout
+from gpu.cuda.nvenc import NvencEncoder
 from gpu.cuda.path import gpu_path
 from gpu.cuda.place import Place
 from gpu.errors import DeviceError, NoGpu
@@ -254,6 +257,37 @@ def test_a_gpu_lost_at_any_call_is_an_error_of_the_stream(
             pipeline.push(unit)
         wait_until(lambda: bool(sink.errors) and pipeline.closed)
         assert isinstance(sink.errors[0], DeviceLost)
+
+
+def test_an_encoder_that_hangs_ends_its_stream_and_keeps_nobody(
+    media: Media, pcm: Pcm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gpu.cuda.nvenc_or_host.NvencEncoder", partial(NvencEncoder, timeout_s=0.3))
+    with serving(PassthroughModel(), media) as worker, stream(TintModel(), Media()) as (other, its_sink):
+        sink = Recorder()
+        pipeline = worker.open(PipelineConfig(), sink)
+        feed(pipeline, sink, noise(pcm, 3))
+        monkeypatch.setenv("FAKE_NVENC_STUCK", "1")
+        pipeline.push(noise(pcm, 4)[3])
+        wait_until(lambda: bool(sink.errors) and pipeline.closed)
+        assert isinstance(sink.errors[0], DeviceTimeout)
+        feed(other, its_sink, encoded(5))
+        pipeline.close()
+        monkeypatch.delenv("FAKE_NVENC_STUCK")
+        give_back(pipeline._outlet._encoder)
+        fresh = Recorder()
+        feed(worker.open(PipelineConfig(), fresh), fresh, noise(pcm, 3))
+        assert len(fresh.frames) == 3, "the GPU itself is not given up for one stream's encoder"
+
+
+def give_back(hung: Any) -> None:
+    """What an encoder that hung had to leave to the driver."""
+    nvenc: NvencEncoder = hung._encoder
+    assert nvenc._session is not None
+    wait_until(lambda: "relens-nvenc" not in [thread.name for thread in threading.enumerate()])
+    nvenc._session.close()
+    nvenc._uploader.close()
+    nvenc._stream.close()
 
 
 def test_a_stream_that_comes_too_late_leaves_nothing(media: Media) -> None:
