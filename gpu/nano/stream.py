@@ -172,7 +172,11 @@ def pad(plane: U8, samples: U8) -> None:
 
 
 def masked(cover: U8, mask: Tensor, scale: int) -> U8:
-    """Cover [H, W] of particles where a canvas' mask [H/scale, W/scale], or a little more, is."""
+    """Cover [H, W] of particles where a canvas' mask [H/scale, W/scale] is. At scale 1 the least of each 2x2
+    of the mask counts, as in finishing: a chroma sample of which one pixel is outside stays the camera's."""
     height, width = cover.shape
+    if scale == 1:
+        rows = np.minimum(mask[::2], mask[1::2])
+        mask, scale = np.minimum(rows[:, ::2], rows[:, 1::2]), 2
     share = np.repeat(np.repeat(mask, scale, 0), scale, 1)[:height, :width]
     return np.asarray(np.rint(cover * share), np.uint8)

@@ -49,6 +49,8 @@ def as_large(mask: NDArray[np.float32], scale: int, frame: Frame) -> NDArray[np.
         (Part("negative", 1.0, "person"),),
         (Part("backdrop", 1.0, "background", ("green",)), Part("sepia", 0.6, "background")),
         (Part("starry_night", 1.0, "background"),),
+        (Part("snow", 1.0, "background"), Part("rain", 1.0, "background")),
+        (Part("snow", 1.0, "person"),),
     ],
     ids=lambda parts: parts[0].name,
 )
