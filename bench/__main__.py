@@ -8,7 +8,7 @@ import importlib
 import sys
 from typing import Any
 
-from bench.processes import BenchError
+from bench.error import BenchError
 
 NAMES = {
     "latency": "glass to glass, what the server adds, against a plain aiortc echo",
@@ -21,6 +21,7 @@ NAMES = {
     "soak": "an hour's frames and 200 sessions: what grows",
     "nano-report": "nano against its teachers on held-out clips: everything that must be shown of it",
     "nano-speed": "nano's time a frame, whole and graph by graph",
+    "gpu-media": "the NVIDIA GPU's media path: kernels, NVDEC, NVENC, bytes over the bus, memory",
     "nano-sizes": "nano beside nano-plus at 1280x720: a contact sheet, and the time a frame",
 }
 
@@ -32,16 +33,18 @@ def _module(name: str) -> Any:
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     kinds = parser.add_subparsers(dest="name", required=True)
+    chosen = next((word for word in sys.argv[1:] if word in NAMES), None)
     for name, what in NAMES.items():
         sub = kinds.add_parser(name, help=what, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-        _module(name).arguments(sub)
+        if name == chosen:  # the others may need what this machine lacks
+            _module(name).arguments(sub)
     args = parser.parse_args()
     measurement = _module(args.name)
     try:
         asyncio.run(measurement.run(args))
     except BenchError as error:
         print(f"bench {args.name}: {error}", file=sys.stderr)
-        return 1
+        return error.code
     except KeyboardInterrupt:
         return 130
     return 0

@@ -14,7 +14,7 @@ from aiohttp import web
 from playwright.async_api import Browser, Error, Page, Playwright, async_playwright
 
 from bench.client import ClientConfig, ClientReport
-from bench.processes import BenchError
+from bench.error import BenchError
 
 CHROMIUM = "/usr/bin/chromium"
 _PAGE = Path(__file__).with_name("chromium.html")

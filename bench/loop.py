@@ -10,10 +10,11 @@ from typing import Any
 import aiohttp
 
 from bench.client import ClientConfig
+from bench.error import BenchError
 from bench.figures import Progress, json_line, table
 from bench.machine import describe
 from bench.many import many
-from bench.processes import BenchError, serving
+from bench.processes import serving
 
 TARGET_P99_MS = 10.0
 _DELAY = re.compile(

@@ -21,14 +21,11 @@ import aiohttp
 import msgspec
 
 from bench.client import ClientConfig, ClientReport
+from bench.error import BenchError
 
 ROOT = Path(__file__).resolve().parent.parent
 OUT = ROOT / "bench" / "out"
 READY_S = 90.0  # loading and compiling a model on two busy cores
-
-
-class BenchError(Exception):
-    """The measurement cannot go on. The message says what was waited for and where its log is."""
 
 
 def free_port() -> int:

@@ -12,11 +12,12 @@ from typing import Any
 import psutil
 
 from bench.client import ClientConfig
+from bench.error import BenchError
 from bench.figures import Progress, json_line, percentile, spread, table
 from bench.machine import describe
 from bench.many import many
 from bench.plot import lines
-from bench.processes import OUT, BenchError, serving
+from bench.processes import OUT, serving
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

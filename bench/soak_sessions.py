@@ -16,9 +16,10 @@ import aioice
 from aiortc import RTCConfiguration, RTCPeerConnection
 
 from bench.client import ClientConfig
+from bench.error import BenchError
 from bench.figures import Progress
 from bench.held import Held, held_by_counted
-from bench.processes import OUT, BenchError, ClientProcess, Server, serving
+from bench.processes import OUT, ClientProcess, Server, serving
 from bench.sdp import host_address, ice_credentials
 from bench.stream import post_offer
 

@@ -13,8 +13,9 @@ from typing import Any, Protocol
 import aiohttp
 
 from bench.client import ClientConfig, ClientReport
+from bench.error import BenchError
 from bench.figures import longest_gap_ms
-from bench.processes import BenchError, ClientProcess
+from bench.processes import ClientProcess
 from bench.sdp import host_address, video_payload_type, with_candidate, without_candidates
 from tests.relay import FramePackets, Path, Relay, Sight
 
