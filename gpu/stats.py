@@ -15,7 +15,10 @@ STAGES = ("decode", "wait", "edit", "encode", "total")
 
 @dataclass(frozen=True, slots=True)
 class StageTime:
-    """One stage over the last second, in ms. `total`: from the last packet's arrival to the encoded frame."""
+    """One stage over the last second, in ms. `total`: from the last packet's arrival to the encoded frame.
+
+    On a GPU `edit` is the time to hand the work in; the work itself is waited for, and counted, in `encode`.
+    """
 
     p50_ms: float = 0.0
     p95_ms: float = 0.0

@@ -202,6 +202,21 @@ def test_a_new_size_in_mid_stream_goes_through_with_a_keyframe_and_the_edit() ->
     assert sink.applied == [(1, encoded(1)[0].pts)]
 
 
+def test_another_codec_in_mid_stream_goes_on_at_its_keyframe() -> None:
+    later = [replace(frame, pts=frame.pts + 10 * 3000) for frame in encoded(5, "vp8")]
+    back = [replace(frame, pts=frame.pts + 15 * 3000) for frame in encoded(5)]
+    with stream(PassthroughModel()) as (pipeline, sink):
+        feed(pipeline, sink, encoded(10))
+        pipeline.push(later[1])
+        wait_until(lambda: sink.keyframes_needed == 1)
+        feed(pipeline, sink, later + back)
+        stats = pipeline.stats()
+    assert (stats.dropped, stats.frame_errors, stats.keyframes_asked) == (1, 0, 1)
+    shown = decode(sink.frames)
+    assert sink.pts == [frame.pts for frame in encoded(10) + later + back]
+    assert min(psnr(shown[10 + i].y, picture(i).y) for i in range(5)) > 28
+
+
 def test_a_new_size_within_a_chunk_starts_the_chunk_anew() -> None:
     small = [replace(frame, pts=frame.pts + 2 * 3000) for frame in encoded(4, "h264", 176, 144)]
     with stream(TintModel(4)) as (pipeline, sink):

@@ -290,6 +290,25 @@ def give_back(hung: Any) -> None:
     nvenc._stream.close()
 
 
+def test_a_stream_does_without_a_gpu_that_hangs_as_long_as_it_does(
+    media: Media, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = PassthroughModel().spec
+    media.warm(spec)
+    device = media._device
+    assert device is not None
+    work, target = device.stream(), device.array((16,), "u1")
+    monkeypatch.setenv("FAKE_CUDA_STUCK", "1")
+    work.fill(target, 1)
+    with pytest.raises(DeviceTimeout):
+        work.synchronize(0.01)
+    assert "libav on the CPU" in media.path(spec, "", "h264").words
+    assert "because the GPU hangs" in media.path(spec, "", "h264").words
+    monkeypatch.delenv("FAKE_CUDA_STUCK")
+    work.synchronize()
+    assert "decode NVDEC" in media.path(spec, "", "h264").words
+
+
 def test_a_stream_that_comes_too_late_leaves_nothing(media: Media) -> None:
     with serving(PassthroughModel(), media) as worker:
         worker.close()
