@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import itertools
+import math
 import threading
 import time
-
-import numpy as np
 
 from bench.error import BenchError
 from bench.figures import spread
 from bench.gpu_world import FPS, Found, Size, World, endless
 from gpu.codec.decoder import LibavDecoder
 from gpu.cuda.cuvid import caps_of
+from gpu.cuda.driver import Stream
 from gpu.cuda.frame import DeviceFrame
 from gpu.cuda.nvdec import NvdecDecoder
 from gpu.errors import RelensError
@@ -106,35 +106,32 @@ def against_libav(world: World) -> Found:
 
 
 def _equal(world: World, codec: Codec, profile: str, size: Size) -> tuple[int, int, float]:
-    libav, nvdec, stream = (
-        LibavDecoder(codec),
-        NvdecDecoder(world.device, codec, most=4),
-        world.device.stream(),
-    )
-    equal, of, worst, waiting = 0, 0, np.inf, dict[int, Frame]()
+    """(equal, of, worst PSNR in dB); a picture that does not come out of NVDEC is not equal."""
+    clip, libav = world.clip(codec, size, profile), LibavDecoder(codec)
     try:
-        for unit in world.clip(codec, size, profile):
-            waiting |= {frame.pts: frame for frame in libav.decode(unit)}
-            for frame in nvdec.decode(unit):
-                wanted = waiting.pop(frame.pts, None)
-                if wanted is None:  # dav1d may give it later; what never pairs counts as different below
-                    continue
-                stream.wait(frame.ready)
-                off = _mean_square(frame, wanted, stream)
-                equal, of = equal + (off == 0), of + 1
-                worst = min(worst, np.inf if off == 0 else 10 * np.log10(255**2 / off))
+        wanted = {frame.pts: frame for unit in clip for frame in libav.decode(unit)}
     finally:
         libav.close()
+    if not wanted:
+        raise BenchError("no picture came out of libav")
+    equal, of, worst = 0, len(wanted), float("inf")
+    nvdec, stream = NvdecDecoder(world.device, codec, most=4), world.device.stream()
+    try:
+        for unit in clip:
+            for frame in nvdec.decode(unit):
+                stream.wait(frame.ready)
+                off = _mean_square(frame, wanted.pop(frame.pts, None), stream)
+                equal += off == 0
+                worst = min(worst, float("inf") if off == 0 else 10 * math.log10(255**2 / off))
+    finally:
         nvdec.close()
         stream.close()
-    if not of:
-        raise BenchError("no picture came out of both")
-    return equal, of, float(worst)
+    return equal, of, worst
 
 
-def _mean_square(frame: DeviceFrame, wanted: Frame, stream: object) -> float:
-    luma, chroma = frame.luma.download(stream), frame.chroma.download(stream)  # type: ignore[arg-type]
-    if luma.shape != wanted.y.shape:
+def _mean_square(frame: DeviceFrame, wanted: Frame | None, stream: Stream) -> float:
+    luma, chroma = frame.luma.download(stream), frame.chroma.download(stream)
+    if wanted is None or luma.shape != wanted.y.shape:
         return 255.0**2
     pairs = ((luma, wanted.y), (chroma[..., 0], wanted.u), (chroma[..., 1], wanted.v))
     total = sum(float(((a.astype(int) - b) ** 2).sum()) for a, b in pairs)

@@ -29,7 +29,7 @@ _GRACE_S = 60.0  # a driver that hangs does not keep the process
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--minutes", type=float, default=2.0, help="of the long loop, at most")
+    parser.add_argument("--minutes", type=float, default=3.0, help="of the long loop, at most")
     parser.add_argument("--limit-s", type=float, default=LIMIT_S, help="of the whole, at most")
     parser.add_argument("--out", type=Path, default=OUT, help="folder for what is written")
     parser.add_argument("--dry-run", action="store_true", help="every part in tiny; figures mean nothing")

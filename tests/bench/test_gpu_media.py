@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import pytest
 
 from bench import gpu_media
 from gpu.cuda import twins
+from gpu.types import EncodedFrame, Frame
 from tests.gpu.cuda.conftest import (  # noqa: F401  # fixtures
     driver_folder,
     fake_gpu,
@@ -93,6 +95,52 @@ def test_a_kernel_that_differs_from_its_twin_is_found(
     found = against_twins(world)
     world.close()
     assert any("nv12_to_rgb" in text for text in found.wrong)
+
+
+def test_a_picture_that_differs_from_libavs_is_found(
+    fake_gpu: FakeDriver,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from bench import gpu_decode
+    from bench.gpu_world import TINY, World
+
+    class Other(gpu_decode.LibavDecoder):
+        def decode(self, encoded: EncodedFrame) -> list[Frame]:
+            return [replace(frame, y=frame.y ^ (frame.pts == 3000)) for frame in super().decode(encoded)]
+
+    monkeypatch.setattr(gpu_decode, "LibavDecoder", Other)
+    world = World(TINY, 100)
+    found = gpu_decode.against_libav(world)
+    world.close()
+    told = found.data["NVDEC h264 baseline against libav, 96x64"]
+    assert (told["equal"], told["of"]) == (5, 6)
+    assert found.wrong
+
+
+def test_it_needs_numpy_and_pyav_alone(fake_gpu: FakeDriver, tmp_path: Path) -> None:  # noqa: F811
+    """A machine lent with a GPU has not all that relens installs."""
+    absent = (
+        "aiortc",
+        "aiohttp",
+        "msgspec",
+        "openvino",
+        "onnxruntime",
+        "prometheus_client",
+        "matplotlib",
+        "psutil",
+    )
+    program = (
+        f"import sys, runpy; sys.modules.update(dict.fromkeys({absent})); "
+        f"sys.argv = ['bench', 'gpu-media', '--dry-run', '--out', {str(tmp_path)!r}]; "
+        "runpy.run_module('bench', run_name='__main__')"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=100
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    *table, last = done.stdout.splitlines()
+    assert table[0].startswith("| fake driver, figures mean nothing")
+    assert json.loads(last)["wrong"] == []
 
 
 def test_the_fake_driver_is_not_measured(fake_gpu: FakeDriver, tmp_path: Path) -> None:  # noqa: F811
