@@ -152,6 +152,7 @@ class EditChannel:
         if reading.steps_back:
             edit = self._history.before(edit)
             reading = self._control.set_edit(edit)
+            self._history.step_back()
         if reading.understood:
             self._history.add(edit)
         self.say(received(edit, reading))

@@ -25,9 +25,12 @@ class EditHistory:
     def before(self, asked: Edit) -> Edit:
         """What is to be in force when `asked` undoes the newest: the edit before it, or else the source.
 
-        Revision and transition are those of `asked`."""
+        Revision and transition are those of `asked`. Forgets nothing: it may yet be refused."""
+        if len(self._edits) < 2:
+            return replace(asked, prompt="")
+        return replace(self._edits[-2], revision=asked.revision, transition_ms=asked.transition_ms)
+
+    def step_back(self) -> None:
+        """The newest was undone."""
         if self._edits:
             self._edits.pop()
-        if not self._edits:
-            return replace(asked, prompt="")
-        return replace(self._edits[-1], revision=asked.revision, transition_ms=asked.transition_ms)

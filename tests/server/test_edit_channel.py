@@ -99,6 +99,25 @@ def test_the_source_is_an_edit_one_can_go_back_from() -> None:
     assert [one.prompt for one in control.edits] == ["rain", "night", "", "night", "rain", ""]
 
 
+def test_an_undo_that_is_refused_can_be_asked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    channel, control, line, _ = talk()
+    for revision, prompt in enumerate(("rain", "night", "sepia")):
+        channel.on_message(edit(revision, prompt))
+    takes = control.set_edit
+
+    def refuses(asked: Edit) -> Reading:
+        if asked.prompt == "night":
+            raise ModelError("not now")
+        return takes(asked)
+
+    with monkeypatch.context() as once:
+        once.setattr(control, "set_edit", refuses)
+        channel.on_message(edit(3, "undo that"))
+    assert said(line)[-1]["code"] == "edit-refused"
+    channel.on_message(edit(4, "undo that"))
+    assert control.edits[-1].prompt == "night"
+
+
 def test_revisions_only_grow() -> None:
     channel, control, line, rejected = talk()
     for revision in (3, 3, 2, 4):

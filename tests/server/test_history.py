@@ -17,7 +17,21 @@ def test_of_many_edits_the_oldest_are_forgotten() -> None:
     history = EditHistory()
     for revision in range(MOST_EDITS + 5):
         history.add(Edit(revision, f"edit {revision}"))
-    seen = [history.before(Edit(99, "undo that")).prompt for _ in range(MOST_EDITS + 1)]
+    seen = []
+    for _ in range(MOST_EDITS + 1):
+        seen.append(history.before(Edit(99, "undo that")).prompt)
+        history.step_back()
     assert seen[0] == f"edit {MOST_EDITS + 3}"
     assert seen[MOST_EDITS - 2] == "edit 5"
     assert seen[MOST_EDITS - 1 :] == ["", ""]
+
+
+def test_asking_what_was_before_undoes_nothing() -> None:
+    history = EditHistory()
+    for revision, prompt in enumerate(("rain", "night", "sepia")):
+        history.add(Edit(revision, prompt))
+    undo = Edit(4, "undo that")
+    assert history.before(undo).prompt == "night"
+    assert history.before(undo).prompt == "night"
+    history.step_back()
+    assert history.before(undo).prompt == "rain"
