@@ -16,7 +16,7 @@ from gpu.path import MediaPath, host_path, software
 from gpu.types import Codec, ModelSpec
 
 if TYPE_CHECKING:
-    from gpu.cuda.driver import Device
+    from gpu.cuda.driver import Device, DeviceLost
 
 logger = logging.getLogger(__name__)
 
@@ -77,7 +77,8 @@ class Media:
         if gpu is not None:
             from gpu.cuda.path import gpu_path
 
-            return gpu_path(gpu, spec.frames_per_chunk, self.route(spec, device, codec).words)
+            words = self.route(spec, device, codec).words
+            return gpu_path(gpu, spec.frames_per_chunk, words, self._lost)
         if "host" not in spec.frames:
             raise NoGpu(f"model {spec.name} runs on a GPU only, and none can be used: {why}")
         return host_path(self._on_host(device, codec, why).words)
@@ -96,24 +97,30 @@ class Media:
         if device is not None:
             device.close()
 
+    def _lost(self, error: DeviceLost) -> None:
+        """For good, as a stream or the driver says: no new stream goes there, and those on it end by
+        themselves."""
+        if self._gpu is not None:
+            why = f"{_LOST} ({error.call}: {error.name})"
+            self._gpu, self._machine = None, replace(self._machine, gpus=(), problem=why)
+            logger.error("new streams do without the GPU: %s", why)
+
     def _open(self) -> tuple[Device | None, str]:
         """The GPU, alive at this moment, or None and why a new stream cannot have it."""
         with self._lock:
-            if self._gpu is None or self._closed:
+            gpu = self._gpu
+            if gpu is None or self._closed:
                 return None, self.problem or "the server is shutting down"
             from gpu.cuda.driver import Device, DeviceLost
 
             try:
                 if self._device is None:
-                    self._device = Device.open(self._gpu.index)
+                    self._device = Device.open(gpu.index)
                 self._device.memory()  # a context that died in another stream says so
                 hangs = self._device.hangs()
             except DeviceLost as error:
-                # For good: streams that are open end by themselves.
-                why = f"{_LOST} ({error})"
-                self._gpu, self._machine = None, replace(self._machine, gpus=(), problem=why)
-                logger.error("new streams do without the GPU: %s", why)
-                return None, why
+                self._lost(error)
+                return None, self.problem
             except DeviceError as error:  # no memory for a context, say: the next stream may be luckier
                 logger.warning("a stream does without the GPU: %s", error)
                 return None, str(error)

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from gpu.codec import base, open_decoder, open_encoder
 from gpu.codec.base import EncoderConfig
+from gpu.errors import RelensError
 from gpu.types import Codec, EncodedFrame, Picture
 
 
@@ -52,11 +53,13 @@ class Encoder(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class MediaPath:
-    """One stream's. `words` for people: who does what, and why no GPU does."""
+    """One stream's. `words` for people: who does what, and why no GPU does. `failed` hears what ended the
+    stream, before its owner does."""
 
     open_decoder: Callable[[Codec, tuple[int, int] | None], Decoder]
     open_encoder: Callable[[EncoderConfig], Encoder]
     words: str = ""
+    failed: Callable[[RelensError], None] = lambda _: None
 
 
 def host_path(words: str = "libav on the CPU") -> MediaPath:

@@ -227,6 +227,7 @@ class Pipeline:
             self._editor.reopen()
 
     def _fail(self, exc: RelensError) -> None:
+        self.path.failed(exc)
         self._reporter.fail(exc)
         self._stop()
 

@@ -3,10 +3,13 @@ copy back and the CPU's encoder. Which of the two is found out as the stream goe
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from gpu.codec.base import EncoderConfig
-from gpu.cuda.driver import Device
+from gpu.cuda.driver import Device, DeviceLost
 from gpu.cuda.nvdec_or_host import NvdecOrHost
 from gpu.cuda.nvenc_or_host import NvencOrHost
+from gpu.errors import RelensError
 from gpu.path import MediaPath, software
 from gpu.types import Codec
 
@@ -37,8 +40,11 @@ class GpuEncoder(NvencOrHost):
         return self._software if self.because else "NVENC"
 
 
-def gpu_path(device: Device, frames_per_chunk: int, words: str) -> MediaPath:
-    """For one stream. Its decoder's and encoder's errors: see NvdecOrHost and NvencOrHost."""
+def gpu_path(
+    device: Device, frames_per_chunk: int, words: str, lost: Callable[[DeviceLost], None]
+) -> MediaPath:
+    """For one stream. `lost` is told when it ended because the GPU is lost. Its decoder's and encoder's
+    errors: see NvdecOrHost and NvencOrHost."""
     most = 4 * frames_per_chunk + _SPARE
 
     def decoder(codec: Codec, max_size: tuple[int, int] | None) -> GpuDecoder:
@@ -47,4 +53,8 @@ def gpu_path(device: Device, frames_per_chunk: int, words: str) -> MediaPath:
     def encoder(config: EncoderConfig) -> GpuEncoder:
         return GpuEncoder(device, config)
 
-    return MediaPath(decoder, encoder, words)
+    def failed(error: RelensError) -> None:
+        if isinstance(error, DeviceLost):
+            lost(error)
+
+    return MediaPath(decoder, encoder, words, failed)

@@ -21,6 +21,7 @@ from visitor import Visitor, serving, until
 
 from gpu.errors import NoGpu
 from gpu.types import U8
+from server.problem import problem_of
 from tests.gpu.cuda.conftest import (  # noqa: F401  # fixtures
     driver_folder,
     fake_gpu,
@@ -166,3 +167,10 @@ async def test_gpu_does_not_start_without_one(
             pass
     async with serving() as served:
         assert served.state.media.problem
+
+
+def test_a_model_whose_gpu_is_gone_is_no_fault_of_the_request() -> None:
+    answer = problem_of(NoGpu("model live runs on a GPU only, and none can be used: the GPU is lost"))
+    assert answer.status == 503
+    assert isinstance(answer.body, bytes)
+    assert b"the GPU is lost" in answer.body

@@ -290,6 +290,23 @@ def give_back(hung: Any) -> None:
     nvenc._stream.close()
 
 
+def test_a_gpu_that_nvenc_alone_calls_lost_is_given_up_too(
+    media: Media, pcm: Pcm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or every new stream would end as the one before."""
+    monkeypatch.setenv("FAKE_NVENC_LOST_AFTER", "3")
+    with serving(PassthroughModel(), media) as worker:
+        sink = Recorder()
+        pipeline = worker.open(PipelineConfig(), sink)
+        for unit in noise(pcm, 10):
+            pipeline.push(unit)
+        wait_until(lambda: bool(sink.errors) and pipeline.closed)
+        assert isinstance(sink.errors[0], DeviceLost)
+        fresh = Recorder()
+        feed(worker.open(PipelineConfig(), fresh), fresh, noise(pcm, 5))
+        assert "NV_ENC_ERR_DEVICE_NOT_EXIST" in media.problem
+
+
 def test_a_stream_does_without_a_gpu_that_hangs_as_long_as_it_does(
     media: Media, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -354,7 +371,7 @@ def recoloured(source: U8, strength: float) -> tuple[U8, U8]:
 
 def test_the_decoders_bound_holds_what_a_stream_keeps(fake_gpu: FakeDriver) -> None:
     device = Device.open()
-    decoder = gpu_path(device, 2, "").open_decoder("h264", None)
+    decoder = gpu_path(device, 2, "", lambda _: None).open_decoder("h264", None)
     assert decoder.name == "NVDEC"
     assert decoder._most == 12  # type: ignore[attr-defined]
     decoder.close()
