@@ -12,7 +12,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from typing import Literal
 
-from gpu.cuda.driver import CudaError, Device, DeviceArray, DeviceLost, Graph, Stream
+from gpu.cuda.driver import Device, DeviceArray, DeviceLost, Graph, Stream
 from gpu.cuda.frame import DeviceFrame, Nv12
 from gpu.cuda.kernels import BINDING_BYTES, Kernels
 from gpu.cuda.place import Fit, Place
@@ -113,6 +113,7 @@ class Converter:
         """`rgb` [3, h, w] itself as a frame of its size, with the source's times and colours.
 
         Raises ValueError for a buffer of another size, DeviceLost."""
+        self._check_open()
         colours = Colours(source.bt709, source.full_range)
         self._kernels.rgb_to_nv12(self.stream, rgb, into, colours)
         return into.frame(source.pts, source.arrived_ns, source.full_range, source.bt709, self.stream)
@@ -123,8 +124,7 @@ class Converter:
         self._forget()
 
     def _begin(self, source: DeviceFrame, into: Nv12Planes | None, strength: float) -> None:
-        if self._closed:
-            raise DeviceError("this converter is closed: its stream has ended")
+        self._check_open()
         if (source.width, source.height) != (self.place.width, self.place.height):
             canvas = self.place.canvas_width, self.place.canvas_height
             self.place = Place.of(source.width, source.height, canvas, self._fit)
@@ -132,6 +132,10 @@ class Converter:
         self.stream.wait(source.ready)
         colours = Colours(source.bt709, source.full_range)
         self._kernels.bind(self.stream, self._binding, source, into, colours, strength)
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise DeviceError("this converter is closed: its stream has ended")
 
     def _composite(self, edited: DeviceArray, shown: DeviceArray, mask: DeviceArray | None) -> None:
         self._kernels.edit_change(
@@ -173,8 +177,8 @@ class Converter:
                 record()
         except DeviceLost:
             raise
-        except CudaError as error:
-            self.uncaptured = str(error)
+        except Exception as error:  # engines of other libraries raise their own; what is wrong without a
+            self.uncaptured = str(error)  # capture too is raised by the direct call that follows
             return None
         return capture.graph
 

@@ -16,7 +16,6 @@ import numpy as np
 
 from gpu.cuda.place import Place
 from gpu.cuda.planes import (
-    BFLOAT16,
     BYTE,
     HALF,
     Colours,
@@ -192,7 +191,7 @@ class Kernels:
         scale = 255.0 / (((1 << bits) - 1) << (16 - bits)) if full_range else 1.0 / 256.0
         for name, plane, to, zero in (("luma", luma, target.luma, 0), ("chroma", chroma, target.chroma, 128)):
             pairs = zero > 0
-            if plane.dtype != BFLOAT16 or plane.shape != to.shape:
+            if plane.dtype != np.uint16 or plane.shape != to.shape:
                 raise ValueError(f"P016's {name} is {plane!r}: it must be uint16{list(to.shape)}")
             width = to.shape[1] * (1 + pairs)
             self._run(

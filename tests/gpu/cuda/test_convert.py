@@ -213,7 +213,7 @@ def test_an_engine_that_cannot_be_captured_is_called_each_time(world: World) -> 
 
 def test_an_engine_that_fails_leaves_the_converter_usable(world: World) -> None:
     edited = world.device.array((3, CANVAS[1], CANVAS[0]), np.float16)
-    engine, fails = recoloured(world, edited), [False, True, False, False]
+    engine, fails = recoloured(world, edited), [False, True, True, False]  # captured, and again without
 
     def sometimes(stream: Stream) -> None:
         if fails.pop(0):
@@ -226,6 +226,26 @@ def test_an_engine_that_fails_leaves_the_converter_usable(world: World) -> None:
         world.converter.edit(frame, sometimes, edited, None, 1.0, world.pool.take())
     again = world.pixels(world.converter.edit(frame, sometimes, edited, None, 1.0, world.pool.take()))
     assert all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))
+
+
+def test_an_engine_of_another_library_that_cannot_be_captured_is_called_directly(world: World) -> None:
+    """CuPy and torch raise errors of their own inside a capture."""
+    edited = world.device.array((3, CANVAS[1], CANVAS[0]), np.float16)
+    within = recoloured(world, edited)
+
+    def foreign(stream: Stream) -> None:
+        if stream.capturing is not None:
+            raise RuntimeError("operation not permitted when stream is capturing")
+        within(stream)
+
+    frame = world.frame(6)
+    outs = [
+        world.pixels(world.converter.edit(frame, foreign, edited, None, 1.0, world.pool.take()))
+        for _ in range(4)
+    ]
+    assert "not permitted" in world.converter.uncaptured
+    for out in outs[1:]:
+        assert all(np.array_equal(a, b) for a, b in zip(out, outs[0], strict=True))
 
 
 def test_another_streams_frame_is_waited_for_and_given_back_in_order(
@@ -334,6 +354,8 @@ def test_refusals(world: World) -> None:
     world.converter.close()
     with pytest.raises(DeviceError, match="this converter is closed"):
         world.converter.to_canvas(frame)
+    with pytest.raises(DeviceError, match="this converter is closed"):
+        world.converter.from_canvas(edited, frame, world.pool.take())
 
 
 @pytest.mark.parametrize("after", range(1, 16, 2))
