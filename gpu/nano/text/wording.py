@@ -77,12 +77,17 @@ def steps_back(prompt: str) -> bool:
     return len(prompt) < _LONGEST_STEP and bool(_STEP_BACK.fullmatch(prompt.strip().lower()))
 
 
+# Snow is a colour, too, and the network hears a white backdrop in it; snow that falls it knows.
+_FALLS = re.compile(r"(?<!as )(?<!like )\bsnow (?=behind (?:me|us|the person)\b)")
+
+
 def reworded(prompt: str) -> Wording:
     """The prompt by the rules. Any text will do; words beyond the network's are cut off."""
     text = prompt[:MAX_CHARS].lower().replace("\N{RIGHT SINGLE QUOTATION MARK}", "'")
     text = " ".join(text.split(maxsplit=MAX_WORDS)[:MAX_WORDS])  # the network reads no more
     # Left out, someone is "me" to the network; as what to change, "the person": "make me a sketch" is of all.
     text = _SPOKEN_OF.sub("the person", _LEFT_OUT.sub(r"\1 me", text))
+    text = _FALLS.sub("snowing ", text)
     region: Region | None = None
     for place, ending in _ENDINGS:
         found = ending.search(text)
