@@ -31,7 +31,8 @@ def test_the_source_is_not_the_edit_before(tower: TextTower, prompt: str) -> Non
 
 
 @pytest.mark.parametrize("prompt", [
-    "make it snow behind us", "heavy snow behind me", "snow behind me at night", "cartoon me and snow behind me",
+    "make it snow behind us", "heavy snow behind me", "snow behind me at night",
+    "cartoon me and snow behind me",
 ])  # fmt: skip
 def test_snow_behind_someone_falls_there(tower: TextTower, prompt: str) -> None:
     assert ("snow", "background") in {(part.name, part.region) for part in tower.read(prompt).parts}
