@@ -208,4 +208,5 @@ def at_once(world: World) -> Found:
             said = f"{fps:.0f} frames a second in all, {cores:.1f} CPU cores; "
             said += f"p50 {told['p50']:.1f}, p95 {told['p95']:.1f} ms"
             found.rows.append((name, "; ".join([said, *errors[:1]])))
+            found.wrong += [f"{name}: {error}" for error in errors]
     return found

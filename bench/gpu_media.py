@@ -47,6 +47,7 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
     try:
         if world.fake and not args.dry_run:
             raise NothingToMeasure("no GPU: this driver is the tests' stand-in; use --dry-run")
+        machine = {**describe(), **_gpu(world)}  # first: a GPU that is lost on the way is still told of
         parts: dict[str, Callable[[], Found]] = {
             "twins": lambda: gpu_kernels.against_twins(world),
             "memory": lambda: gpu_kernels.against_memory(world),
@@ -59,7 +60,6 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
             "long_run": lambda: gpu_path.long_run(world, 0.01 if args.dry_run else args.minutes),
         }
         found = {name: _part(name, part, world) for name, part in parts.items()}
-        machine = {**describe(), **_gpu(world)}
     finally:
         world.close()
     return _told(args, machine, world.fake, found)
@@ -90,7 +90,7 @@ def _gpu(world: World) -> dict[str, Any]:
 def _told(
     args: argparse.Namespace, machine: dict[str, Any], fake: bool, found: dict[str, Found]
 ) -> dict[str, Any]:
-    heading = title(machine["gpu"], machine["at"], fake, args.dry_run)
+    heading = title(machine["gpu"], fake, args.dry_run)
     result = {
         "bench": "gpu_media",
         "title": heading,

@@ -11,10 +11,10 @@ from bench.gpu_world import Found
 _BAR, _LEFT, _WIDTH = 22, 330, 760
 
 
-def title(name: str, at: str, fake: bool, dry: bool) -> str:
+def title(name: str, fake: bool, dry: bool) -> str:
     """The heading; what is no measurement says so in it."""
     kind = "fake driver, figures mean nothing: " if fake else "dry run, figures mean nothing: " if dry else ""
-    return f"{kind}the GPU media path on {name}, {at[:10]}"
+    return f"{kind}the GPU media path on {name}"
 
 
 def markdown(heading: str, found: dict[str, Found]) -> str:

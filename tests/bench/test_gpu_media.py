@@ -78,6 +78,22 @@ def test_without_nvenc_one_picture_comes_down(
     assert found.data["96x64"]["encoder"] == "libx264"
 
 
+@pytest.mark.parametrize("after", [40, 3000])
+def test_a_gpu_lost_on_the_way_is_told_with_what_was_found_before(
+    fake_gpu: FakeDriver,  # noqa: F811
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    after: int,
+) -> None:
+    monkeypatch.setenv("FAKE_CUDA_LOST_AFTER", str(after))
+    result = gpu_media.measure(asked(tmp_path))
+    assert fake_gpu.lost
+    assert any("the GPU is lost" in text for text in result["wrong"])
+    assert tuple(result["parts"]) == PARTS
+    assert ("worst" in result["parts"]["twins"]) == (after == 3000)
+    assert "Not as it must be" in (tmp_path / "gpu-media.md").read_text()
+
+
 def test_a_kernel_that_differs_from_its_twin_is_found(
     fake_gpu: FakeDriver,  # noqa: F811
     monkeypatch: pytest.MonkeyPatch,
