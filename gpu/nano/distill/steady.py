@@ -27,6 +27,10 @@ FITS, FAILS = 4.0, 10.0  # times the noise: from there on less is kept, and noth
 LETS_GO, GONE = 6.0, 10.0  # times the noise, of single pixels
 NOISE_FLOOR, NOISE_CEILING = 0.35, 6.0  # levels; rounding alone makes 0.3
 UNTOUCHED = 0.12  # levels; squares that differ less are drawn or frozen and say nothing about noise
+SAME, CUT = (
+    8 / 255,
+    16 / 255,
+)  # mean difference of a whole picture, carried along: from there on nothing is kept
 STANDS, MOVES = 0.12, 0.24  # pixels a frame: below, it is noise that moves, and following it would blur
 STILL_FITS, STILL_FAILS = 1.5, 2.5  # times the noise, of what stands still
 
@@ -92,6 +96,8 @@ def kept_of(square: Tensor, moves: Tensor, keep: Tensor) -> tuple[Tensor, Tensor
     """Mean difference of squares [1,1,h/2,w/2] and what moves [1,1,h/4,w/4] -> share, gate, and 1 / noise of
     the picture [1,1,1,1]."""
     per_noise = 1 / noise_of(square)
+    # of another scene squares fit here and there by chance, and the noise counts as high
+    keep = keep * ((CUT - square.mean((2, 3), keepdim=True)) / (CUT - SAME)).clamp(0, 1)
     fit = near(square) * per_noise
     share = MOST * keep * fit.clamp(min=1).pow(-POWER) * ((FAILS - fit) / (FAILS - FITS)).clamp(0, 1)
     still = (1 - moves) * ((STILL_FAILS - F.avg_pool2d(fit, 2)) / (STILL_FAILS - STILL_FITS)).clamp(0, 1)
