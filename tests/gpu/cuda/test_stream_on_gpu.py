@@ -214,7 +214,7 @@ def test_twenty_opens_and_closes_leave_nothing(
             alive.append({what: fake_gpu.count(what) for what in OWNED})
             assert nvenc.count("sessions") == engine.count("decoders") == engine.count("parsers") == 0
     assert {what: alive[-1][what] - alive[1][what] for what in OWNED} == dict.fromkeys(OWNED, 0)
-    assert alive[-1]["contexts"] == 1
+    assert alive[-1]["contexts"] <= 1
 
 
 def test_a_lost_gpu_ends_its_streams_and_nothing_else(
