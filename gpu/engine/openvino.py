@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
 import threading
 import weakref
@@ -112,5 +113,16 @@ class OpenVinoEngine(CheckedEngine):
         for i, array in enumerate(results.values()):
             self._request.set_output_tensor(i, self._view(array))
         contiguous = {name: np.ascontiguousarray(tensor) for name, tensor in inputs.items()}
-        self._request.infer(contiguous, share_inputs=True, share_outputs=True)
+        for name, tensor in contiguous.items():
+            self._request.set_tensor(name, self._view(_writeable(tensor)))
+        self._request.infer({}, share_outputs=True)
         return results
+
+
+def _writeable(array: Tensor) -> Tensor:
+    """The same memory: OpenVINO takes no array that numpy was told to protect, and would copy it every time.
+    An input is only read; the array must outlive the view."""
+    if array.flags.writeable:
+        return array
+    memory: Any = (ctypes.c_char * array.nbytes).from_address(array.ctypes.data)
+    return np.frombuffer(memory, array.dtype).reshape(array.shape)
