@@ -50,8 +50,8 @@ class Bounded:
         try:
             return done.result(limit_s)
         except TimeoutError as error:
-            if done.done():  # the job's own
-                raise
+            if done.done():  # the job's own timeout; or it came at the last moment
+                return done.result()
             self._stuck = True
             raise DeviceTimeout(f"{self._name} was not done after {limit_s:g} s: {_REMEDY}") from error
 
