@@ -16,20 +16,22 @@ _FROM_PEER, _TO_PEER = ("sendrecv", "sendonly"), ("sendrecv", "recvonly")
 def choose(offer: Offer, codecs: Codecs) -> None:
     """What each line speaks; lines of no use are marked so. Raises ProtocolError without usable video."""
     seen: set[str] = set()
+    why = ""  # the first video line of no use is of none
     for m in offer.media:
         roles = _roles(m)
         m.used = m.used and bool(roles) and not roles & seen
         if m.kind == "application":
             m.used = m.used and "SCTP" in m.profile
         elif m.kind == "video" and m.used:
-            _choose_video(offer, m, codecs)
+            refused = _choose_video(offer, m, codecs)
+            why = why or refused
         elif m.used:
             m.used = m.opus is not None
         if m.used and m.kind != "application" and not m.mid:
             raise ProtocolError("A media line has no a=mid; offer with the unified plan.")
         seen |= roles if m.used else set()
     if offer.receive is None and offer.send is None:
-        raise ProtocolError(f"The offer has no usable video line; offer {_words(codecs.receive)}.")
+        raise ProtocolError(why or f"The offer has no usable video line; offer {_words(codecs.receive)}.")
 
 
 def _roles(m: Media) -> set[str]:
@@ -42,20 +44,19 @@ def _roles(m: Media) -> set[str]:
     return {f"{m.kind} {way}" for way in ways}
 
 
-def _choose_video(offer: Offer, m: Media, codecs: Codecs) -> None:
-    """The best codec each way. Without one the line is refused, or, where it is the only one, the offer."""
+def _choose_video(offer: Offer, m: Media, codecs: Codecs) -> str:
+    """The best codec each way. Without one the line is refused: -> why, with the remedy; or ""."""
     receive = _best(m, codecs.receive, codecs.prefer) if m.direction in _FROM_PEER else None
     send = _best(m, codecs.send, codecs.prefer) if m.direction in _TO_PEER else None
     for found, directions, known in ((receive, _FROM_PEER, codecs.receive), (send, _TO_PEER, codecs.send)):
         if found is None and m.direction in directions:
             m.used = False
-            if offer.receive is None and offer.send is None:
-                way = "no codec we take" if directions is _FROM_PEER else "no codec we can send back"
-                raise ProtocolError(f"The offer's video has {way}; offer {_words(known)}.")
-    if m.used:
-        offer.receive, offer.send = receive or offer.receive, send or offer.send
-        # In this order a browser sends the first; both may come and go under RFC 3264 §6.1.
-        offer.agreed[m.mid] = tuple(dict.fromkeys(c for c in (receive, send) if c is not None))
+            way = "no codec we take" if directions is _FROM_PEER else "no codec we can send back"
+            return f"The offer's video has {way}; offer {_words(known)}."
+    offer.receive, offer.send = receive or offer.receive, send or offer.send
+    # In this order a browser sends the first; both may come and go under RFC 3264 §6.1.
+    offer.agreed[m.mid] = tuple(dict.fromkeys(c for c in (receive, send) if c is not None))
+    return ""
 
 
 def _best(m: Media, wanted: tuple[Codec, ...], prefer: bool) -> OfferedCodec | None:

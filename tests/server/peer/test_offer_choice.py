@@ -83,6 +83,14 @@ def test_what_cannot_come_or_go_says_what_can(media: list[list[str]], remedy: st
         read(*media)
 
 
+def test_a_line_of_no_use_does_not_refuse_the_next() -> None:
+    found = read(line("0", "sendrecv", 45), line("1", "sendrecv", 96))
+    assert [m.used for m in found.media] == [False, True]
+    assert found.spoken == "vp8"
+    with pytest.raises(ProtocolError, match="no codec we can send back"):  # why the first is of none
+        read(line("0", "sendrecv", 45), line("1", "sendrecv", 100))
+
+
 def test_a_second_line_for_the_same_is_refused() -> None:
     both = read(line("0", "sendrecv", 102), line("1", "sendonly", 45), line("2", "recvonly", 96))
     assert [m.used for m in both.media] == [True, False, False]
