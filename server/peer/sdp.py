@@ -25,6 +25,8 @@ _MLINE = re.compile(
     r"m=(audio|video|application|text|message|image) (\d{1,5}) ([A-Z/]{3,24}) (\S+(?: \S+){0,99})"
 )
 _FINGERPRINT = re.compile(r"(sha-(?:256|384|512)) ((?:[0-9A-Fa-f]{2}:){31,63}[0-9A-Fa-f]{2})", re.I)
+# Parameter sets in full have room. A codec of other parameters is not taken: they may say what we cannot read.
+_FMTP = re.compile(r"[ -~]{0,4096}")
 _DIRECTIONS = ("sendrecv", "sendonly", "recvonly", "inactive")
 _SETUP = ("actpass", "active", "passive")
 _CODECS: dict[str, Codec] = {name.lower(): codec for codec, name in NAMES.items()}
@@ -92,8 +94,8 @@ def _attributes(m: Media, lines: list[str]) -> None:
         elif name == "rtcp-fb" and len(feedback) < 512:
             pt, _, kind = value.partition(" ")
             feedback.add((pt, kind.strip()))
-        elif name == "fmtp" and (found := re.fullmatch(r"(\d{1,3}) ([ -~]{1,512})", value)):
-            formats[int(found[1])] = found[2]
+        elif name == "fmtp" and (found := re.match(r"(\d{1,3}) ", value)):
+            formats[int(found[1])] = value[found.end() :]
         elif name == "extmap" and (found := re.fullmatch(r"(\d{1,2})(?:/\w+)? (\S{1,128})", value)):
             if found[2] in KNOWN_EXTENSIONS and 0 < int(found[1]) < 15:
                 m.extensions = (*m.extensions, (int(found[1]), found[2]))[:8]
@@ -118,8 +120,8 @@ def _codecs(
     rtx = {fmtp.get(pt, "").replace(" ", ""): pt for pt in types if maps.get(pt) == ("rtx", 90000)}
     for pt in types:
         name, rate = maps.get(pt, ("", 0))
-        codec = _CODECS.get(name)
-        parameters = agreed(codec, fmtp.get(pt, "")) if codec is not None and rate == 90000 else None
+        codec = _CODECS.get(name) if rate == 90000 and _FMTP.fullmatch(fmtp.get(pt, "")) else None
+        parameters = agreed(codec, fmtp.get(pt, "")) if codec is not None else None
         if codec is not None and parameters is not None:
             told = tuple(kind for kind in FEEDBACK if (str(pt), kind) in feedback or ("*", kind) in feedback)
             repeats = rtx.get(f"apt={pt}")

@@ -91,6 +91,16 @@ def test_a_line_of_no_use_does_not_refuse_the_next() -> None:
         read(line("0", "sendrecv", 45), line("1", "sendrecv", 100))
 
 
+@pytest.mark.parametrize("more", ["x" * 4096, "x=\t", "x=\N{EURO SIGN}"])
+def test_a_codec_of_unreadable_parameters_is_not_taken(more: str) -> None:
+    """They may say, as here, what is not taken: without them it would be."""
+    media = [part.replace("a=fmtp:100 ", f"a=fmtp:100 {more};") for part in line("0", "sendonly", 100, 96)]
+    assert any(more in part for part in media)
+    assert read(media).spoken == "vp8"
+    with pytest.raises(ProtocolError, match="no codec we take"):
+        read(media, receive=("vp9",))
+
+
 def test_a_second_line_for_the_same_is_refused() -> None:
     both = read(line("0", "sendrecv", 102), line("1", "sendonly", 45), line("2", "recvonly", 96))
     assert [m.used for m in both.media] == [True, False, False]
