@@ -25,7 +25,7 @@ _MLINE = re.compile(
     r"m=(audio|video|application|text|message|image) (\d{1,5}) ([A-Z/]{3,24}) (\S+(?: \S+){0,99})"
 )
 _FINGERPRINT = re.compile(r"(sha-(?:256|384|512)) ((?:[0-9A-Fa-f]{2}:){31,63}[0-9A-Fa-f]{2})", re.I)
-# Parameter sets in full have room. A codec of other parameters is not taken: they may say what we cannot read.
+# Whole parameter sets have room. A codec of other parameters is not taken: they may say what we cannot read.
 _FMTP = re.compile(r"[ -~]{0,4096}")
 _DIRECTIONS = ("sendrecv", "sendonly", "recvonly", "inactive")
 _SETUP = ("actpass", "active", "passive")
