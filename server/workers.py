@@ -9,7 +9,7 @@ from concurrent.futures import Executor
 import numpy as np
 
 from gpu.codec.base import ENCODES
-from gpu.errors import ModelError, NoGpu
+from gpu.errors import ModelError
 from gpu.media import Media
 from gpu.models.base import EditModel
 from gpu.models.choice import AUTO, SMALL, Choice, choose
@@ -93,11 +93,11 @@ class Workers:
     def _employ(self, name: str, model: EditModel) -> Worker:
         try:
             self.media.warm(model.spec)
-        except NoGpu:
+            # begins what the first visitor will need, and then what any other may
+            model.ready_for(model.open_state(*FIRST_SIZE), Edit())
+        except BaseException:  # or each visitor who asks for it would leave one more in memory
             model.close()
             raise
-        # begins what the first visitor will need, and then what any other may
-        model.ready_for(model.open_state(*FIRST_SIZE), Edit())
         np.percentile((0.0,), 50)  # its first call takes 10 ms: here, not in a stream's first statistics
         worker = Worker(model, media=self.media)
         worker.start()

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from gpu.errors import DeviceError, ModelError
+from gpu.models.base import EditState
 from gpu.models.choice import AUTO, Choice
 from gpu.models.passthrough import PassthroughModel
 from server import workers as module
@@ -48,6 +49,26 @@ class Counted(PassthroughModel):
 
     def close(self) -> None:
         self.closed.set()
+
+
+class Full(Counted):
+    """Loads, and then has no memory for a stream."""
+
+    def open_state(self, width: int, height: int) -> EditState:
+        raise DeviceError("no memory")
+
+
+async def test_a_model_that_cannot_begin_is_let_go(
+    executor: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = Full()
+    monkeypatch.setattr(module, "load_model", lambda name, threads: model)
+    workers = Workers("passthrough", 0, executor)
+    with pytest.raises(DeviceError, match="no memory"):
+        await workers.get()
+    assert model.closed.is_set()
+    assert workers.loaded("passthrough") is None
+    executor.shutdown()
 
 
 async def test_the_measured_model_is_the_default_and_is_not_loaded_twice(
