@@ -14,6 +14,7 @@ from server.doctor.finding import Finding
 from server.doctor.media import Trial
 
 _ENGINES = {"OpenVINO": "openvino", "ONNX Runtime": "onnxruntime"}
+_ALONE = "no model can be run without it"
 # name: (how to get it on a machine with a GPU, what is so without it)
 _LIBRARIES = {
     "CuPy": ("pip install cupy-cuda13x", "only models written with it need it"),
@@ -106,7 +107,7 @@ def engines(machine: GpuMachine) -> list[Finding]:
         _library(
             part,
             f"pip install {_ENGINES[part.name]}",
-            f"{working[0]} replaces it" if working else "no model can be run without it",
+            next((f"{name} replaces it" for name in working if name != part.name), _ALONE),
             needed=not working,
         )
         for part in parts

@@ -113,6 +113,7 @@ def test_one_engine_on_the_cpu_is_enough() -> None:
     found = by_name(gpus.engines(both))
     assert found["OpenVINO"].ok
     assert found["OpenVINO"].detail == "2026.4, devices CPU"
+    assert "OpenVINO replaces" not in found["OpenVINO"].remedy  # it is all there is
     assert not found["ONNX Runtime"].ok
     assert not found["ONNX Runtime"].needed
     assert found["ONNX Runtime"].remedy == "pip install onnxruntime; OpenVINO replaces it"
