@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,17 @@ _FLAGS = (
     "-std=gnu11", "-O1", "-g", "-Wall", "-Wextra", "-Werror", "-fPIC", "-shared",
     "-fvisibility=hidden", "-pthread",
 )  # fmt: skip
+
+
+_built: dict[str, Path] = {}
+
+
+def once(name: str, make: Callable[[], Path]) -> Path:
+    """What `make` gave first in this process: a fixture that the tests of another folder import is another
+    fixture to pytest, and two fake libcudas in one process know nothing of each other's contexts."""
+    if name not in _built:
+        _built[name] = make()
+    return _built[name]
 
 
 def build_stub(soname: str, dest: Path) -> Path:

@@ -11,26 +11,30 @@ from pathlib import Path
 import pytest
 
 from gpu.cuda import libraries
-from tests.gpu.cuda.build import SOURCES, build_stub
+from tests.gpu.cuda.build import SOURCES, build_stub, once
 from tests.gpu.cuda.fake import FakeDriver
 
 
 @pytest.fixture(scope="session")
 def driver_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the fake libcuda alone."""
-    return build_stub("libcuda.so.1", tmp_path_factory.mktemp("driver")).parent
+    return once("driver", lambda: build_stub("libcuda.so.1", tmp_path_factory.mktemp("driver")).parent)
 
 
 @pytest.fixture(scope="session")
 def gpu_folder(driver_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with all three libraries."""
-    folder = tmp_path_factory.mktemp("gpu")
-    for soname in SOURCES:
-        if soname == "libcuda.so.1":  # the same file: one library in the process, whichever fixture opens it
-            (folder / soname).symlink_to(driver_folder / soname)
-        else:
-            build_stub(soname, folder)
-    return folder
+
+    def build() -> Path:
+        folder = tmp_path_factory.mktemp("gpu")
+        for soname in SOURCES:
+            if soname == "libcuda.so.1":  # the same file: one library, whichever fixture opens it
+                (folder / soname).symlink_to(driver_folder / soname)
+            else:
+                build_stub(soname, folder)
+        return folder
+
+    return once("gpu", build)
 
 
 @pytest.fixture(scope="session")
@@ -40,7 +44,7 @@ def kernel_library(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     if shutil.which("g++") is None and os.environ.get("CI"):
         pytest.fail("CI needs g++ to run the CUDA kernels on the CPU")
-    return build_kernels(tmp_path_factory.mktemp("kernels"))
+    return once("kernels", lambda: build_kernels(tmp_path_factory.mktemp("kernels")))
 
 
 def _driver(
