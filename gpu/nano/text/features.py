@@ -15,14 +15,17 @@ MAX_WORD_CHARS = 24
 
 PERCENT = "<percent>"
 _WORD = re.compile(r"\d+|[^\W\d_]+|[%&,.;:!?+]")
-_PERCENT = re.compile(r"(\d{1,3})\s*(?:%|percent\b|per\s+cent\b)")
+# A dash is a sign only with nothing before it and no space after it: "10-20%" and "fog - 20%" have none.
+_BELOW = r"(?P<below>(?<![^\s,;:(])[-\N{EN DASH}\N{MINUS SIGN}]|\bminus )?"
+_PERCENT = re.compile(_BELOW + r"(?<!\d)(?P<number>\d+)\s*(?:%|percent\b|per\s+cent\b)")
 _BW = (("b&w", "bw"), ("b & w", "bw"), ("b/w", "bw"))
 _SHORT = (("n't", " not"), ("cannot", "can not"), ("w/o", "without"), *_BW)
 
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """A prompt cut into words. `percents[i]` is the value 0..1 where word i is PERCENT, else nan."""
+    """A prompt cut into words. `percents[i]` is the value 0..1 where word i is PERCENT, else nan; what is
+    said to be below 0 or above 100 is 0 or 1."""
 
     words: tuple[str, ...]
     percents: tuple[float, ...]
@@ -43,7 +46,7 @@ def split(prompt: str) -> Words:
             break
         _append(text[at : found.start()], words, percents)
         words.append(PERCENT)
-        percents.append(min(int(found.group(1)), 100) / 100)
+        percents.append(0.0 if found["below"] else min(int(found["number"]), 100) / 100)
         at = found.end()
     _append(text[at:], words, percents)
     return Words(tuple(words[:MAX_WORDS]), tuple(percents[:MAX_WORDS]))

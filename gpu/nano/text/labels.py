@@ -9,11 +9,13 @@ from gpu.types import Part
 
 
 def label_of(part: Part) -> str:
-    """One edit with its colours and its place: "recolour (red to blue, person)"."""
+    """One edit with its colours and its place: "recolour (red to blue, person)"; at nothing, "fog (off)"."""
     label = EDIT_BY_NAME[part.name].label.lower()
     notes = [" to ".join(part.colours)] if part.colours else []
     if part.region != "everywhere" and part.name != "backdrop":
         notes.append(part.region)
+    if part.amount <= 0:  # the picture shows none of it
+        notes.append("off")
     return f"{label} ({', '.join(notes)})" if notes else label
 
 

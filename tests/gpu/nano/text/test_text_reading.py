@@ -39,7 +39,18 @@ def test_intensity_grows_with_its_words(tower: TextTower, name: str) -> None:
     ("20% fog", "fog", 0.2),
     ("sepia at 40 percent", "sepia", 0.4),
     ("make it snow, 75 %", "snow", 0.75),
-    ("250% rain", "rain", 1.0),
+    ("250% rain", "rain", 1.0), ("sepia 1000%", "sepia", 1.0), ("night - 30%", "night", 0.3),
+    ("10-40% rain", "rain", 0.4), ("snow -20%", "snow", 0.0), ("-5 % vintage film", "vintage_film", 0.0),
+    ("mosaic minus 10 percent", "mosaic", 0.0), ("blur at \N{MINUS SIGN}1%", "blur", 0.0),
 ])  # fmt: skip
 def test_a_percentage_is_taken_at_its_word(tower: TextTower, prompt: str, name: str, value: float) -> None:
     assert amount(tower, prompt, name) == pytest.approx(value)
+
+
+@pytest.mark.parametrize(("prompt", "label"), [
+    ("watercolour 0%", "watercolour (off)"), ("pencil sketch -30%", "pencil sketch (off)"),
+    ("0% snow in the background", "snow (background, off)"), ("fog 1%", "fog"),
+    ("sunset 60%, rain 0%", "sunset + rain (off)"),
+])  # fmt: skip
+def test_what_is_turned_down_to_nothing_is_said_to_be_off(tower: TextTower, prompt: str, label: str) -> None:
+    assert tower.read(prompt).label == label
