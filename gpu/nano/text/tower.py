@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from gpu.errors import ModelError
 from gpu.nano.edits import Region
 from gpu.nano.text.features import Words, split, word_rows
+from gpu.nano.text.headings import beside_colour, headed
 from gpu.nano.text.joining import joined
 from gpu.nano.text.places import clauses_of
 from gpu.nano.text.reading import BEFORE, NOTHING, ORIGINAL, Scores, denial_of, reading_of
@@ -25,6 +26,7 @@ from gpu.types import Reading
 WEIGHTS = Path(__file__).parents[1] / "weights" / "text.npz"
 DILATIONS = (1, 2, 4)
 WIDTH = 5  # words a convolution sees
+GREYS = ({"black_and_white"}, {"sepia"})
 
 F32 = NDArray[np.float32]
 
@@ -54,7 +56,11 @@ class TextTower:
         if steps_back(prompt):
             return BEFORE
         wording = reworded(prompt)
-        if wording.region is None and (clauses := clauses_of(wording.text)):
+        if wording.region is None and (grey := beside_colour(wording.text)):
+            reading = self._read_words(grey.text, grey.region)
+            if {part.name for part in reading.parts} in GREYS:
+                return reading
+        if wording.region is None and (clauses := headed(wording.text) or clauses_of(wording.text)):
             apart = joined(clauses, [self._read_words(clause.text, None) for clause in clauses])
             if apart is not None:
                 return apart
