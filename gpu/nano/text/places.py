@@ -15,10 +15,12 @@ MOST_CLAUSES = 4  # each is read by itself: bounds the time of a reading
 _MARK = "#"  # stands for what is behind; no letter, so that it is no part of any word
 
 _ME = r"(?:me|us|myself|ourselves|the person)"
+_CLOSED = r" ?(?:$|[,.;!?+]| (?:and|but|while|whereas|with|plus|then) )"  # behind what, is not said
 _BEHIND = re.compile(
     rf"\b(?:(?:everything|everyone|everybody|all|anything|anywhere|everywhere) "
     rf"(?:but|except(?: for)?|besides|apart from|other than|outside(?: of)?) {_ME}"
     rf"|(?:(?:everything|everyone|everybody|all|anything) )?(?:behind|around|beside|surrounding) {_ME}"
+    rf"|(?<!from )(?<!left )(?:behind|in the back|at the back)(?={_CLOSED})"
     r"|back ?(?:ground|round|drop)s?|bg|rooms?|surroundings|environment|scenery|walls?|office|kitchen|flat"
     r"|bedroom|living room|(?:everything|everywhere|all) else|elsewhere|the rest)\b"
 )

@@ -91,6 +91,8 @@ def test_an_edit_is_put_where_it_is_asked_for(tower: TextTower, prompt: str, nam
     ("sepia for me and sepia with snow for the room", {
         ("sepia", "person"), ("sepia", "background"), ("snow", "background"),
     }),
+    ("charcoal me, stained glass behind", {("charcoal", "person"), ("stained_glass", "background")}),
+    ("a mosaic behind and me as a comic", {("mosaic", "background"), ("comic", "person")}),
     ("put a green wall behind me and make me a comic", {("backdrop", "background"), ("comic", "person")}),
 ])  # fmt: skip
 def test_each_place_gets_its_own(tower: TextTower, prompt: str, parts: set[tuple[str, str]]) -> None:
