@@ -79,6 +79,8 @@ def reading_of(scores: Scores, words: Words, region: Region | None = None) -> Re
             if part.name == "colour_pop"
             for hue in slots.kept()[1:]
         ]
+        if recolour := next((part for part in parts if part.name == "recolour"), None):
+            left_out += [label_of(replace(recolour, colours=said)) for said in slots.not_recoloured()]
         if left_out or ("recolour" in named and slots.is_crowded):
             confidence = min(confidence, UNSURE)
         others = tuple(EDITS[i].label for i in near if EDITS[i].name not in named)[:3]

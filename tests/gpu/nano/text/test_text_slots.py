@@ -25,6 +25,15 @@ def test_a_colour_without_an_edit_is_near_to_recolouring(tower: TextTower, promp
     ("blue instead of red and green instead of yellow", {("red", "blue"), ("yellow", "green")}),
     ("make the red and blue things green", {("red", "green"), ("blue", "green")}),
     ("make the red things navy blue", {("red", "blue")}),
+    ("make yellow things green, blue things red and pink things black", {
+        ("yellow", "green"), ("blue", "red"), ("pink", "black"),
+    }),
+    ("turn red into yellow; blue into purple; green into white", {
+        ("red", "yellow"), ("blue", "purple"), ("green", "white"),
+    }),
+    ("pink instead of purple, red instead of blue and grey instead of green", {
+        ("purple", "pink"), ("blue", "red"), ("green", "grey"),
+    }),
 ])  # fmt: skip
 def test_each_pair_of_colours_is_a_part(tower: TextTower, prompt: str, pairs: set[tuple[str, str]]) -> None:
     reading = tower.read(prompt)
@@ -38,6 +47,20 @@ def test_of_two_hues_to_keep_the_second_is_left_out(tower: TextTower) -> None:
     reading = tower.read("keep only red and green in colour")
     assert [(part.name, part.colours) for part in reading.parts] == [("colour_pop", ("red",))]
     assert reading.left_out == ("colour pop (green)",)
+    assert reading.confidence < 0.75
+
+
+@pytest.mark.parametrize(("prompt", "pairs", "left_out"), [
+    ("black things white, green things red and blue things yellow", {("green", "red"), ("blue", "yellow")},
+     ("recolour (black to white)",)),
+    ("green to blue, green to pink", {("green", "blue")}, ("recolour (green to pink)",)),
+])  # fmt: skip
+def test_a_pair_that_cannot_be_done_is_left_out(
+    tower: TextTower, prompt: str, pairs: set[tuple[str, str]], left_out: tuple[str, ...]
+) -> None:
+    reading = tower.read(prompt)
+    assert {part.colours for part in reading.parts} == pairs
+    assert reading.left_out == left_out
     assert reading.confidence < 0.75
 
 
@@ -56,6 +79,7 @@ def slots(told: str) -> Slots:
     ("red.f green.f blue.t", [("red", "blue"), ("green", "blue")], False),
     ("red.f blue.t green.f pink.t", [("red", "blue"), ("green", "pink")], False),
     ("red.f blue.t red.f pink.t", [("red", "blue")], True),
+    ("red.f blue.f ,._ green.t pink.f", [("red", "blue"), ("green", "pink")], False),
     ("red.f blue.t blue.f blue.t", [("red", "blue")], False),
     ("red.f blue.t pink.t", [("red", "blue")], True),
     ("red.f green.f yellow.f blue.t pink.t", [("red", "blue")], True),
@@ -65,6 +89,11 @@ def slots(told: str) -> Slots:
 def test_pairs_are_made_in_order(told: str, pairs: list[tuple[str, str]], crowded: bool) -> None:
     assert slots(told).recoloured() == pairs
     assert slots(told).is_crowded == crowded
+
+
+def test_of_a_crowd_the_colours_in_no_pair_are_left() -> None:
+    assert slots("red.f blue.t pink.t").not_recoloured() == [("pink",)]
+    assert slots("red.f green.f blue.t").not_recoloured() == []
 
 
 @pytest.mark.parametrize(("prompt", "name", "colours"), [
