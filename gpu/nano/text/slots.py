@@ -14,6 +14,7 @@ FOUND, BECOMES, BACKDROP, KEPT = range(1, 5)  # the slots, after "none"
 _LIKELY = 0.2  # least probability of a slot for a colour word to fill it
 _SURE = 0.5  # the same where several words fill it
 _JOINTS = frozenset({",", ";", ".", "!", "?", "+", "&", "and", "then", "but", "while", "also", "plus"})
+_BETWEEN = frozenset({",", "&", "+", "and", "plus", "also", "the", "both", "only"})
 _TURNED = frozenset({"instead", "rather"})  # "blue instead of red": what it becomes comes first
 Meaning = Callable[[str], str | None]
 
@@ -36,8 +37,22 @@ class Slots:
     def kept(self) -> list[str]:
         """The hues that are to stay: the one that can, then the others in order."""
         first = self.one(KEPT, hue_of)
-        others = [hue for hue in dict.fromkeys(self._several(KEPT, hue_of, _LIKELY)) if hue != first]
+        heard = [*self._several(KEPT, hue_of, _LIKELY), *self._listed_with(first)]
+        others = [hue for hue in dict.fromkeys(heard) if hue != first]
         return [first, *others] if first else []
+
+    def _listed_with(self, first: str | None) -> list[str]:
+        """The hues that follow one with nothing but joints between them: "red and the blue"."""
+        hues: list[str] = []
+        is_open = False
+        for word in self._words:
+            hue = hue_of(word)
+            if hue and (is_open or hue == first):
+                hues.append(hue)
+                is_open = True
+            elif word not in _BETWEEN:
+                is_open = False
+        return hues
 
     def recoloured(self) -> list[tuple[str, str]]:
         """What is found and what it becomes: "red to blue and green to pink" are two, "red and green to blue"

@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass
 
 from gpu.nano.edits import Region
+from gpu.nano.text.colours import hue_of
 from gpu.nano.text.features import MAX_CHARS, MAX_WORDS
 from gpu.nano.text.opposites import without_opposites
 
@@ -81,13 +82,29 @@ def steps_back(prompt: str) -> bool:
 _FALLS = re.compile(r"(?<!as )(?<!like )\bsnow (?=behind (?:me|us|the person)\b)")
 
 
+_KEEP = re.compile(r"(?P<keep>(?:please,? )?(?:keep|leave) )(?P<what>[a-z,&+ ]{3,80}?)[ .!]*")
+_AMONG_HUES = frozenset({"the", "and", "plus", "both", "all"})
+
+
+def _only_hues(text: str) -> str:
+    """To keep nothing but hues, "keep red and blue", is to keep only those; the network knows it so said."""
+    found = _KEEP.fullmatch(text)
+    words = re.findall("[a-z]+", found["what"]) if found else []
+    told = [word for word in words if word not in _AMONG_HUES]
+    return (
+        f"{found['keep']}only {found['what']} in colour"
+        if found and told and all(map(hue_of, told))
+        else text
+    )
+
+
 def reworded(prompt: str) -> Wording:
     """The prompt by the rules. Any text will do; words beyond the network's are cut off."""
     text = prompt[:MAX_CHARS].lower().replace("\N{RIGHT SINGLE QUOTATION MARK}", "'")
     text = " ".join(text.split(maxsplit=MAX_WORDS)[:MAX_WORDS])  # the network reads no more
     # Left out, someone is "me" to the network; as what to change, "the person": "make me a sketch" is of all.
     text = _SPOKEN_OF.sub("the person", _LEFT_OUT.sub(r"\1 me", text))
-    text = _FALLS.sub("snowing ", text)
+    text = _only_hues(_FALLS.sub("snowing ", text))
     region: Region | None = None
     for place, ending in _ENDINGS:
         found = ending.search(text)

@@ -43,6 +43,19 @@ def test_each_pair_of_colours_is_a_part(tower: TextTower, prompt: str, pairs: se
     assert reading.confidence > 0.75
 
 
+@pytest.mark.parametrize(("prompt", "kept", "left_out"), [
+    ("keep green and yellow", "green", ("colour pop (yellow)",)),
+    ("keep the yellow, the green and blue", "yellow", ("colour pop (green)", "colour pop (blue)")),
+    ("keep the red", "red", ()),
+])  # fmt: skip
+def test_hues_listed_with_the_one_kept_are_left_out(
+    tower: TextTower, prompt: str, kept: str, left_out: tuple[str, ...]
+) -> None:
+    reading = tower.read(prompt)
+    assert [(part.name, part.colours) for part in reading.parts] == [("colour_pop", (kept,))]
+    assert reading.left_out == left_out
+
+
 def test_of_two_hues_to_keep_the_second_is_left_out(tower: TextTower) -> None:
     reading = tower.read("keep only red and green in colour")
     assert [(part.name, part.colours) for part in reading.parts] == [("colour_pop", ("red",))]
