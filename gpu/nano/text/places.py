@@ -79,6 +79,20 @@ def clauses_of(text: str) -> tuple[Clause, ...]:
     return tuple(clauses) if {"person", "background"} <= named else ()
 
 
+def set_beside(text: str) -> tuple[Clause, ...]:
+    """Two clauses of a lower-case prompt, the first of no place and the second, after "with", of one:
+    "sunset with the room blurred". () where it is no such prompt."""
+    marked = _BEHIND.sub(lambda found: _MARK * len(found.group()), text.replace(_MARK, " "))
+    first, joint, second = marked.partition(" with ")
+    if not joint or _LEFT_ALONE.search(marked) or _JOINT.search(second) or _places(first):
+        return ()
+    places = _places(second)
+    if len(places) != 1 or not (first.strip() and second.strip(f" {_MARK}")):
+        return ()
+    at = len(first) + len(joint)
+    return Clause(text[: len(first)], None), Clause(text[at:], places[0])
+
+
 def _places(marked: str) -> list[Region]:
     """The places that a piece without joints names; "everything" is one."""
     found: list[Region] = ["background"] if _MARK in marked else []

@@ -18,7 +18,7 @@ from gpu.nano.edits import Region
 from gpu.nano.text.features import Words, split, word_rows
 from gpu.nano.text.headings import beside_colour, headed
 from gpu.nano.text.joining import joined
-from gpu.nano.text.places import clauses_of
+from gpu.nano.text.places import clauses_of, set_beside
 from gpu.nano.text.reading import BEFORE, NOTHING, ORIGINAL, Scores, denial_of, reading_of
 from gpu.nano.text.wording import reworded, steps_back
 from gpu.types import Reading
@@ -63,6 +63,11 @@ class TextTower:
         if wording.region is None and (clauses := headed(wording.text) or clauses_of(wording.text)):
             apart = joined(clauses, [self._read_words(clause.text, None) for clause in clauses])
             if apart is not None:
+                return apart
+        elif wording.region is None and (clauses := set_beside(wording.text)):
+            readings = [self._read_words(clause.text, None) for clause in clauses]
+            apart = joined(clauses, readings)
+            if apart is not None and all(reading.parts for reading in readings):
                 return apart
         reading = self._read_words(wording.text, wording.region)
         if wording.denied is None:

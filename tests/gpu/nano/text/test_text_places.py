@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gpu.nano.text import TextTower
-from gpu.nano.text.places import MOST_CLAUSES, clauses_of
+from gpu.nano.text.places import MOST_CLAUSES, clauses_of, set_beside
 from gpu.nano.text.wording import Wording, reworded
 from tests.gpu.nano.text.conftest import part
 
@@ -99,6 +99,25 @@ def test_each_place_gets_its_own(tower: TextTower, prompt: str, parts: set[tuple
     reading = tower.read(prompt)
     assert {(part.name, part.region) for part in reading.parts} == parts
     assert reading.left_out == ()
+
+
+@pytest.mark.parametrize(("prompt", "parts"), [
+    ("sunset with the room blurred", {("sunset", "everywhere"), ("blur", "background")}),
+    ("vintage film with the background foggy", {("vintage_film", "everywhere"), ("fog", "background")}),
+    ("mosaic with snow in the background", {("mosaic", "everywhere"), ("snow", "background")}),
+])  # fmt: skip
+def test_what_is_set_beside_a_whole_leaves_the_whole_everywhere(
+    tower: TextTower, prompt: str, parts: set[tuple[str, str]]
+) -> None:
+    assert {(part.name, part.region) for part in tower.read(prompt).parts} == parts
+
+
+@pytest.mark.parametrize("prompt", [
+    "the room with snow behind me", "replace with ", "night with fog", "with the room dark",
+    "keep it with the room dark", "sepia with the room dark and foggy",
+])  # fmt: skip
+def test_what_is_not_set_beside_a_whole_is_read_whole(prompt: str) -> None:
+    assert set_beside(prompt) == ()
 
 
 def test_what_is_not_understood_of_a_place_is_left_out(tower: TextTower) -> None:
