@@ -18,6 +18,7 @@ from gpu.nano.edits import Region
 from gpu.nano.text.features import Words, split, word_rows
 from gpu.nano.text.headings import beside_colour, headed
 from gpu.nano.text.joining import joined
+from gpu.nano.text.listing import UNSURE_OF_WHOLE, items_of, with_items
 from gpu.nano.text.places import clauses_of, set_beside
 from gpu.nano.text.reading import BEFORE, NOTHING, ORIGINAL, Scores, denial_of, reading_of
 from gpu.nano.text.wording import reworded, steps_back
@@ -76,7 +77,12 @@ class TextTower:
 
     def _read_words(self, text: str, region: Region | None) -> Reading:
         words = split(text)
-        return reading_of(self._score(words), words, region) if words.words else NOTHING
+        if not words.words:
+            return NOTHING
+        whole = reading_of(self._score(words), words, region)
+        if not whole.parts or whole.confidence >= UNSURE_OF_WHOLE or not (items := items_of(text)):
+            return whole
+        return with_items(whole, items, [self._read_words(item, None) for item in items])
 
     def _score(self, words: Words) -> Scores:
         w = self._w
