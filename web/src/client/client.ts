@@ -48,7 +48,8 @@ export interface StatsEvent {
 
 export interface ClientEvents {
   state: StateEvent;
-  received: { revision: number; reading: Reading };
+  /** `prompt`: what it is the reading of, after "undo that" the edit before; null: an older server. */
+  received: { revision: number; reading: Reading; prompt: string | null };
   /** The server says that the first frame under the edit left. */
   applied: { revision: number; pts: number };
   /** That frame is on the screen, and how long it all took. */
@@ -334,7 +335,7 @@ export class RelensClient extends Emitter<ClientEvents> {
             this.#understood = { ...this.#wanted, prompt: message.prompt ?? this.#wanted.prompt };
           this.#wanted = this.#understood;
         }
-        this.emit("received", { revision: message.revision, reading });
+        this.emit("received", { revision: message.revision, reading, prompt: message.prompt ?? null });
         break;
       }
       case "applied":

@@ -92,6 +92,14 @@ function noteReading(revision: number, reading: Reading): void {
   };
 }
 
+/** "Undo that" is no edit: what it brought back is what the strip shows, a tile marks and a slider changes. */
+function nameUndone(revision: number, prompt: string): void {
+  const edit = sent.get(revision);
+  if (!edit || edit.prompt === prompt) return;
+  store.recent.value = store.recent.value.filter((entry) => entry !== edit.prompt);
+  edit.prompt = prompt;
+}
+
 export function togglePause(): void {
   store.paused.value = !store.paused.value;
   clearNotice("recording");
@@ -113,7 +121,10 @@ function keepThumbnail(revision: number): void {
   }, edit.transitionMs + THUMBNAIL_SETTLE_MS);
 }
 
-client.on("received", ({ revision, reading }) => noteReading(revision, reading));
+client.on("received", ({ revision, reading, prompt }) => {
+  if (reading.understood && prompt !== null) nameUndone(revision, prompt);
+  noteReading(revision, reading);
+});
 client.on("applied", ({ revision, pts }) => {
   const edit = sent.get(revision);
   if (!edit) return;
