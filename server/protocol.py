@@ -67,9 +67,10 @@ class Received(_Message, tag="received", frozen=True):
     understood: bool = True
     nearest: list[str] = []
     left_out: list[str] = []  # asked for and not done along with the parts, in words
-    prompt: str = (
-        ""  # what this is the reading of: the edit's own, or after "undo that" that of the edit before
-    )
+    # What this is the reading of: the edit's own, or after "undo that" those of the edit before.
+    prompt: str = ""
+    strength: float = 1.0
+    seed: int = 0
 
 
 class Applied(_Message, tag="applied", frozen=True):

@@ -19,6 +19,8 @@ def received(edit: Edit, reading: Reading) -> protocol.Received:
     return protocol.Received(
         revision=edit.revision,
         prompt=edit.prompt,
+        strength=edit.strength,
+        seed=edit.seed,
         label=reading.label,
         parts=wire_parts(reading),
         confidence=reading.confidence,

@@ -25,7 +25,7 @@ def test_parts_keep_where_and_with_which_colours() -> None:
 
 
 def test_the_answer_and_the_receipt_say_the_same() -> None:
-    told, receipt = reading_info(READING), received(Edit(7, "snow"), READING)
-    assert (receipt.revision, receipt.prompt) == (7, "snow")
+    told, receipt = reading_info(READING), received(Edit(7, "snow", 0.4, seed=3), READING)
+    assert (receipt.revision, receipt.prompt, receipt.strength, receipt.seed) == (7, "snow", 0.4, 3)
     for name in ("label", "parts", "confidence", "understood", "nearest", "left_out"):
         assert getattr(told, name) == getattr(receipt, name), name

@@ -46,10 +46,17 @@ export interface StatsEvent {
   glass: GlassToGlass | null;
 }
 
+/** An edit as the server has it. */
+export interface InForce {
+  prompt: string;
+  strength: number;
+  seed: number;
+}
+
 export interface ClientEvents {
   state: StateEvent;
-  /** `prompt`: what it is the reading of, after "undo that" the edit before; null: an older server. */
-  received: { revision: number; reading: Reading; prompt: string | null };
+  /** `inForce`: what the reading is of, after "undo that" the edit before; null: an older server. */
+  received: { revision: number; reading: Reading; inForce: InForce | null };
   /** The server says that the first frame under the edit left. */
   applied: { revision: number; pts: number };
   /** That frame is on the screen, and how long it all took. */
@@ -81,12 +88,9 @@ export interface EditOptions {
   seed?: number;
 }
 
-interface Wanted {
+interface Wanted extends InForce {
   revision: number;
-  prompt: string;
-  strength: number;
   transitionMs: number;
-  seed: number;
 }
 
 const STATS_MS = 1_000;
@@ -327,15 +331,16 @@ export class RelensClient extends Emitter<ClientEvents> {
     switch (message?.type) {
       case "received": {
         const reading = parseReading(message);
+        const { prompt, strength = 1, seed = 0 } = message;
+        const inForce = prompt === undefined ? null : { prompt, strength, seed };
         this.#receipts.received(message.revision, reading, nowMs);
         if (message.revision === this.#wanted?.revision) {
           // What is not understood is not applied: after a reconnect the edit before it is asked for again.
           // After "undo that" the edit in force is the one before: that is what is asked for again.
-          if (reading.understood)
-            this.#understood = { ...this.#wanted, prompt: message.prompt ?? this.#wanted.prompt };
+          if (reading.understood) this.#understood = { ...this.#wanted, ...inForce };
           this.#wanted = this.#understood;
         }
-        this.emit("received", { revision: message.revision, reading, prompt: message.prompt ?? null });
+        this.emit("received", { revision: message.revision, reading, inForce });
         break;
       }
       case "applied":

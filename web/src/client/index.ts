@@ -7,6 +7,7 @@ export {
   type ConnectOptions,
   type EditOptions,
   type GlassToGlass,
+  type InForce,
   RelensClient,
   type StateEvent,
   type StatsEvent,

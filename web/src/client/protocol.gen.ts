@@ -69,6 +69,8 @@ export interface Received {
   parts?: Part[];
   prompt?: string;
   revision: number;
+  seed?: number;
+  strength?: number;
   type: "received";
   understood?: boolean;
 }

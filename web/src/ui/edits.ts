@@ -1,5 +1,5 @@
 /** What was asked for and what becomes of it: edits out, receipts in, the page's record of both. */
-import type { Reading } from "../client";
+import type { InForce, Reading } from "../client";
 import { client, videos } from "./live";
 import { thumbnailOf } from "./snapshot";
 import { clearNotice, presetsInOrder, promptFor, store } from "./store";
@@ -93,11 +93,13 @@ function noteReading(revision: number, reading: Reading): void {
 }
 
 /** "Undo that" is no edit: what it brought back is what the strip shows, a tile marks and a slider changes. */
-function nameUndone(revision: number, prompt: string): void {
+function nameUndone(revision: number, inForce: InForce): void {
   const edit = sent.get(revision);
-  if (!edit || edit.prompt === prompt) return;
+  if (!edit || edit.prompt === inForce.prompt) return;
   store.recent.value = store.recent.value.filter((entry) => entry !== edit.prompt);
-  edit.prompt = prompt;
+  Object.assign(edit, inForce);
+  if (store.pending.value?.revision === revision) store.pending.value = { revision, prompt: edit.prompt };
+  if (edit.prompt) store.strength.value = edit.strength;
 }
 
 export function togglePause(): void {
@@ -121,8 +123,8 @@ function keepThumbnail(revision: number): void {
   }, edit.transitionMs + THUMBNAIL_SETTLE_MS);
 }
 
-client.on("received", ({ revision, reading, prompt }) => {
-  if (reading.understood && prompt !== null) nameUndone(revision, prompt);
+client.on("received", ({ revision, reading, inForce }) => {
+  if (reading.understood && inForce !== null) nameUndone(revision, inForce);
   noteReading(revision, reading);
 });
 client.on("applied", ({ revision, pts }) => {
