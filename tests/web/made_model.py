@@ -24,7 +24,7 @@ SPEC = replace(
 )
 NEAREST = ("Rain", "Snow", "Fog")
 UNSURE = "something wintry perhaps"
-UNDO = "back to normal"
+UNDO, UNDO_THAT = "back to normal", "undo that"
 TWO_STYLES = "a pencil sketch and a starry night"
 
 
@@ -35,6 +35,8 @@ def read(prompt: str) -> Reading:
         return Reading((), 1.0)
     if text == UNSURE:
         return Reading((Part("winter", 1.0),), 0.4, ("Winter", "Snow", "Fog"), True, "winter")
+    if text == UNDO_THAT:
+        return Reading((), 0.95, label="the edit before", steps_back=True)
     if text == UNDO:
         return Reading((), 0.95, (), True, "original")
     if text == TWO_STYLES:

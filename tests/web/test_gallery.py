@@ -10,7 +10,7 @@ import pytest
 from chromium_start import Opener
 from live_page import DEADLINE_MS, LivePage
 from live_server import in_process
-from made_model import SPEC, TWO_STYLES, UNDO, UNSURE, MadeModel
+from made_model import SPEC, TWO_STYLES, UNDO, UNDO_THAT, UNSURE, MadeModel
 from playwright.sync_api import Locator, expect
 
 from server import workers
@@ -156,6 +156,22 @@ def test_undo_marks_the_original(base: str, open_page: Opener) -> None:
     expect(page.it("preset-original")).to_have_attribute("aria-pressed", "false")
     page.type_instruction(UNDO)
     expect(page.it("preset-original")).to_have_attribute("aria-pressed", "true")
+
+
+def test_undo_that_is_named_by_what_it_brings_back(base: str, open_page: Opener) -> None:
+    page = open_page(base, viewport={"width": 1280, "height": 800})
+    page.open()
+    page.use_camera()
+    page.type_instruction("as a pencil sketch")
+    page.type_instruction("make it night")
+    page.it("strength").fill("40")  # of the night; the sketch was at full strength
+    box = page.it("instruction")
+    box.fill(UNDO_THAT)
+    box.press("Enter")
+    expect(page.it("applied-edit").locator("b")).to_have_text("as a pencil sketch", timeout=DEADLINE_MS)
+    expect(page.it("preset-pencil")).to_have_attribute("aria-pressed", "true")
+    expect(page.it("strength")).to_have_value("100")
+    assert UNDO_THAT not in str(page.it("timeline").inner_text())
 
 
 def test_a_tile_without_a_picture_is_its_name(base: str, open_page: Opener, shots: Path) -> None:
