@@ -99,8 +99,8 @@ class Plan:
 
     @property
     def is_painted(self) -> bool:
-        """Whether painters do all of it."""
-        return all(stage.kind == "paint" for stage in self.stages)
+        """Whether painters do all of it; not of a plan that does nothing."""
+        return bool(self.stages) and all(stage.kind == "paint" for stage in self.stages)
 
     @property
     def holds(self) -> tuple[float, ...]:

@@ -94,7 +94,7 @@ class NanoState:
         return Frame(y, u, v, frame.pts, frame.arrived_ns)
 
     def _steady(self, experts: Experts, mix: Mix) -> Pass:
-        painted = all(plan.is_painted for plan, weight in mix.plans if weight > 0)
+        painted = all(plan.is_painted for plan, weight in mix.plans if weight > 0 and plan.stages)
         before = {"cache_luma": self.steadied.luma, "cache_chroma": self.steadied.chroma}
         if painted:
             del before["cache_chroma"]

@@ -27,10 +27,9 @@ FITS, FAILS = 4.0, 10.0  # times the noise: from there on less is kept, and noth
 LETS_GO, GONE = 6.0, 10.0  # times the noise, of single pixels
 NOISE_FLOOR, NOISE_CEILING = 0.35, 6.0  # levels; rounding alone makes 0.3
 UNTOUCHED = 0.12  # levels; squares that differ less are drawn or frozen and say nothing about noise
-SAME, CUT = (
-    8 / 255,
-    16 / 255,
-)  # mean difference of a whole picture, carried along: from there on nothing is kept
+# mean difference of a whole picture, carried along: up to the first it is the same scene, from the second on
+# there was a cut, and nothing is kept
+SAME, CUT = 8 / 255, 16 / 255
 STANDS, MOVES = 0.12, 0.24  # pixels a frame: below, it is noise that moves, and following it would blur
 STILL_FITS, STILL_FAILS = 1.5, 2.5  # times the noise, of what stands still
 

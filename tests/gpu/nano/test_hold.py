@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from gpu.engine import Tensor, open_engine
-from gpu.models.nano import WEIGHTS, NanoModel
+from gpu.models.nano import WEIGHTS, NanoModel, _graphs_of
 from gpu.nano.edits import EDITS, Region, hold_of
 from gpu.nano.engines import shapes_of
 from gpu.nano.plan import plan_of
@@ -148,3 +148,10 @@ def test_a_cartoon_keeps_its_lines_and_a_pencil_does_not_smear_its_paper(
         )
 
     assert change(calm) < 0.8 * change(wild)
+
+
+def test_a_plan_asks_for_the_graphs_it_runs_and_no_others() -> None:
+    assert _graphs_of(plan_of([])) == set(), "back to the source waits for no compile"
+    assert _graphs_of(plan_of(parts("mosaic"))) == {"paint", "follow"}
+    assert _graphs_of(plan_of(parts("pencil"))) == {"draw"}
+    assert _graphs_of(plan_of(parts("noir", region="background"))) == {"look", "person", "hold"}
