@@ -1,0 +1,1 @@
+"""What executes a pass of the network: PyTorch, ONNX Runtime, TensorRT, behind one interface (base.py)."""
