@@ -9,6 +9,8 @@ HOST ?= 127.0.0.1
 PORT ?= 8080
 ARGS ?=
 BENCH ?= latency
+# What the tests are installed with. Without the full-size model (no torch, 2 GB less): make test EXTRAS=bench,test
+EXTRAS ?= bench,test,liveedit,tensorrt-rtx
 
 V := .venv
 PY := $(V)/bin/python
@@ -40,7 +42,7 @@ $(V)/.base: pyproject.toml requirements.lock | $(V)/bin/python
 
 $(V)/.test: pyproject.toml requirements.lock $(V)/.base
 	@echo "installing the tools of the tests into $(V) ..."
-	@$(PIP_INSTALL) -e '.[bench,test]'
+	@$(PIP_INSTALL) -e '.[$(EXTRAS)]'
 	@touch $@
 
 web/node_modules/.installed: web/package.json web/package-lock.json | $(V)/bin/python
