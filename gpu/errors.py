@@ -4,7 +4,9 @@ RelensError
 ├── FrameError      one frame is lost: counted, dropped, a keyframe is asked for (caught in Pipeline)
 ├── ModelError      an instruction or a model's input is unusable: answered to the one who sent it
 └── DeviceError     an engine, codec or device is unusable: start-up ends with the remedy
-    └── NoGpu       what was asked for needs a GPU, and there is none, or it is lost: a new stream is refused
+    ├── NoGpu       what was asked for needs a GPU, and there is none, or it is lost: a new stream is refused
+    └── NoMemory    a model or a stream does not fit into what is free: refused before it begins, or, where
+                    a device ran out all the same, the end of that stream alone
 """
 
 
@@ -26,3 +28,7 @@ class DeviceError(RelensError):
 
 class NoGpu(DeviceError):
     """There is no GPU for what needs one."""
+
+
+class NoMemory(DeviceError):
+    """What was asked for does not fit into the memory that is free; the message names what would."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 from aiohttp import web
 
-from gpu.errors import DeviceError, ModelError, NoGpu, RelensError
+from gpu.errors import DeviceError, ModelError, NoGpu, NoMemory, RelensError
 from server.errors import CapacityError, ProtocolError
 
 CONTENT_TYPE = "application/problem+json"
@@ -48,6 +48,10 @@ def problem_of(error: RelensError) -> web.Response:
         case NoGpu():
             return problem(
                 503, "device", "No GPU for this model", detail, "GET /models lists models that need none."
+            )
+        case NoMemory():
+            return problem(
+                503, "memory", "No memory for another stream", detail, headers={"Retry-After": "5"}
             )
         case DeviceError():
             return problem(
