@@ -128,3 +128,4 @@ class ModelSpec:
     memory_bytes_per_stream: int
     frames: tuple[Where, ...] = ("host",)  # where it takes its pictures, and leaves what it makes of them
     presets: tuple[Preset, ...] = field(default=())
+    note: str = ""  # what everybody who sees its pictures must know of them

@@ -61,7 +61,8 @@ def _add_config(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("settings", "each also as RELENS_<NAME>; see server/CONFIG.md")
     for name, key in KEYS.items():
         meaning = key.metadata["doc"].replace("%", "%%")
-        group.add_argument(f"--{name.replace('_', '-')}", dest=name, metavar="VALUE", help=meaning)
+        switch = {"nargs": "?", "const": "true"} if isinstance(key.default, bool) else {}
+        group.add_argument(f"--{name.replace('_', '-')}", dest=name, metavar="VALUE", help=meaning, **switch)
 
 
 def _config(arguments: dict[str, Any]) -> Config:

@@ -37,6 +37,7 @@ class ModelInfo(_Body, frozen=True):
     device: str  # "" while it is not loaded
     why: str  # it is the default, where that was measured; else ""
     path: str  # who decodes, edits and encodes, and why no GPU does; "" where no server is asked
+    note: str  # what everybody who sees its pictures must know of them; else ""
 
 
 class ModelList(_Body, frozen=True):
@@ -107,6 +108,7 @@ def model_info(spec: ModelSpec, default: bool, device: str, why: str = "", path:
         device=device,
         why=why if default else "",
         path=path,
+        note=spec.note,
     )
 
 

@@ -18,6 +18,7 @@ from typing import Any, cast, get_args
 
 from gpu.codec.base import ENCODES
 from gpu.media import Mode
+from gpu.models.settings import CHUNKS, ModelSettings
 from gpu.types import Codec
 from server.errors import ConfigError
 from server.peer.types import IceServer
@@ -27,6 +28,7 @@ NOT_KEYS = ("config", "nvidia_libraries")  # read elsewhere: server/__main__.py,
 DOC_PATH = Path(__file__).with_name("CONFIG.md")
 REPOSITORY = Path(__file__).parent.parent
 
+_YES, _NO = frozenset({"true", "1", "yes", "on"}), frozenset({"false", "0", "no", "off", ""})
 LOOPBACK = ("127.0.0.1", "::1", "localhost")  # addresses and names that only this machine reaches
 
 
@@ -53,6 +55,12 @@ class Config:
         "else on the CPU; `cpu`: never touch a GPU; `gpu`: as `auto`, but do not start without one.",
     )
     threads: int = _key(0, "CPU threads of the model; 0: as many as fit the machine.", 0, 256)
+    chunk_frames: int = _key(
+        4, "Pictures that the liveedit models edit together: 4 for little delay, 12 as LiveEdit was trained."
+    )
+    random_weights: bool = _key(
+        False, "Run the liveedit models without trained weights: for measuring only, the page says so."
+    )
     max_sessions: int = _key(4, "Sessions at once; one more is answered 503.", 1, 10_000)
     idle_s: float = _key(30.0, "A session without media for this long ends.", 0.1, 86_400)
     max_session_s: float = _key(0.0, "A session ends after this long; 0: never.", 0, 31_536_000)
@@ -110,6 +118,8 @@ class Config:
             raise ConfigError(
                 f"codecs is {list(self.codecs)}: add {' or '.join(ENCODES)}, what any machine can send back"
             )
+        if self.chunk_frames not in CHUNKS:
+            raise ConfigError(f"chunk_frames is {self.chunk_frames}: {' or '.join(map(str, CHUNKS))}")
         if self.media not in get_args(Mode):
             raise ConfigError(f"media is {self.media!r}: one of {', '.join(get_args(Mode))}")
         levels = ("debug", "info", "warning", "error")
@@ -120,6 +130,11 @@ class Config:
     def video_codecs(self) -> tuple[Codec, ...]:
         """`codecs`, checked."""
         return tuple(codec for name in self.codecs for codec in get_args(Codec) if codec == name)
+
+    @property
+    def models(self) -> ModelSettings:
+        """What models are loaded by."""
+        return ModelSettings(random_weights=self.random_weights, chunk_frames=self.chunk_frames)
 
     @property
     def media_mode(self) -> Mode:
@@ -184,6 +199,8 @@ def _parse(name: str, value: Any, origin: str) -> Any:
             return _ice_servers(value)
         if isinstance(default, tuple):
             return _strings(value)
+        if isinstance(default, bool):
+            return _boolean(value)
         if isinstance(default, str):
             return _exactly(value, str)
         if isinstance(default, int):
@@ -197,6 +214,15 @@ def _exactly(value: Any, kind: type | tuple[type, ...]) -> Any:
     if isinstance(value, bool) or not isinstance(value, kind):
         raise TypeError(f"it has the type {type(value).__name__}")
     return value
+
+
+def _boolean(value: Any) -> bool:
+    """TOML's own, or text from a variable or flag."""
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, str) and value.lower() in _YES | _NO:
+        return value.lower() in _YES
+    raise ValueError("true or false is needed")
 
 
 def _strings(value: Any) -> tuple[str, ...]:
@@ -257,6 +283,7 @@ def reference() -> str:
     ]
     for name, key in KEYS.items():
         default = ",".join(key.default) if isinstance(key.default, tuple) else key.default
+        default = str(default).lower() if isinstance(default, bool) else default
         low, high = key.metadata["low"], key.metadata["high"]
         span = f" From {low:g} to {high:g}." if low is not None else ""
         flag = f"--{name.replace('_', '-')}"
