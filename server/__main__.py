@@ -61,8 +61,11 @@ def _add_config(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("settings", "each also as RELENS_<NAME>; see server/CONFIG.md")
     for name, key in KEYS.items():
         meaning = key.metadata["doc"].replace("%", "%%")
-        switch = {"nargs": "?", "const": "true"} if isinstance(key.default, bool) else {}
-        group.add_argument(f"--{name.replace('_', '-')}", dest=name, metavar="VALUE", help=meaning, **switch)
+        flag = f"--{name.replace('_', '-')}"
+        if isinstance(key.default, bool):
+            group.add_argument(flag, dest=name, nargs="?", const="true", metavar="VALUE", help=meaning)
+        else:
+            group.add_argument(flag, dest=name, metavar="VALUE", help=meaning)
 
 
 def _config(arguments: dict[str, Any]) -> Config:

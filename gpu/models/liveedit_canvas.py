@@ -18,8 +18,8 @@ from gpu.cuda import twins
 from gpu.cuda.place import Place
 from gpu.types import Frame
 
-# Mean change of a cell below which nothing was meant: what an autoencoder loses by itself is about 0.02 (30 dB);
-# from the second on all of it shows. A guess to be tuned on trained weights.
+# Mean change of a cell below which nothing was meant (what an autoencoder loses by itself is about 0.02, or
+# 30 dB), and from which on all of it shows. A guess to be tuned on trained weights.
 UNTOUCHED, TOUCHED = 0.03, 0.08
 CELL = 8  # canvas pixels a side over which a change is judged
 

@@ -1,4 +1,4 @@
-"""How much of the edit shows, over stream time: linear in pts, so that a file and a live stream fade alike."""
+"""How much of the edit shows, over stream time: linear in pts, so that a file and a live stream are alike."""
 
 from __future__ import annotations
 

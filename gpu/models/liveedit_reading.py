@@ -15,19 +15,24 @@ from gpu.types import Reading
 _LONGEST_LABEL = 60  # characters
 _MOST_WORDS = 10  # that say no more than "none"
 
-_ALONE = frozenset({"clear", "stop", "nothing", "off", "none", "real", "undo", "normal", "never mind", "no"})
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+_ALONE = _words("clear stop nothing off none real undo normal no") | {"never mind"}
 # Each says by itself that the source is meant, as long as nothing else is spoken of.
-_SOURCE = frozenset(
-    """undo reset original originals unedited unfiltered unmodified unchanged untouched source cancel revert
-    disable restore normal""".split()
+_SOURCE = _words(
+    "undo reset original originals unedited unfiltered unmodified unchanged untouched source cancel revert "
+    "disable restore normal"
 )
-_WITHOUT = frozenset("no without remove clear stop drop end delete off disable undo cancel nothing".split())
-_EDITS = frozenset("edit edits editing effect effects filter filters style styles change changes".split())
-_FILLERS = frozenset(
-    """please ok okay now just again the a an all any every everything it this that these those to into as is was
-    am are back go going get give be make set turn switch put take show see me my i we us our you can could want
-    would like with and let out away in on of off video videos picture image camera feed stream view look looks
-    way how keep leave do not don't instruction instructions applied one whole return""".split()
+_WITHOUT = _words("no without remove clear stop drop end delete off disable undo cancel nothing")
+_EDITS = _words("edit edits editing effect effects filter filters style styles change changes")
+_FILLERS = _words(
+    "please ok okay now just again the a an all any every everything it this that these those to into as is "
+    "was am are back go going get give be make set turn switch put take show see me my i we us our you can "
+    "could want would like with and let out away in on of off video videos picture image camera feed stream "
+    "view look looks way how keep leave do not don't instruction instructions applied one whole return"
 )
 _AS_IT_IS = re.compile(
     r"(?:show |keep |leave |make )?(?:it|me|everything|the (?:video|picture|camera))?(?: look)? ?"

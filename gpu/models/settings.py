@@ -9,9 +9,9 @@ CHUNKS = (4, 12)  # pictures a step: blocks of 1 or 3 latents
 
 @dataclass(frozen=True, slots=True)
 class ModelSettings:
-    """`random_weights`: run large models without trained weights, for measuring. `chunk_frames`: one of CHUNKS,
-    few for little delay, many as LiveEdit was trained. `models_dir`: where weights are kept, "": the usual
-    folder."""
+    """`random_weights`: run large models without trained weights, for measuring. `chunk_frames`: one of
+    CHUNKS, few for little delay, many as LiveEdit was trained. `models_dir`: where weights are kept, "": the
+    usual folder."""
 
     random_weights: bool = False
     chunk_frames: int = CHUNKS[0]

@@ -37,8 +37,9 @@ def test_a_step_back(prompt: str) -> None:
 @pytest.mark.parametrize(
     "prompt",
     [
-        "turn the person into a robot", "make me look natural", "turn off the tv", "stop the rain", "clear sky",
-        "remove everything", "remove the hat", "no glasses", "a normal day", "clear the table", "reset my hair",
+        "turn the person into a robot", "make me look natural", "turn off the tv", "stop the rain",
+        "clear sky", "reset my hair",
+        "remove everything", "remove the hat", "no glasses", "a normal day", "clear the table",
         "turn off the lights", "original van gogh", "change the original poster to a map", "make it real",
         "without the beard", "set everything on fire", "unchanged face, red hair", "\N{SNOWMAN}", "?!",
     ],

@@ -1,0 +1,75 @@
+"""What a full-size model is put together from: network on an engine, autoencoder, text encoder."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from gpu.autoencoder.base import Autoencoder
+from gpu.autoencoder.tiny import TinyAutoencoder
+from gpu.models.liveedit_text import TextEncoder
+from gpu.wan.config import WanConfig
+from gpu.wan.engines.base import PassEngine
+from gpu.wan.engines.eager import EagerEngine
+from gpu.wan.network import random_network
+
+SEED = 20261129  # of random weights
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """`condition`: an embedding [1, text_len, text_dim] to each layer's keys and values."""
+
+    engine: PassEngine
+    autoencoder: Autoencoder
+    text: TextEncoder
+    condition: Callable[[Any], Any]
+    random: bool = False
+
+    @property
+    def on_gpu(self) -> bool:
+        return self.engine.device.startswith("cuda")
+
+    @property
+    def words(self) -> str:
+        """For people, as EditModel.device."""
+        return f"{'CUDA' if self.on_gpu else 'CPU'}, {self.engine.name}; {self.autoencoder.name}"
+
+    def close(self) -> None:
+        """Let the weights go. Idempotent."""
+        self.engine.close()
+
+
+def best_device() -> str:
+    """torch's first GPU, or "cpu"."""
+    return "cuda:0" if torch.cuda.is_available() else "cpu"
+
+
+def random_parts(config: WanConfig, device: str = "cpu") -> Parts:
+    """All with seeded weights that nobody trained: honest in speed and memory, and in nothing else."""
+    gpu = device.startswith("cuda")
+    dtype = torch.bfloat16 if gpu else torch.float32
+    network = random_network(config, SEED, dtype)
+    engine = EagerEngine(network, device, dtype)
+    autoencoder = TinyAutoencoder.random(SEED, device, torch.float16 if gpu else torch.float32)
+    return Parts(engine, autoencoder, RandomText(config), network.condition, random=True)
+
+
+class RandomText:
+    """In the place of a text encoder: numbers that a prompt alone decides, as large as the real ones'."""
+
+    def __init__(self, config: WanConfig) -> None:
+        self._config = config
+
+    def encode(self, prompt: str) -> Any:
+        """[1, text_len, text_dim] float32: a row a word, then zeros."""
+        config = self._config
+        made = torch.zeros(1, config.text_len, config.text_dim)
+        for place, word in enumerate(prompt.lower().split()[: config.text_len]):
+            seed = int.from_bytes(hashlib.blake2b(word.encode(), digest_size=4).digest(), "little")
+            made[0, place] = torch.randn(config.text_dim, generator=torch.Generator().manual_seed(seed))
+        return made

@@ -1,0 +1,116 @@
+"""One stream of the full-size model: its canvas, its latents, its edit in force. Knows no prompts' meaning.
+
+Where nothing of an edit shows, the pictures go back as they came and the network rests. What it remembers is
+then of another time, so it begins anew with the next edit, and that one fades in over the picture.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from gpu.autoencoder.base import AutoencoderStream
+from gpu.errors import FrameError, ModelError
+from gpu.models.liveedit_canvas import Canvas, change_mask
+from gpu.models.liveedit_fade import Fade
+from gpu.models.liveedit_parts import Parts
+from gpu.types import CLOCK_HZ, Edit, Frame
+from gpu.wan.config import StreamShape
+from gpu.wan.sampler import Sampling
+from gpu.wan.stream import EditStream
+
+
+class LiveEditState:
+    """Opens all that the stream will hold, so that memory is short at once or not at all. One thread at a
+    time. Raises as the engine's and the autoencoder's `open` do."""
+
+    def __init__(
+        self, parts: Parts, shape: StreamShape, width: int, height: int, sampling: Sampling | None = None
+    ) -> None:
+        self.width, self.height, self.shape = width, height, shape
+        self.edit = Edit()
+        self._parts = parts
+        self._sampling = sampling or Sampling()
+        self._canvas = Canvas(width, height, (shape.width, shape.height), parts.engine.device)
+        self._fade = Fade()
+        self._cross: Any = None  # of the newest instruction
+        self._instruction = ""
+        self._chunk_ticks = 0  # how long the last chunk lasted, in stream time
+        self._fresh = True  # the streams have seen nothing yet
+        self._stale = True  # what they remember is of another time
+        self._streams: tuple[EditStream, AutoencoderStream] | None = self._open()
+
+    def show(self, edit: Edit, instruction: str, cross: Any) -> None:
+        """Put an edit in force. cross: the conditioning of its instruction, or None: back to the source."""
+        network, _ = self._opened()
+        self.edit = edit
+        if cross is None:
+            self._fade.aim(0.0, edit.transition_ms)
+            return
+        seed = edit.seed % 2**32
+        if seed != self._sampling.seed:
+            self._sampling = replace(self._sampling, seed=seed)
+            self._fresh, self._stale = False, True
+        if not self._stale and instruction != self._instruction:
+            network.condition(cross, self._blocks(edit.transition_ms))
+        self._cross, self._instruction = cross, instruction
+        self._fade.aim(edit.strength, edit.transition_ms)
+
+    def step(self, chunk: Sequence[Frame]) -> list[Frame]:
+        """Edit a block's pictures. Raises FrameError for another size or count, and as the engine does."""
+        self._opened()
+        if len(chunk) != self.shape.frames_per_chunk:
+            raise FrameError(f"{len(chunk)} pictures at once: give {self.shape.frames_per_chunk}")
+        for frame in chunk:
+            if (frame.width, frame.height) != (self.width, self.height):
+                raise FrameError(
+                    f"a frame of {frame.width}x{frame.height} in a {self.width}x{self.height} stream: "
+                    "open a new state"
+                )
+        self._chunk_ticks = (chunk[-1].pts - chunk[0].pts) * len(chunk) // (len(chunk) - 1)
+        strengths = [self._fade.at(frame.pts) for frame in chunk]
+        if not any(strengths):
+            self._stale = True
+            return list(chunk)
+        if self._stale:
+            self._begin()
+        network, latents = self._opened()
+        shown = self._canvas.onto(chunk)
+        edited = latents.decode(network.edit(latents.encode(shown)))
+        return self._canvas.over(chunk, edited, shown, change_mask(edited, shown), strengths)
+
+    def close(self) -> None:
+        """Let everything go. Idempotent."""
+        streams, self._streams, self._cross = self._streams, None, None
+        for stream in streams or ():
+            stream.close()
+
+    def _begin(self) -> None:
+        """A fresh ring and a fresh autoencoder's stream, under the newest instruction alone."""
+        if not self._fresh:
+            cross = self._cross
+            self.close()  # first: there is no memory for two
+            self._streams, self._cross = self._open(), cross
+        self._fresh = self._stale = False
+        self._opened()[0].condition(self._cross)
+
+    def _opened(self) -> tuple[EditStream, AutoencoderStream]:
+        if self._streams is None:
+            raise ModelError("this stream has ended: open another session")
+        return self._streams
+
+    def _open(self) -> tuple[EditStream, AutoencoderStream]:
+        shape, parts = self.shape, self._parts
+        network = EditStream(parts.engine, shape, self._sampling)
+        try:
+            return network, parts.autoencoder.open(shape.width, shape.height)
+        except BaseException:
+            network.close()
+            raise
+
+    def _blocks(self, transition_ms: int) -> int:
+        """How many blocks a transition lasts, at the pace of the last one; as many as fit, at least one."""
+        if self._chunk_ticks <= 0:
+            return 1
+        return max(1, round(transition_ms * CLOCK_HZ / 1000 / self._chunk_ticks))
