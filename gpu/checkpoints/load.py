@@ -36,8 +36,8 @@ def load_network(
     `path`: a file, an index of shards or a folder (read.py). `dtype`: torch's float type of the weights;
     those of timestep and modulation are float32 whatever it is. On the CPU what needs no conversion stays
     mapped from the file, which must not be written to meanwhile. `loras` are merged in float32, before the
-    conversion. `widen`: a checkpoint that takes no source becomes one that does, its new input weights zero (for training
-    and tests: such a network does not look at the source).
+    conversion. `widen`: a checkpoint that takes no source becomes one that does, its new input weights zero
+    (for training and tests: such a network does not look at the source).
     Raises ModelError for whatever cannot be loaded, naming the tensors; NoMemory when the device is full;
     DeviceError without PyTorch."""
     torch = need("torch")

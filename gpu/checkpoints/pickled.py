@@ -83,5 +83,7 @@ def _refusal(path: Path, model: str, exc: Exception) -> ModelError:
         return unusable(path, why, model, _SAFE)
     if "torch.distributed" in str(exc):
         return unusable(path, "holds one process's share of each tensor (DTensor)", model, _SAFE)
-    reason = str(exc).strip().splitlines()[0][:120] if str(exc).strip() else ""
-    return unusable(path, f"is damaged ({type(exc).__name__}: {reason})", model)
+    reason = str(exc).rpartition("WeightsUnpickler error: ")[2].strip().partition("\n")[0][:120]
+    if not reason or "weights_only" in reason:
+        reason = type(exc).__name__
+    return unusable(path, f"is damaged, or no file of torch.save ({reason})", model)

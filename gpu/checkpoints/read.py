@@ -50,7 +50,7 @@ def _read(path: Path, model: str) -> dict[str, Any]:
         return read_zip(path, model)
     if head[8:9] == b"{" and int.from_bytes(head[:8], "little") < 1 << 32:
         return read_safetensors(path, model)
-    if head[0] == 0x80 and 2 <= head[1] <= 5:  # a pickle's protocol
+    if head[:1] == b"\x80" and b"\x02" <= head[1:2] <= b"\x05":  # a pickle's protocol
         return read_legacy(path, model)
     raise unusable(path, _what_else(head), model)
 
