@@ -95,9 +95,9 @@ def test_one_block_over_a_whole_clip_is_diffusers_wan(timestep: float) -> None:
 def test_a_stream_is_that_of_self_forcing(case: str, block: int, sink: int, window: int, blocks: int) -> None:
     """self_forcing.npz: flows of guandeh17/Self-Forcing's CausalWanModel with its cache of rotated keys, its
     flash attention replaced by torch's. Configuration: wan_passes.SMALL, weights by wan_chance.weigh with
-    seed 7, latents and text by wan_chance.normal as here and in wan_passes.run_block. Each block has a pass at
-    937.5, then one at 0: [pass, 1, channels, block, rows, columns]. There the window rolls by moving its keys,
-    and positions count from the stream's start."""
+    seed 7, latents and text by wan_chance.normal as here and in wan_passes.run_block. Each block has a pass
+    at 937.5, then one at 0: [pass, 1, channels, block, rows, columns]. There the window rolls by moving its
+    keys, and positions count from the stream's start."""
     expected = torch.from_numpy(np.load(Path(__file__).parent / "self_forcing.npz")[case])
     text = normal(7, "text", 1, SMALL.text_len, SMALL.text_dim)
     text[:, 5:] = 0  # the padding, which is attended to
