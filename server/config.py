@@ -55,6 +55,11 @@ class Config:
         "else on the CPU; `cpu`: never touch a GPU; `gpu`: as `auto`, but do not start without one.",
     )
     threads: int = _key(0, "CPU threads of the model; 0: as many as fit the machine.", 0, 256)
+    models_dir: str = _key(
+        "",
+        "Folder of the large models' weights, as `relens models` lays it out or as the hub's repositories are; "
+        "empty: ~/.cache/relens/models.",
+    )
     chunk_frames: int = _key(
         4, "Pictures that the liveedit models edit together: 4 for little delay, 12 as LiveEdit was trained."
     )
@@ -134,7 +139,7 @@ class Config:
     @property
     def models(self) -> ModelSettings:
         """What models are loaded by."""
-        return ModelSettings(random_weights=self.random_weights, chunk_frames=self.chunk_frames)
+        return ModelSettings(self.random_weights, self.chunk_frames, self.models_dir)
 
     @property
     def media_mode(self) -> Mode:
