@@ -15,7 +15,7 @@ import logging
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -27,6 +27,7 @@ from gpu.wan.config import StreamShape, WanConfig
 from gpu.wan.network import Network, cast
 from gpu.wan.weights import write_weights
 
+Mask = Literal["row", "whole", "none"]
 OPSET = 24  # the first with TensorScatter
 WRITTEN = ".out"  # behind the name of what a pass wrote in place
 _PREFIX = "network."  # of parameters in what is traced
@@ -41,25 +42,33 @@ def export_pass(
     mask_cache: bool = False,
     pruned: bool = False,
     dtype: torch.dtype | None = None,
+    mask: Mask = "row",
 ) -> Path:
     """Write one pass of `network` into the folder `to` -> the graph's path; its weights lie beside it.
 
     `pruned` is the pass over `kept` tokens, `mask_cache` the full pass that leaves deltas for it. `dtype`: of
     the tensors of kind "model" and of most weights; None: the network's own. `network` is only read. Takes
     half a minute at 1.3B.
+    `mask`, how `attend` reaches attention: "row", [B, 1, 1, ring]; "whole", [B, 1, tokens, ring], for engines
+    that do not broadcast it; "none": there is no `attend`, for a ring that is full.
     Raises DeviceError where the exporter is not installed or the folder cannot be written, ModelError when
     the graph is not what bindings.py says."""
     dtype = dtype or network.patch_embedding.weight.dtype
-    tensors = bindings(network.config, shape, batch, mask_cache, pruned)
+    tensors = tuple(
+        one
+        for one in bindings(network.config, shape, batch, mask_cache, pruned)
+        if one.name != "attend" or mask != "none"
+    )
     name = f"{shape.width}x{shape.height}-{shape.block}-{shape.sink}-{shape.window}-{batch}"
     kind = "pruned" if pruned else "cached" if mask_cache else "full"
-    path = to / f"{network.config.name}-{name}-{kind}-{str(dtype).removeprefix('torch.')}.onnx"
+    name += f"-{kind}-{mask}-{str(dtype).removeprefix('torch.')}"
+    path = to / f"{network.config.name}-{name}.onnx"
     skeleton = _Traced(network.config, shape, tensors, dtype)
     try:
         from gpu.wan.rewrite import finish, save
     except ImportError as exc:
         raise DeviceError(f"ONNX cannot be exported ({exc}): pip install relens[liveedit]") from exc
-    model, weights, transposed = finish(skeleton.trace(), _PREFIX)
+    model, weights, transposed = finish(skeleton.trace(), _PREFIX, mask == "whole")
     check_pass(model.graph, tensors, dtype)
     dtypes = {name: skeleton.network.get_parameter(name).dtype for name in weights}
     try:

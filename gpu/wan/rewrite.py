@@ -11,6 +11,7 @@ import numpy as np
 import onnx_ir as ir
 import onnx_ir.passes.common as passes
 import torch
+from numpy.typing import NDArray
 
 from gpu.wan.weights import WeightsFile
 
@@ -21,9 +22,12 @@ _TYPES = {
 }
 
 
-def finish(program: Any, prefix: str) -> tuple[ir.Model, dict[str, ir.Value], set[str]]:
+def finish(
+    program: Any, prefix: str, whole_masks: bool = False
+) -> tuple[ir.Model, dict[str, ir.Value], set[str]]:
     """Optimise what the exporter traced -> the model, its weights by name, as inputs that are still to be
-    given, and the names of those that it takes transposed. `prefix` leaves the names of the weights."""
+    given, and the names of those that it takes transposed. `prefix` leaves the names of the weights.
+    `whole_masks`: attention's masks get a row for every query."""
     graph = program.model.graph
     weights = {}
     for name in [name for name in graph.initializers if name.startswith(prefix)]:
@@ -34,6 +38,8 @@ def finish(program: Any, prefix: str) -> tuple[ir.Model, dict[str, ir.Value], se
     program.optimize()
     graph = program.model.graph
     _pick_rows(graph)
+    if whole_masks:
+        _spread_masks(graph)
     transposed = _transpose_in_file(graph, weights)
     for value in weights.values():
         graph.inputs.remove(value)
@@ -96,9 +102,7 @@ def _pick_rows(graph: ir.Graph) -> None:
         else:
             batch, count = (int(size) for size in node.inputs[2].shape.dims[:2])
             entry = np.broadcast_to(np.arange(batch, dtype=np.int64)[:, None, None], (batch, count, 1))
-            of = ir.Value(name=f"{node.outputs[0].name}_entry", const_value=ir.tensor(entry.copy()))
-            of.shape, of.dtype = ir.Shape(entry.shape), ir.DataType.INT64
-            graph.initializers[of.name] = of
+            of = _constant(graph, f"{node.outputs[0].name}_entry", entry.copy())
             index = ir.Node("", "Concat", [of, rows], {"axis": ir.AttrInt64("axis", -1)})
             made = ir.Node("", "ScatterND", [node.inputs[0], index.outputs[0], node.inputs[2]])
             extra = [index]
@@ -109,6 +113,27 @@ def _pick_rows(graph: ir.Graph) -> None:
         old.replace_all_uses_with(new, replace_graph_outputs=True)
         graph.remove(node, safe=True)
         new.name = name
+
+
+def _spread_masks(graph: ir.Graph) -> None:
+    """ONNX lets attention broadcast its mask; ONNX Runtime wants it whole."""
+    spread: dict[str, ir.Value] = {}
+    for node in [node for node in graph if node.op_type == "Attention" and len(node.inputs) > 3]:
+        mask = node.inputs[3]
+        if mask.name not in spread:
+            size = [mask.shape[0], 1, node.inputs[0].shape[2], mask.shape[3]]
+            of = _constant(graph, f"{mask.name}_whole", np.array(size, dtype=np.int64))
+            made = ir.Node("", "Expand", [mask, of])
+            graph.insert_before(node, made)
+            spread[mask.name] = made.outputs[0]
+        node.replace_input_with(3, spread[mask.name])
+
+
+def _constant(graph: ir.Graph, name: str, array: NDArray[np.int64]) -> ir.Value:
+    value = ir.Value(name=name, const_value=ir.tensor(array))
+    value.shape, value.dtype = ir.Shape(array.shape), ir.DataType.INT64
+    graph.initializers[name] = value
+    return value
 
 
 def _tidy(model: ir.Model) -> None:
