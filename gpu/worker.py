@@ -54,7 +54,8 @@ class Worker:
     def open(self, config: PipelineConfig, sink: PipelineSink) -> Pipeline:
         """Open a stream; its path is chosen here, once. Close it with `Pipeline.close`.
 
-        Raises DeviceError once the worker is closed or when there is no encoder, NoGpu."""
+        Raises DeviceError once the worker is closed or when there is no encoder, NoGpu, NoMemory."""
+        self._model.admit()
         path = self._media.path(self._model.spec, self._model.device, config.codec_in)
         pipeline = Pipeline(self._model, config, sink, self._wake, path)
         with self._changed:

@@ -32,6 +32,12 @@ class EditModel(Protocol):
         in GPU memory."""
         ...
 
+    def admit(self) -> None:
+        """Asked before a stream is opened, while there is somebody to refuse; cheap, any thread.
+
+        Raises NoMemory, naming what would fit, where one stream more would not."""
+        ...
+
     def open_state(self, width: int, height: int) -> EditState:
         """A fresh cache for a stream of that size with the empty edit in force.
 

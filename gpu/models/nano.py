@@ -122,6 +122,9 @@ class NanoModel:
     def device(self) -> str:
         return f"CPU, {self._device}"
 
+    def admit(self) -> None:
+        """A stream's tens of megabytes are always there."""
+
     def open_state(self, width: int, height: int) -> EditState:
         """A fresh cache; a size not seen before takes some 0.3 s, for its weather and the graphs that no
         edit goes without. Others are compiled when `ready_for` or the first step asks for them."""

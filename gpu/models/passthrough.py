@@ -45,6 +45,9 @@ class PassthroughModel:
     def device(self) -> str:
         return "no device"
 
+    def admit(self) -> None:
+        """Nothing is taken."""
+
     def open_state(self, width: int, height: int) -> EditState:
         if width % 2 or height % 2 or not (0 < width <= SPEC.max_size[0] and 0 < height <= SPEC.max_size[1]):
             raise ModelError(f"{width}x{height} cannot be taken: send an even size up to {SPEC.max_size}")

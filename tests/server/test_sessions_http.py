@@ -7,6 +7,8 @@ import asyncio
 import pytest
 from visitor import SDP, Served, serving, until
 
+from gpu.errors import NoMemory
+from gpu.models.passthrough import PassthroughModel
 from server import problem
 from server.api import model_info, page_config
 from server.config import load_config
@@ -36,6 +38,27 @@ async def test_one_session_more_than_there_is_room_for_is_told_when_to_come_agai
         body = await reply.json()
         assert body["type"] == "urn:relens:capacity"
         assert body["remedy"]
+
+
+async def test_a_stream_that_would_not_fit_is_refused_at_the_door_and_the_others_go_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with serving(model="passthrough") as served:
+        inside = await served.visitor().connect()
+
+        def no_room(self: PassthroughModel) -> None:
+            raise NoMemory("a stream takes 4 GiB and 1 GiB is free: at 640x352 would fit")
+
+        monkeypatch.setattr(PassthroughModel, "admit", no_room)
+        reply = await served.visitor().offer()
+        assert reply.status == 503
+        body = await reply.json()
+        assert (body["type"], int(reply.headers["Retry-After"]) > 0) == ("urn:relens:memory", True)
+        assert "at 640x352 would fit" in body["detail"]
+        monkeypatch.undo()
+        (session,) = served.state.sessions.all()
+        assert inside.location.endswith(session.id)
+        await served.visitor().connect()
 
 
 async def test_visitor_who_reloads_gets_the_place_just_left() -> None:

@@ -65,6 +65,9 @@ class MadeModel:
     def device(self) -> str:
         return "no device"
 
+    def admit(self) -> None:
+        self._bare.admit()
+
     def open_state(self, width: int, height: int) -> EditState:
         return self._bare.open_state(width, height)
 

@@ -56,6 +56,9 @@ class RecordedModel:
         with self._lock:
             self._takes.clear()
 
+    def admit(self) -> None:
+        self.inner.admit()
+
     def open_state(self, width: int, height: int) -> EditState:
         return self.inner.open_state(width, height)
 

@@ -1,0 +1,161 @@
+"""The full-size model in the server: open-ended instructions, a causal network that remembers, on pictures.
+
+Puts network, autoencoder and text encoder together and says what goes wrong in words; knows no codecs and no
+sessions. The parts' own modules know no pictures; those named liveedit_* do.
+"""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+import torch
+
+from gpu.errors import DeviceError, ModelError, NoMemory
+from gpu.models.base import EditState
+from gpu.models.liveedit_parts import Parts, best_device, random_parts
+from gpu.models.liveedit_reading import is_source, read
+from gpu.models.liveedit_room import check_load, room_for
+from gpu.models.liveedit_spec import CANVASES, CONFIGS, canvas_of, shape_of, spec_of
+from gpu.models.liveedit_state import LiveEditState
+from gpu.models.liveedit_text import Embeddings
+from gpu.models.settings import DEFAULT, ModelSettings
+from gpu.types import Edit, ModelSpec, Reading
+from gpu.wan.config import StreamShape
+from gpu.wan.memory import FloatKind
+
+_MIN_SIDE = 16
+T = TypeVar("T")
+
+
+class LiveEditModel:
+    """One network for all streams, each with a ring of its own. Thread-safe; one step at a time."""
+
+    def __init__(
+        self,
+        name: str,
+        parts: Parts,
+        settings: ModelSettings = DEFAULT,
+        preflight: Callable[[StreamShape], None] = lambda shape: None,
+    ) -> None:
+        """`preflight` is asked before a stream is opened, and raises NoMemory where it would not fit."""
+        self._spec, self._settings, self._parts = spec_of(name, settings), settings, parts
+        self._preflight = preflight
+        self._embeddings = Embeddings(parts.text)
+
+    @classmethod
+    def load(cls, name: str, settings: ModelSettings = DEFAULT) -> LiveEditModel:
+        """Raises ModelError for weights that are missing or unfit, NoMemory where they do not fit,
+        DeviceError where nothing can run it."""
+        parts = _parts(name, settings)
+        return cls(name, parts, settings, room_for(parts))
+
+    @property
+    def spec(self) -> ModelSpec:
+        return self._spec
+
+    @property
+    def device(self) -> str:
+        return self._parts.words
+
+    def admit(self) -> None:
+        """As if the stream had the largest canvas: a source's size is known too late to refuse anybody."""
+        self._preflight(shape_of(self._spec.name, CANVASES[self._spec.name][0], self._settings))
+
+    def open_state(self, width: int, height: int) -> EditState:
+        """As EditModel's; also raises NoMemory."""
+        most = self._spec.max_size
+        fits = max(width, height) <= max(most) and min(width, height) <= min(most)
+        if width % 2 or height % 2 or min(width, height) < _MIN_SIDE or not fits:
+            raise ModelError(
+                f"{self._spec.name} cannot take {width}x{height}: send an even size from "
+                f"{_MIN_SIDE}x{_MIN_SIDE} to {most[0]}x{most[1]}, or {most[1]}x{most[0]} held upright"
+            )
+        shape = shape_of(self._spec.name, canvas_of(self._spec.name, width, height), self._settings)
+        self._preflight(shape)
+        return self._guarded(None, lambda: LiveEditState(self._parts, shape, width, height))
+
+    def read(self, prompt: str) -> Reading:
+        return read(prompt)
+
+    def ready_for(self, state: EditState, edit: Edit, wait_s: float = 0.0) -> bool:
+        """The instruction is encoded; where it is not, that begins."""
+        return is_source(read(edit.prompt)) or self._embeddings.ready(_text(edit), wait_s)
+
+    def set_edit(self, state: EditState, edit: Edit) -> Reading:
+        """Waits for the text encoder where it must. Raises ModelError where that fails: the edit stays."""
+        own, reading = _own(state), read(edit.prompt)
+        if is_source(reading):
+            own.show(edit, "", None)
+            return reading
+        embedding = self._embeddings.get(_text(edit))
+        self._guarded(own, lambda: own.show(edit, _text(edit), self._condition(embedding)))
+        return reading
+
+    def step(self, state: EditState, chunk: Sequence[Any]) -> list[Any]:
+        own = _own(state)
+
+        def run() -> list[Any]:
+            with torch.inference_mode():
+                return own.step(chunk)
+
+        return self._guarded(own, run)
+
+    def close(self) -> None:
+        """A step that runs keeps what it needs until it ends."""
+        self._embeddings.close()
+        self._parts.close()
+
+    def _condition(self, embedding: Any) -> Any:
+        with torch.inference_mode():
+            return self._parts.condition(embedding.to(self._parts.engine.device))
+
+    def _guarded(self, own: LiveEditState | None, work: Callable[[], T]) -> T:
+        """Where memory runs out, the stream's is given back and the stream ends: the others go on.
+
+        What is raised holds nothing of what failed: tensors would live as long as somebody looks at it."""
+        why = ""
+        try:
+            return work()
+        except torch.OutOfMemoryError as error:
+            why = _first_line(error)
+        except DeviceError as error:
+            if not isinstance(error.__cause__, torch.OutOfMemoryError):
+                raise
+            why = _first_line(error.__cause__)
+        if own is not None:
+            own.close()
+        gc.collect()  # a cycle may hold tensors, too
+        if self._parts.on_gpu:
+            torch.cuda.empty_cache()
+        raise NoMemory(
+            f"the memory of {self._parts.engine.device} ran out, so this stream ends and the others go on "
+            f"({why}): connect again when another session has ended, or choose a smaller model"
+        )
+
+
+def _parts(name: str, settings: ModelSettings) -> Parts:
+    device = best_device()
+    if settings.random_weights:
+        check_load(CONFIGS[name], shape_of(name, CANVASES[name][0], settings), _floats(device), device)
+        return random_parts(CONFIGS[name], device)
+    raise ModelError(f"the weights of {name} cannot be loaded yet: add --random-weights to measure with it")
+
+
+def _floats(device: str) -> FloatKind:
+    return "bfloat16" if device.startswith("cuda") else "float32"
+
+
+def _text(edit: Edit) -> str:
+    return " ".join(edit.prompt.split())
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).split("\n", 1)[0][:200]
+
+
+def _own(state: EditState) -> LiveEditState:
+    if not isinstance(state, LiveEditState):
+        raise ModelError("this state belongs to another model: open one with open_state")
+    return state
