@@ -15,10 +15,12 @@ from gpu.mailbox import EncodedQueue, Mailbox
 from gpu.path import Decoder, MediaPath
 from gpu.sink import Reporter
 from gpu.stats import Meter
+from gpu.thinning import Thinning
 from gpu.types import CLOCK_HZ, Codec, EncodedFrame, Picture
 
 _POLL_S = 0.5  # closing wakes every wait at once; this only bounds it
 _TOO_SOON = 0.75  # of a picture's time at max_fps
+_LONGEST_GAP_TICKS = 2 * CLOCK_HZ  # between the pictures of a chunk: longer ago is another scene
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,10 @@ class Intake:
         self._mailbox: Mailbox[Waiting] = Mailbox(config.chunk_frames, newest_wins=not config.in_order)
         self._lock = threading.Lock()
         self._last_pts: int | None = None
+        chunked = config.chunk_frames > 1 and not config.in_order
+        self._thinning = Thinning(config.chunk_frames) if chunked else None
+        self._posted_pts = 0
+        self._pushed_out = 0  # pictures, since the last chunk was taken
         self._closed = threading.Event()
         self.paused = False
 
@@ -78,7 +84,11 @@ class Intake:
 
     def take(self) -> list[Waiting]:
         """The chunk that waits, or []."""
-        return self._mailbox.take()
+        chunk = self._mailbox.take()
+        if chunk and self._thinning is not None:
+            lost, self._pushed_out = self._pushed_out, 0
+            self._thinning.took(chunk[-1].frame.pts, lost)
+        return chunk
 
     def push(self, frame: EncodedFrame) -> None:
         """Never waits; on overflow everything goes and a keyframe is asked for."""
@@ -155,7 +165,12 @@ class Intake:
             self._reporter.ask_keyframe()
         for frame in frames:
             self._meter.time("decode", now_ns, now_ns - began_ns)
-            if not self._too_soon(frame.pts):
+            if self._too_soon(frame.pts):
+                continue
+            if self._thinning is not None and self._thinning.skips(frame.pts):
+                self._meter.rate("shown", now_ns)  # it was not too soon, but too much: that is to be seen
+                self._meter.count("dropped")
+            else:
                 self._post(Waiting(frame, now_ns))
 
     def _post(self, waiting: Waiting) -> None:
@@ -166,8 +181,8 @@ class Intake:
             self._meter.size(*size)
             self._size = size
         head = self._mailbox.peek()
-        if head is not None and (head.frame.width, head.frame.height) != size:
-            self._meter.count("dropped", self._mailbox.clear())  # a chunk is of one size
+        if not self._one_chunk(head.frame if head is not None else waiting.frame, waiting.frame):
+            self._meter.count("dropped", self._mailbox.clear())
         del head  # a picture that is pushed out must be gone at once: on a GPU its buffer is needed
         lost = 0
         with self._lock:
@@ -175,6 +190,7 @@ class Intake:
                 lost = 1
             elif not self._config.in_order:
                 lost = self._mailbox.put(waiting)
+                self._pushed_out += lost
         if self._config.in_order and not lost:
             while self._mailbox.put(waiting, _POLL_S) and not self._closed.is_set():
                 pass
@@ -182,6 +198,12 @@ class Intake:
             self._meter.count("dropped", lost)
         self._wake()
         self._reporter.judge_pace()
+
+    def _one_chunk(self, first: Picture, new: Picture) -> bool:
+        """A chunk is of one size, and live also of one time: what waited for others too long is gone."""
+        same_size = (first.width, first.height) == (new.width, new.height)
+        before, self._posted_pts = self._posted_pts, new.pts
+        return same_size and (self._config.in_order or abs(new.pts - before) <= _LONGEST_GAP_TICKS)
 
     def _too_soon(self, pts: int) -> bool:
         """Thin out a camera faster than max_fps, evenly."""

@@ -1,5 +1,6 @@
 """A stream's way out: edited pictures are encoded on a thread of their own and handed on, with receipts.
 
+Live, those of a chunk leave as far apart as they came (gpu/spread.py); a file's leave at once.
 Knows one stream from its pictures on; nothing of decoders or edits. A thread of its own, because on two cores
 the next step can run while the last picture is encoded, and several streams share the worker's thread.
 """
@@ -17,6 +18,7 @@ from gpu.errors import DeviceError, FrameError
 from gpu.mailbox import Outbox
 from gpu.path import MediaPath
 from gpu.sink import Reporter
+from gpu.spread import due_ns
 from gpu.stats import Meter
 from gpu.types import CLOCK_HZ
 
@@ -37,11 +39,13 @@ class Outlet:
         meter: Meter,
         reporter: Reporter,
         wake: Callable[[], None],
+        live: bool = False,
     ) -> None:
         self._encoder = path.open_encoder(config)
         self._chunk_frames = chunk_frames
         self._meter, self._reporter, self._wake = meter, reporter, wake
-        self._outbox: Outbox[Edited[Any]] = Outbox(_CHUNKS * chunk_frames)
+        self._live = live
+        self._outbox: Outbox[tuple[int, Edited[Any]]] = Outbox(_CHUNKS * chunk_frames)
         self._lock = threading.Lock()
         self._keyframe_wanted = False
         self._keyframe_pts: int | None = None
@@ -65,9 +69,11 @@ class Outlet:
 
     def put(self, edited: list[Edited[Any]]) -> None:
         """A chunk there was room for. Raises DeviceError where the encoder cannot begin with it."""
+        now_ns = time.monotonic_ns()
         for one in edited:
             self._encoder.begin(one.frame)
-        self._outbox.put(edited)
+        due = due_ns([one.frame.pts for one in edited], now_ns) if self._live else [now_ns] * len(edited)
+        self._outbox.put(list(zip(due, edited, strict=True)))
 
     def set_bitrate(self, bps: int) -> None:
         self._encoder.set_bitrate(bps)
@@ -91,10 +97,14 @@ class Outlet:
 
     def _next(self) -> None:
         """On its own, so that nothing holds a picture while the next one is waited for."""
-        edited = self._outbox.get(_POLL_S)
-        if edited is not None:
+        waiting = self._outbox.get(_POLL_S)
+        if waiting is not None:
             self._wake()
-            self._encode(edited)
+            due, edited = waiting
+            del waiting
+            wait_s = (due - time.monotonic_ns()) / 1e9
+            if wait_s <= 0 or not self._closed.wait(wait_s):
+                self._encode(edited)
 
     def _encode(self, edited: Edited[Any]) -> None:
         if edited.applied is not None:

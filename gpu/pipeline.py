@@ -86,7 +86,13 @@ class Pipeline:
         )
         self._intake = Intake(intake, path, self._meter, self._reporter, self._editor.prepare, wake)
         self._outlet = Outlet(
-            config.encoder, path, model.spec.frames_per_chunk, self._meter, self._reporter, wake
+            config.encoder,
+            path,
+            model.spec.frames_per_chunk,
+            self._meter,
+            self._reporter,
+            wake,
+            live=not config.in_order,
         )
         self._closed = threading.Event()
         self._steps_since_crash: int | None = None

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from moving import encoded, picture, psnr, same
@@ -361,3 +362,62 @@ def test_close_is_idempotent_final_and_allowed_from_the_sink() -> None:
     assert came == len(sink.frames) == 1
     assert sink.applied == []
     assert sink.keyframes_needed == 0
+
+
+@pytest.mark.parametrize("live", [True, False])
+def test_a_chunk_leaves_as_far_apart_as_it_came_and_a_files_at_once(live: bool) -> None:
+    frames = encoded(12)
+    given: list[tuple[int, int]] = []
+    with stream(TintModel(4), PipelineConfig(in_order=not live)) as (pipeline, sink):
+        put = pipeline._outlet._outbox.put
+
+        def spy(items: list[Any]) -> None:
+            given.extend((due, edited.frame.pts) for due, edited in items)
+            put(items)
+
+        pipeline._outlet._outbox.put = spy  # type: ignore[method-assign]
+        for start in range(0, 12, 4):
+            for frame in frames[start : start + 4]:
+                pipeline.push(frame)
+            wait_until(lambda start=start: len(sink.frames) == start + 4)  # type: ignore[misc]
+    assert sink.pts == [pts for _, pts in given] == [frame.pts for frame in frames]
+    for start in range(0, 12, 4):
+        due = [due - given[start][0] for due, _ in given[start : start + 4]]
+        apart = 3000 * 10**9 // 90_000 if live else 0
+        assert due == [n * apart for n in range(4)]
+
+
+def test_a_chunk_is_not_made_of_two_scenes() -> None:
+    """What waited while the camera stood still is not shown with what comes after."""
+    frames = encoded(6)
+    late = [replace(frame, pts=frame.pts + 10 * 90_000) for frame in frames[2:]]
+    with stream(TintModel(4)) as (pipeline, sink):
+        for frame in (*frames[:2], *late):
+            pipeline.push(frame)
+        wait_until(lambda: len(sink.frames) == 4)
+        assert pipeline.stats().dropped == 2
+    assert sink.pts == [frame.pts for frame in late]
+
+
+@pytest.mark.parametrize("chunk", [4, 12])
+def test_live_a_slow_chunked_model_gets_whole_chunks_of_the_newest(chunk: int) -> None:
+    """Bounded and in order, whatever is lost; lost pictures are counted, and the last ones shown."""
+    frames = encoded(96)
+    seen: list[list[int]] = []
+    go_on = threading.Event()
+
+    def slow(state: TintState, pictures: Sequence[Frame]) -> None:
+        seen.append([frame.pts for frame in pictures])
+        if len(seen) == 1:
+            assert go_on.wait(20)
+
+    with stream(TintModel(chunk, slow), PipelineConfig(queue_frames=96, max_fps=120)) as (pipeline, sink):
+        for frame in frames:
+            pipeline.push(frame)
+        wait_until(lambda: len(pipeline._intake._queue._items) == 0 and pipeline._intake.ready)
+        wait_until(lambda: pipeline.stats().dropped == 96 - 2 * chunk)
+        go_on.set()
+        wait_until(lambda: len(sink.frames) == 2 * chunk)
+    assert [len(pictures) for pictures in seen] == [chunk, chunk]
+    assert seen == [[f.pts for f in frames[:chunk]], [f.pts for f in frames[-chunk:]]], "newest in a row"
+    assert sink.pts == [pts for pictures in seen for pts in pictures]
