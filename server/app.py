@@ -61,7 +61,7 @@ def _parts(config: Config) -> Callable[[web.Application], AsyncIterator[None]]:
         if config.media_mode != "cpu":
             gpus = await asyncio.get_running_loop().run_in_executor(executor, probe.at_start)
         media = Media(config.media_mode, gpus)
-        workers = Workers(config.model, config.threads, executor, media)
+        workers = Workers(config.model, config.threads, executor, media, config.models)
         sessions = Sessions(config, workers, metrics, executor)
         metrics.on_scrape(lambda: _set_loop_delay(metrics, loop_delay))
         app[STATE] = ServerState(config, version(), metrics, workers, sessions, loop_delay, gpus, media)

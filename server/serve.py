@@ -88,6 +88,8 @@ def _announce(
     worker = workers.loaded(workers.default)
     device = worker.model.device if worker is not None else "?"
     say(f"relens {version()} is ready: {scheme}://{shown}:{port}/  model {workers.default} on {device}")
+    if worker is not None and worker.model.spec.note:
+        say(f"{workers.default}: {worker.model.spec.note}")
     if workers.why:
         say(f"{workers.default} was measured to suit this machine: {workers.why}. Another: --model NAME")
     for gpu in app[STATE].gpus.gpus:

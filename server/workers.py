@@ -13,7 +13,8 @@ from gpu.errors import ModelError
 from gpu.media import Media
 from gpu.models.base import EditModel
 from gpu.models.choice import AUTO, SMALL, Choice, choose
-from gpu.models.registry import list_models, load_model
+from gpu.models.registry import LARGE_NAMES, list_models, load_model
+from gpu.models.settings import DEFAULT, ModelSettings
 from gpu.types import Codec, Edit, ModelSpec
 from gpu.worker import Worker
 
@@ -27,20 +28,19 @@ CHOICE_S = 10.0  # the measurement bounds itself; this is for a device that hang
 class Workers:
     """The workers by model name. Loading compiles and may take seconds: it runs in `executor`."""
 
-    def __init__(self, default: str, threads: int, executor: Executor, media: Media | None = None) -> None:
+    def __init__(
+        self, default: str, threads: int, executor: Executor, media: Media | None = None,
+        settings: ModelSettings = DEFAULT,
+    ) -> None:  # fmt: skip
         """`default`: a model's name, or AUTO until `start` has measured which it is. `media`: see Worker."""
         self.default = default
         self.why = ""  # the default is what it is, where it was measured
-        self._threads = threads
+        self._threads, self._settings = threads, settings
+        self.specs: list[ModelSpec] = list_models(settings)  # every model there is, loaded or not
         self.executor = executor
         self.media = media if media is not None else Media()
         self._workers: dict[str, Worker] = {}
         self._lock = asyncio.Lock()  # one load at a time: it takes all cores
-
-    @property
-    def specs(self) -> list[ModelSpec]:
-        """Every model there is, loaded or not."""
-        return list_models()
 
     def encodes(self, name: str, wanted: tuple[Codec, ...]) -> tuple[Codec, ...]:
         """Those of `wanted` that streams through a model ("": the default) are sent back in."""
@@ -79,7 +79,7 @@ class Workers:
         if name in self._workers:
             return self._workers[name]
         names = [spec.name for spec in self.specs]
-        if name not in names:
+        if name not in (*names, *LARGE_NAMES):  # those say themselves what they lack
             raise ModelError(f"there is no model {name[:60]!r}; there are {', '.join(names)}")
         async with self._lock:
             if name not in self._workers:
@@ -88,7 +88,7 @@ class Workers:
         return self._workers[name]
 
     def _load(self, name: str) -> Worker:
-        return self._employ(name, load_model(name, threads=self._threads))
+        return self._employ(name, load_model(name, self._threads, self._settings))
 
     def _employ(self, name: str, model: EditModel) -> Worker:
         try:

@@ -66,10 +66,8 @@ def shape_of(name: str, canvas: tuple[int, int], settings: ModelSettings = DEFAU
 
 def missing_weights(name: str, settings: ModelSettings = DEFAULT) -> str:
     """What to run to get a model's weights; "" where they are there."""
-    try:
-        from gpu.checkpoints import store
-    except ImportError:
-        return f"the weights of {name} are not on this machine: run `relens models download {name}`"
+    from gpu.checkpoints import store
+
     found = store.find(name, settings.models_dir)
     return found.message if isinstance(found, store.Missing) else ""
 

@@ -66,7 +66,7 @@ class Trial:
 def try_model(name: str, config: Config) -> Trial:
     """Load it, run it, and say what a step took here and now."""
     try:
-        model = load_model(name, threads=config.threads)
+        model = load_model(name, config.threads, config.models)
         try:
             step_ms, device, spec = _step_ms(model), model.device, model.spec
         finally:

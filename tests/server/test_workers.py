@@ -62,7 +62,7 @@ async def test_a_model_that_cannot_begin_is_let_go(
     executor: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = Full()
-    monkeypatch.setattr(module, "load_model", lambda name, threads: model)
+    monkeypatch.setattr(module, "load_model", lambda *_: model)
     workers = Workers("passthrough", 0, executor)
     with pytest.raises(DeviceError, match="no memory"):
         await workers.get()
@@ -108,7 +108,7 @@ async def test_a_measurement_that_hangs_does_not_hold_up_the_start(
 
     monkeypatch.setattr(module, "CHOICE_S", 0.05)
     monkeypatch.setattr(module, "choose", hangs)
-    monkeypatch.setattr(module, "load_model", lambda name, threads: {"nano": loaded}[name])
+    monkeypatch.setattr(module, "load_model", lambda name, *_: {"nano": loaded}[name])
     workers = Workers(AUTO, 0, executor)
     await workers.start()
     assert workers.default == "nano"
@@ -122,7 +122,7 @@ async def test_a_measurement_that_hangs_does_not_hold_up_the_start(
 async def test_a_default_that_cannot_be_loaded_ends_the_start(
     executor: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def none(name: str, threads: int) -> PassthroughModel:
+    def none(name: str, *_: object) -> PassthroughModel:
         raise DeviceError("no engine")
 
     monkeypatch.setattr(module, "choose", lambda threads: Choice("nano", "measured"))

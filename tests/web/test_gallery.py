@@ -29,8 +29,8 @@ SIZES = [
 @pytest.fixture(scope="module")
 def base() -> Iterator[str]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(workers, "load_model", lambda name, threads=0: MadeModel())
-        patch.setattr(workers, "list_models", lambda: [SPEC])
+        patch.setattr(workers, "load_model", lambda *_: MadeModel())
+        patch.setattr(workers, "list_models", lambda *_: [SPEC])
         with in_process(Config(port=0, model="nano")) as base:
             yield base
 

@@ -37,7 +37,7 @@ def model() -> Iterator[RecordedModel]:
 @pytest.fixture(scope="module")
 def base(model: RecordedModel) -> Iterator[str]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(workers, "load_model", lambda name, threads=0: model)
+        patch.setattr(workers, "load_model", lambda *_: model)
         with in_process(
             Config(port=0, model="nano", max_bitrate_bps=8_000_000, start_bitrate_bps=6_000_000)
         ) as base:
