@@ -10,12 +10,16 @@ test("models as the server lists them", () => {
         title: "Nano",
         maxSize: [1280, 720],
         why: "it was measured",
+        framesPerChunk: 4,
+        note: "random weights",
         presets: [{ name: "night", label: "Night", prompt: "make it night", group: "weather" }],
       },
     ],
   });
   assert.equal(model?.maxHeight, 720);
   assert.equal(model?.why, "it was measured");
+  assert.equal(model?.framesPerChunk, 4);
+  assert.equal(model?.note, "random weights");
   assert.deepEqual(model?.presets, [
     { name: "night", label: "Night", prompt: "make it night", group: "weather" },
   ]);

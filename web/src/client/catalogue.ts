@@ -15,6 +15,10 @@ export interface Model {
   licence: string;
   maxWidth: number;
   maxHeight: number;
+  /** Pictures it edits together. */
+  framesPerChunk: number;
+  /** What everybody who sees its pictures must know of them; else "". */
+  note: string;
   presets: Preset[];
 }
 
@@ -76,6 +80,8 @@ export function parseModels(value: unknown): Model[] {
       licence: text(model.licence),
       maxWidth: number(width, 1280),
       maxHeight: number(height, 720),
+      framesPerChunk: number(model.framesPerChunk ?? model.frames_per_chunk, 1),
+      note: text(model.note),
       presets: list(model.presets).map((item) => {
         const preset = fields(item);
         const name = text(preset.name);

@@ -1,7 +1,7 @@
 /** What is measured on this stream, and the one-word verdict. A figure that was not measured is not shown. */
 import type { ComponentChildren } from "preact";
 import { useModel } from "./session";
-import { currentModel, store, verdict } from "./store";
+import { currentModel, runningModel, store, verdict } from "./store";
 import { strings } from "./strings";
 
 const words = strings.facts;
@@ -95,7 +95,7 @@ function limitTitle(): string {
     case "browser":
       return titles.browser;
     case "model":
-      return titles.model(stats.server?.edit.p50Ms ?? 0);
+      return titles.model((stats.server?.edit.p50Ms ?? 0) / (runningModel.value?.framesPerChunk ?? 1));
     default:
       return "";
   }

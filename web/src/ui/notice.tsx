@@ -1,7 +1,7 @@
 /** The page's one message line, over the stage so that nothing moves when it comes: at its foot, on phones at its top. */
 import { useEffect, useState } from "preact/hooks";
 import { Icon } from "./icons";
-import { store } from "./store";
+import { runningModel, store } from "./store";
 import { strings } from "./strings";
 
 const COUNT_MS = 500;
@@ -48,6 +48,16 @@ export function NoticeBar() {
       )}
     </div>
   );
+}
+
+/** What everybody must know of this model's pictures: in sight as long as they are. */
+export function ModelNote() {
+  const note = runningModel.value?.note;
+  return note ? (
+    <p class="model-note" role="note" data-testid="model-note">
+      {note}
+    </p>
+  ) : null;
 }
 
 /** That the server stepped down its ladder, in its own words. */

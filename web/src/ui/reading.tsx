@@ -50,6 +50,10 @@ export const partName = (name: string): string => presetNamed.value.get(name)?.l
 export const isOriginal = (reading: Reading | null | undefined): boolean =>
   reading?.label === "original" && reading.parts.length === 0;
 
+/** An open-ended model takes every sentence as it stands: there is nothing it could be sure of. */
+const asItStands = ({ understood, parts, label }: Reading): boolean =>
+  understood && parts.length === 0 && label !== "" && label !== "original" && label !== "the edit before";
+
 /** What was asked for and does not go with the rest. */
 const leftOutOf = ({ leftOut }: Reading): string =>
   leftOut.length > 0 ? words.leftOut(leftOut.join(", ")) : "";
@@ -58,6 +62,7 @@ const leftOutOf = ({ leftOut }: Reading): string =>
 export function spoken(reading: Reading): string {
   const nearest = reading.nearest.slice(0, MAX_NEAREST);
   if (!reading.understood) return words.spokenUnknown(nearest);
+  if (asItStands(reading)) return words.spokenAsItStands(reading.label);
   const named = reading.label && !isOriginal(reading) ? [reading.label] : [];
   const parts = reading.parts.length
     ? reading.parts.map((part) =>
@@ -132,10 +137,12 @@ export function ReadingLine({ reading, run }: { reading: Reading; run: (label: s
         <>
           <span class="soft taken-for">{words.takenFor}</span>
           {parts.length > 0 ? <PartChips reading={reading} /> : <b>{label || words.nothing}</b>}
-          <span class="sure">
-            <meter min={0} max={1} low={UNSURE} optimum={1} value={confidence} aria-hidden="true" />
-            {words.sure(confidence)}
-          </span>
+          {!asItStands(reading) && (
+            <span class="sure">
+              <meter min={0} max={1} low={UNSURE} optimum={1} value={confidence} aria-hidden="true" />
+              {words.sure(confidence)}
+            </span>
+          )}
         </>
       ) : (
         <span class="unsure">{words.unknown}</span>

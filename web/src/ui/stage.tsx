@@ -3,7 +3,7 @@ import { useEffect, useRef } from "preact/hooks";
 import { Divider } from "./divider";
 import { Icon } from "./icons";
 import { client, videos } from "./live";
-import { DegradedTag, NoticeBar } from "./notice";
+import { DegradedTag, ModelNote, NoticeBar } from "./notice";
 import { thumbnailOf } from "./snapshot";
 import { store, type View } from "./store";
 import { strings } from "./strings";
@@ -159,6 +159,7 @@ export function Stage() {
         <Cover />
       </div>
       <ViewSwitch />
+      <ModelNote />
       <DegradedTag />
       <NoticeBar />
     </section>

@@ -81,6 +81,12 @@ export const currentModel = computed<Model | null>(
     store.models.value.find((model) => model.name === store.modelName.value) ?? store.models.value[0] ?? null,
 );
 
+/** The model that edits this stream, or else the one that will. */
+export const runningModel = computed<Model | null>(
+  () =>
+    store.models.value.find((model) => model.name === store.stats.value?.server?.model) ?? currentModel.value,
+);
+
 /** In the order they are shown, which is the order of the number keys. */
 export const presetGroups = computed<[string, Preset[]][]>(() => {
   const groups = new Map<string, Preset[]>();

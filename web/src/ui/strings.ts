@@ -75,6 +75,7 @@ export const strings = {
       `Taken for ${parts.join(", ") || "the source, as it is"}${leftOut && `, ${leftOut}`}. ${percent(share)} sure.${
         others.length > 0 ? ` Or ${others.join(", ")}?` : ""
       }`,
+    spokenAsItStands: (label: string) => `Taken for ${label}.`,
     spokenUnknown: (nearest: string[]) =>
       `Outside what this model can do.${nearest.length > 0 ? ` Nearest: ${nearest.join(", ")}.` : ""}`,
     spokenPart: (name: string, amount: number, region: Region, colours: string[]) =>
@@ -130,6 +131,8 @@ export const strings = {
       weather: "Weather",
       room: "Room",
       colour: "Colour",
+      person: "People",
+      place: "Places",
       recent: "Recent",
     } as Record<string, string>,
     fitting: "Presets that fit",
