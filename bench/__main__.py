@@ -21,6 +21,7 @@ NAMES = {
     "soak": "an hour's frames and 200 sessions: what grows",
     "nano-report": "nano against its teachers on held-out clips: everything that must be shown of it",
     "nano-speed": "nano's time a frame, whole and graph by graph",
+    "liveedit": "the full-size model: frames a second, memory, mask cache, with random weights",
     "gpu-media": "the NVIDIA GPU's media path: kernels, NVDEC, NVENC, bytes over the bus, memory",
     "nano-sizes": "nano beside nano-plus at 1280x720: a contact sheet, and the time a frame",
 }
