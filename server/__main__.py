@@ -13,6 +13,7 @@ from typing import Any
 from gpu.errors import DeviceError, ModelError
 from server.config import KEYS, Config, load_config
 from server.errors import ConfigError
+from server.models_command import add_commands
 
 BAD_USE = 2
 
@@ -50,8 +51,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     doctor.add_argument("--json", action="store_true", help="as one JSON document")
     _add_config(doctor)
-    models = commands.add_parser("models", help="list the edit models")
-    models.add_argument("--json", action="store_true", help="as one JSON document")
+    models = commands.add_parser("models", help="list the edit models; fetch, check and remove weights")
+    add_commands(models)
     commands.add_parser("distill", help="make nano anew: pictures, training, export, report", add_help=False)
     return parser
 
@@ -69,8 +70,8 @@ def _add_config(parser: argparse.ArgumentParser) -> None:
 
 
 def _config(arguments: dict[str, Any]) -> Config:
-    toml_path = arguments.pop("config") or os.environ.get("RELENS_CONFIG") or None
-    return load_config(toml_path, os.environ, {name: arguments[name] for name in KEYS})
+    toml_path = arguments.pop("config", None) or os.environ.get("RELENS_CONFIG") or None
+    return load_config(toml_path, os.environ, {name: arguments.get(name) for name in KEYS})
 
 
 def _serve(arguments: dict[str, Any]) -> int:
@@ -99,22 +100,9 @@ def _doctor(arguments: dict[str, Any]) -> int:
 
 
 def _models(arguments: dict[str, Any]) -> int:
-    import msgspec
+    from server.models_command import run
 
-    from gpu.models.registry import list_models
-    from server.api import ModelList, model_info
-
-    listed = ModelList(models=[model_info(spec, spec.name == Config().model, "") for spec in list_models()])
-    if arguments["json"]:
-        print(msgspec.json.format(msgspec.json.encode(listed)).decode())
-        return 0
-    for model in listed.models:
-        width, height = model.max_size
-        print(f"{model.name:<12} {model.title}; up to {width}x{height}; {model.licence}; {model.weights}")
-        if model.presets:
-            print(f"{'':<12} {', '.join(preset.label for preset in model.presets)}")
-    print("A server measures which of nano and nano-plus it begins with: see `relens doctor`.")
-    return 0
+    return run(arguments, _config(arguments))
 
 
 def _distill(words: Sequence[str]) -> int:

@@ -36,6 +36,7 @@ class ModelInfo(_Body, frozen=True):
     default: bool
     device: str  # "" while it is not loaded
     why: str  # it is the default, where that was measured; else ""
+    state: str  # of its weights: "ready", "incomplete" or "not downloaded"
     path: str  # who decodes, edits and encodes, and why no GPU does; "" where no server is asked
     note: str  # what everybody who sees its pictures must know of them; else ""
 
@@ -92,7 +93,9 @@ class Health(_Body, frozen=True):
     version: str
 
 
-def model_info(spec: ModelSpec, default: bool, device: str, why: str = "", path: str = "") -> ModelInfo:
+def model_info(
+    spec: ModelSpec, default: bool, device: str, why: str = "", path: str = "", state: str = "ready"
+) -> ModelInfo:
     return ModelInfo(
         name=spec.name,
         title=spec.title,
@@ -107,6 +110,7 @@ def model_info(spec: ModelSpec, default: bool, device: str, why: str = "", path:
         default=default,
         device=device,
         why=why if default else "",
+        state=state,
         path=path,
         note=spec.note,
     )

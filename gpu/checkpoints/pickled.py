@@ -25,7 +25,7 @@ _REFUSED = re.compile(
 
 def read_zip(path: Path, model: str) -> dict[str, Any]:
     """The dict that `torch.save` wrote, its tensors mapped from the file. Raises ModelError."""
-    _check_zip(path, model)
+    check_zip(path, model)
     return _load(path, model, mmap=True)
 
 
@@ -34,8 +34,10 @@ def read_legacy(path: Path, model: str) -> dict[str, Any]:
     return _load(path, model, mmap=False)
 
 
-def _check_zip(path: Path, model: str) -> None:
-    """Every record lies uncompressed within the file: mapping then never touches a page that is not there."""
+def check_zip(path: Path, model: str) -> None:
+    """Every record lies uncompressed within the file: mapping then never touches a page that is not there.
+
+    Needs no torch. Raises ModelError, OSError."""
     size = path.stat().st_size
     try:
         with zipfile.ZipFile(path) as archive:

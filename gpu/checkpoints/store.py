@@ -70,16 +70,19 @@ class Store:
         return self.root / file.source.repo / file.path
 
     def look(self, model: LargeModel) -> list[Found]:
-        """Every file of a model as it lies here, in the catalogue's order."""
-        folders = {source: self._folder_of(source, model) for source in model.sources}
-        return [self._found(file, folders[file.source] / file.path) for file in model.files]
+        """Every file of a model as it lies here, in the catalogue's order.
+
+        What a part consists of is looked for together: a tokenizer's files must share a folder."""
+        parts = [self._part(model, part) for part in dict.fromkeys(file.part for file in model.files)]
+        by_name = {found.file.name: found for part in parts for found in part}
+        return [by_name[file.name] for file in model.files]
 
     def find(self, name: str) -> Weights | Missing:
         """A model's weights, or what to do to get them. Raises ModelError for a name without any."""
         model = catalogue.named(name)
         found = self.look(model)
         if not all(each.whole for each in found):
-            return Missing(self._message(model, found))
+            return Missing(self.why_not(model))
         parts: dict[Part, Path] = {}
         for each in found:
             parts[each.file.part] = each.path.parent if each.file.part == "tokenizer" else each.path
@@ -91,6 +94,34 @@ class Store:
         if all(each.whole for each in found):
             return "ready"
         return "incomplete" if any(each.have_bytes for each in found) else "not downloaded"
+
+    def left(self, model: LargeModel) -> str:
+        """What is still to come, for people: "11.91 GB and x.pt, whose size the hub says"."""
+        lacking = [found for found in self.look(model) if not found.whole]
+        bytes_left = sum((each.expected_bytes or 0) - (each.have_bytes or 0) * each.half for each in lacking)
+        unknown = [each.file.path for each in lacking if each.expected_bytes is None]
+        more = f" and {', '.join(unknown)}, whose size the hub says" if unknown else ""
+        return size_text(max(bytes_left, 0)) + more
+
+    def removable(self, model: LargeModel) -> tuple[list[Found], list[tuple[WeightsFile, str]]]:
+        """What of a model lies in our own place and no other model that is here needs; and what one needs,
+        with its name."""
+        going, kept = [], []
+        others = [other for other in catalogue.MODELS if other is not model and self._is_here(other, model)]
+        for found in self.look(model):
+            users = [other.name for other in others if found.file in other.files]
+            if users:
+                kept.append((found.file, users[0]))
+            elif found.have_bytes is not None and found.path == self.own_place(found.file):
+                going.append(found)
+        return going, kept
+
+    def _is_here(self, other: LargeModel, model: LargeModel) -> bool:
+        """Ready, or begun with a file that is not `model`'s too."""
+        found = self.look(other)
+        return all(each.whole for each in found) or any(
+            each.have_bytes for each in found if each.file not in model.files
+        )
 
     def forget(self, file: WeightsFile) -> int:
         """Remove a file from its own place, half files too; of a link the link alone. Bytes that were freed.
@@ -120,22 +151,25 @@ class Store:
                     return Found(file, path, there.st_size, expected, half, fault)
         return Found(file, path, None, expected)
 
-    def _folder_of(self, source: Source, model: LargeModel) -> Path:
-        """The folder that holds most of a repository's files; of equals the first, which is ours."""
-        files = [file for file in model.files if file.source == source]
+    def _part(self, model: LargeModel, part: Part) -> list[Found]:
+        """A part's files where they are whole; else where there is something of them, ours first."""
+        files = [file for file in model.files if file.part == part]
+        tried = [
+            [self._found(file, folder / file.path) for file in files]
+            for folder in folders(self.root, files[0].source)
+        ]
+        for found in tried:
+            if all(each.whole for each in found):
+                return found
+        for found in tried:
+            if any(each.have_bytes is not None for each in found):
+                return found
+        return tried[0]
 
-        def held(folder: Path) -> int:
-            return sum(self._found(file, folder / file.path).whole for file in files)
-
-        return max(folders(self.root, source), key=held)
-
-    def _message(self, model: LargeModel, found: list[Found]) -> str:
-        lacking = [each for each in found if not each.whole]
-        left = sum((each.expected_bytes or 0) - (each.have_bytes or 0) * each.half for each in lacking)
-        size = size_text(max(left, 0))
-        unknown = [each.file.path for each in lacking if each.expected_bytes is None]
-        if unknown:
-            size += f" and {', '.join(unknown)}, whose size the hub says"
+    def why_not(self, model: LargeModel) -> str:
+        """What a model that is not ready lacks, and what to run."""
+        found = self.look(model)
+        lacking, size = [each for each in found if not each.whole], self.left(model)
         if all(each.have_bytes is None for each in found):
             what = f"the weights of {model.name} are not on this machine ({size})"
         else:

@@ -17,7 +17,7 @@ _MAX_HEADER_BYTES = 100_000_000  # the format's own limit
 
 def read_safetensors(path: Path, model: str) -> dict[str, Any]:
     """Names to tensors, mapped from the file. Raises ModelError."""
-    _check_header(path, model)
+    check_header(path, model)
     safetensors = need("safetensors")
     try:
         with safetensors.safe_open(path, framework="pt", device="cpu") as file:
@@ -28,7 +28,8 @@ def read_safetensors(path: Path, model: str) -> dict[str, Any]:
         raise unusable(path, f"is damaged ({str(exc)[:120]})", model) from exc
 
 
-def _check_header(path: Path, model: str) -> None:
+def check_header(path: Path, model: str) -> None:
+    """The header is whole, every tensor within the file. Needs no library. Raises ModelError, OSError."""
     size = path.stat().st_size
     with path.open("rb") as file:
         length = int.from_bytes(file.read(8), "little")

@@ -18,7 +18,7 @@ import aiohttp
 import pytest
 from visitor import Visitor, until
 
-from gpu.models.registry import list_models
+from gpu.models.registry import list_large, list_models
 from server.__main__ import main
 from server.config import Config
 from server.doctor import machine
@@ -144,7 +144,8 @@ def test_models_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     text = capsys.readouterr().out
     assert main(["models", "--json"]) == 0
     listed = json.loads(capsys.readouterr().out)["models"]
-    assert [model["name"] for model in listed] == [spec.name for spec in list_models()]
+    every = dict.fromkeys(spec.name for spec in (*list_models(), *list_large()))
+    assert [model["name"] for model in listed] == list(every)
     assert all(model["name"] in text for model in listed)
 
 
