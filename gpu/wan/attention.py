@@ -33,8 +33,9 @@ def write_ring(ring: Tensor, update: Tensor, write_index: Tensor, kept: Tensor |
     begins; kept: [B, U] int64, the tokens of the block that `update` holds, or None: all. Returns `ring`.
     What exports the network puts its own form in place of this (`Network.write`)."""
     places = ring_tokens(update.shape[2], write_index, kept)
-    for entry in range(ring.shape[0]):  # each stream of a batch is at a place of its own
-        ring[entry].index_copy_(1, places[entry], update[entry])
+    entries = torch.arange(ring.shape[0], device=ring.device).unsqueeze(1)
+    # One write for the batch, on the ring itself: of a write through a view, torch.compile copies the ring.
+    ring[entries, :, places] = update.transpose(1, 2)
     return ring
 
 

@@ -63,12 +63,12 @@ def fill_place(
 ) -> None:
     """`fill` for a place that need not be the ring's own, as when past blocks are replayed."""
     entries = range(tensors["attend"].shape[0]) if entry is None else (entry,)
-    filled = torch.tensor([latent != EMPTY for latent in place.latents])
+    filled = _sent(torch.tensor([latent != EMPTY for latent in place.latents]), tensors["attend"])
     for one in entries:
         _write(tensors["query_cos"][one], tensors["query_sin"][one], place.query_positions, shape)
         _write(tensors["key_cos"][one], tensors["key_sin"][one], place.positions, shape)
         attend = tensors["attend"][one]
-        attend.unflatten(0, (len(filled), -1)).copy_(filled.to(attend.device)[:, None])
+        attend.unflatten(0, (len(filled), -1)).copy_(filled[:, None])
         tensors["write_index"][one].fill_(place.write_index)
 
 
@@ -86,4 +86,10 @@ def _write(cos: Tensor, sin: Tensor, positions: Sequence[int], shape: StreamShap
     for into, function in ((cos, torch.cos), (sin, torch.sin)):
         grid = into.view(len(positions), rows, cols, half)
         for part, turn in zip(grid.split((time, row, col), -1), turns, strict=True):
-            part.copy_(function(turn).to(torch.float32).to(into.device))
+            part.copy_(_sent(function(turn).to(torch.float32), into))
+
+
+def _sent(small: Tensor, beside: Tensor) -> Tensor:
+    """A tensor of the host on the device of another. On CUDA it is queued: from memory that is not
+    page-locked, torch would wait until all that was queued before is done."""
+    return small.pin_memory().to(beside.device, non_blocking=True) if beside.is_cuda else small
