@@ -20,6 +20,11 @@ def test_four_steps_are_the_released_ones() -> None:
     assert len(schedule) == 4
 
 
+def test_without_a_shift_they_are_even() -> None:
+    """As LiveEdit's own script takes them."""
+    assert Schedule.of(4, shift=1).timesteps == (1000, 750, 500, 250)
+
+
 def test_two_steps_are_the_first_and_third() -> None:
     four, two = Schedule.of(4), Schedule.of(2)
     assert two.timesteps == pytest.approx((1000, 833.33), abs=0.01)
