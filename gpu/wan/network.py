@@ -147,8 +147,11 @@ def _unpatched(tokens: Tensor, shape: torch.Size) -> Tensor:
 
 
 def cast(network: Network, dtype: torch.dtype) -> Network:
-    """Weights to `dtype`, in place; those of timestep and modulation become float32, as in Wan."""
+    """Weights to `dtype`, in place; those of timestep and modulation become float32, as in Wan. Weights of
+    one byte (FP8) stay: they mean nothing without their scales."""
     for name, parameter in network.named_parameters():
+        if parameter.element_size() == 1:
+            continue
         kept = any(part in name for part in FLOAT32)
         parameter.data = parameter.data.to(torch.float32 if kept else dtype)
     return network

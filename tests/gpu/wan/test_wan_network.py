@@ -78,6 +78,15 @@ def test_the_timestep_is_calculated_in_float32_whatever_the_weights_are() -> Non
     assert torch.allclose(found, x @ layer.weight.float().T + layer.bias.float(), atol=1e-6)
 
 
+def test_a_cast_leaves_what_is_quantised_already() -> None:
+    network = weighed(SMALL)
+    linear = network.blocks[0].ffn[0]
+    linear.weight = torch.nn.Parameter(linear.weight.to(torch.float8_e4m3fn), requires_grad=False)
+    cast(network, torch.bfloat16)
+    assert linear.weight.dtype == torch.float8_e4m3fn
+    assert network.blocks[0].ffn[2].weight.dtype == torch.bfloat16
+
+
 def test_modulation_is_the_layers_own_and_the_timesteps() -> None:
     own, time = normal(0, "own", 1, 6, 12), normal(0, "time", 2, 6, 12)
     parts = modulation(own, time, torch.float32)
