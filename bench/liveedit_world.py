@@ -119,7 +119,8 @@ class World:
             torch.cuda.empty_cache()
 
     def _network(self) -> Network:
-        return random_network(self.scale.config, SEED, self.dtype).to(self.device)
+        network: Network = random_network(self.scale.config, SEED, self.dtype).to(self.device)
+        return network
 
     def _make(self, kind: str, network: Network) -> PassEngine:
         from gpu.wan.engines.eager import EagerEngine

@@ -47,7 +47,7 @@ def self_forcing(world: World, folder: Path | None) -> Found:
 def _loop_ms(world: World, causal: Any) -> dict[str, float]:
     config, shape = world.scale.config, world.shape(world.scale.canvases[0], 3)
     cached = 21 * shape.latent_tokens
-    torch.random.manual_seed(SEED)  # type: ignore[no-untyped-call]
+    torch.random.manual_seed(SEED)
     with torch.device(world.device), torch.inference_mode():
         network = causal.CausalWanModel(
             text_len=config.text_len, in_dim=config.latent_channels, dim=config.dim, ffn_dim=config.ffn,
@@ -60,9 +60,11 @@ def _loop_ms(world: World, causal: Any) -> dict[str, float]:
     def zeros(tokens: int) -> torch.Tensor:
         return torch.zeros(1, tokens, config.heads, config.head_dim, dtype=world.dtype, device=world.device)
 
-    ends = lambda: torch.zeros(1, dtype=torch.long, device=world.device)  # noqa: E731
+    def end() -> torch.Tensor:
+        return torch.zeros(1, dtype=torch.long, device=world.device)
+
     cache = [
-        {"k": zeros(cached), "v": zeros(cached), "global_end_index": ends(), "local_end_index": ends()}
+        {"k": zeros(cached), "v": zeros(cached), "global_end_index": end(), "local_end_index": end()}
         for _ in range(config.layers)
     ]
     cross = [
