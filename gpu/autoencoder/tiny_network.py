@@ -82,7 +82,7 @@ class Encoder(nn.Sequential):
                 x, remembered = _remember(self[first + index], x, memory[3 * level + index], real)
                 kept.append(remembered)
         latents = self[17](x[:, :, 1, 0].flatten(0, 1)).unflatten(0, (batch, count))
-        return latents, torch.ones_like(started), frames[:, -1].clone(), *kept
+        return latents, _begun(started), frames[:, -1].clone(), *kept
 
 
 def _remember(block: nn.Module, x: Tensor, memory: Tensor, real: Tensor) -> tuple[Tensor, Tensor]:
@@ -96,6 +96,11 @@ def _remember(block: nn.Module, x: Tensor, memory: Tensor, real: Tensor) -> tupl
     past_of_copies = torch.cat([before[:, :, -1:], x[:, :, 1, :-1]], 2)
     y = block(x.flatten(0, 3), torch.stack([past, past_of_copies], 2).flatten(0, 3))
     return y.unflatten(0, (batch, count, 2, pictures)), line[:, -1].clone()
+
+
+def _begun(started: Tensor) -> Tensor:
+    """Ones, as something computed: engines dislike outputs that are constants."""
+    return (started + 1).clamp(max=1)
 
 
 class Decoder(nn.Sequential):
@@ -136,7 +141,7 @@ class Decoder(nn.Sequential):
         frames = self[22](self[21](x.flatten(0, 1))).clamp(0, 1).unflatten(0, (batch, -1))
         begun = started[:, None, None, None, None] > 0.5
         head = torch.where(begun, frames[:, :FRAMES], frames[:, FRAMES - 1 : FRAMES])
-        return torch.cat([head, frames[:, FRAMES:]], 1), torch.ones_like(started), *kept
+        return torch.cat([head, frames[:, FRAMES:]], 1), _begun(started), *kept
 
 
 class TinyNetwork(nn.Module):
