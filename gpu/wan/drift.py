@@ -7,10 +7,12 @@ after an instruction took effect, with how much it varies by itself. A lasting d
 variation, is drift, if the source still is much like it was then: a scene cut, or a source that has become
 another, starts the learning again instead, as an edit's relation to the source may be another there.
 
-The correction is added to the clean latents *before* they are written to the ring, so that what the next
-blocks see is led back too; there is no cut, no restart, no second pass. It is proportional to the departure,
-changes by at most a step a block (unseen: of latents of size 1) and never exceeds a bound, so that a wrong
-judgement costs little. Without drift it is exactly nothing.
+The correction is added to the clean latents *before* they are written to the ring: what can drift must be
+kept from block to block, and all that is kept passes here. So there is no cut, no restart, no second pass. It
+is proportional to the departure and not summed up over blocks: the ring sums it up already. With GAIN and
+SMOOTH as they are that settles however much of its past a model keeps, all of it included. It changes by at
+most a step a block (unseen: of latents of size 1) and never exceeds a bound, so that a wrong judgement costs
+little. Without drift it is exactly nothing.
 
 All of it stays on the device: nothing here waits, `report` apart.
 """
@@ -28,16 +30,16 @@ from gpu.wan.config import StreamShape
 
 # In latents, four pictures each: 0.16 to 0.25 s at 24 to 16 pictures a second.
 SETTLE = 12  # after an instruction the window still holds blocks from before, and is not judged
-LEARN = 48  # long enough that people and cameras have moved, short enough that nothing has drifted
-SMOOTH = 3  # time constant of what is compared
+LEARN = 96  # long enough that people and cameras have moved, short enough that little has drifted
+SMOOTH = 12  # time constant of what is compared
 FAR = 48  # so long must the source be another before the relation is learned again
 
 # Of mean, contrast (log) and detail (log); latents have size 1, Wan's own normalisation.
 FLOOR = (0.03, 0.03, 0.03)  # variation that is always allowed for
 STEP = (0.015, 0.01, 0.015)  # the most a correction changes in a block of 3 latents
 BOUND = (0.25, 0.15, 0.25)  # the most it can be
-DEAD = 3.0  # departures up to so many times the variation are left alone
-GAIN = 0.5  # of the departure beyond that, what is corrected: stable however much of the past a model keeps
+DEAD = 2.0  # departures up to so many times the variation are left alone
+GAIN = 0.2  # of the departure beyond that, what a block of 3 latents corrects: see the module's text
 
 CUT = 0.3  # change of the source's thumbnail between neighbouring latents that can be a cut ...
 CUT_RATIO = 4.0  # ... if it is so many times the usual one
@@ -70,6 +72,7 @@ class DriftGuard:
         self._learn = self._settle + math.ceil(LEARN / block)
         self._far_limit = math.ceil(FAR / block)
         self._smooth = 1 - math.exp(-block / SMOOTH)
+        self._gain = GAIN * block / 3
 
         def spread(values: tuple[float, float, float], scale: float = 1.0) -> Tensor:
             counts = torch.tensor([channels, channels, 1])
@@ -147,7 +150,7 @@ class DriftGuard:
         departure = self._now - self._mean
         excess = departure - departure.clamp(-allowed, allowed)
         self._excess.copy_(torch.where(guarding, excess * self._likeness, 0.0))
-        wanted = (-GAIN * self._excess).clamp(-self._bound, self._bound)
+        wanted = (-self._gain * self._excess).clamp(-self._bound, self._bound)
         self._correction.add_((wanted - self._correction).clamp(-self._step, self._step))
         age.add_(1)
 
