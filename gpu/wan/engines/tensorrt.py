@@ -7,6 +7,7 @@ weights once. What differs between the two libraries is known to trt_library.py 
 from __future__ import annotations
 
 import contextlib
+import functools
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -239,7 +240,12 @@ class TensorRtEngine:
             }
             most = max(1, *(plan.context_bytes for plan in plans))
             scratch = torch.empty(most, dtype=torch.uint8, device=self._device)
-            bound = [Bound(plan, tensors, scratch) for plan in plans]
+            # A full pass makes every delta anew; only a pruned one reads them.
+            deltas = frozenset(one.name for one in wanted if one.name.startswith("delta."))
+            bound = [
+                Bound(plan, tensors, scratch, unread)
+                for plan, unread in zip(plans, (deltas, frozenset[str]()), strict=False)
+            ]
             runs = tuple(_Run(each, scratch, self._cuda, not self._library.is_rtx) for each in bound)
             for tensor in tensors.values():  # the first runs wrote into them
                 tensor.zero_()
@@ -263,14 +269,17 @@ class _Run:
 
     def __init__(self, bound: Bound, scratch: Tensor, cuda: Cuda, capture: bool) -> None:
         """`capture`: as a CUDA graph of torch's. TensorRT-RTX makes one itself."""
-        self._bound, self._scratch, self._cuda = bound, scratch, cuda
-        self._queue = cuda.record(self._enqueue, capture)
-
-    def _enqueue(self) -> None:
-        self._bound.enqueue(self._cuda.stream())
+        self._scratch = scratch
+        # Not a method of this object: it must go, and with it the memory, as soon as nobody holds it.
+        self._work = functools.partial(_enqueue, bound, cuda)
+        self._queue = cuda.record(self._work, capture)
 
     def __call__(self) -> None:
         self._queue()
+
+
+def _enqueue(bound: Bound, cuda: Cuda) -> None:
+    bound.enqueue(cuda.stream())
 
 
 def _part_of(told: Told | None, place: int, count: int) -> Progress:

@@ -36,7 +36,7 @@ _MOST_ERRORS = 8  # of the library's messages, the last ones, that an error quot
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class TrtLibrary:
     """One of the two, imported."""
 
@@ -67,6 +67,8 @@ def load(name: LibraryName) -> TrtLibrary:
             continue
         try:
             trt = importlib.import_module(module)
+        except MemoryError:
+            raise
         except Exception as exc:  # a library that fails to load raises what it likes
             raise DeviceError(
                 f"{_PEOPLE[name]} is installed but does not load ({exc}): {_INSTALL[name]}"

@@ -86,9 +86,13 @@ class Plan:
 class Bound:
     """An execution context whose every input and output lies in the given tensors."""
 
-    def __init__(self, plan: Plan, tensors: Mapping[str, Tensor], scratch: Tensor) -> None:
-        """Raises DeviceError where the engine's names, shapes or types are not the tensors'."""
-        self._plan, self._context = plan, plan.context(scratch)
+    def __init__(
+        self, plan: Plan, tensors: Mapping[str, Tensor], scratch: Tensor, unread: frozenset[str] = frozenset()
+    ) -> None:
+        """`unread`: inputs that the graph does not look at, so that they may be written at any moment.
+
+        Raises DeviceError where the engine's names, shapes or types are not the tensors'."""
+        self._plan, self._context, self._unread = plan, plan.context(scratch), unread
         self._copies: list[tuple[Tensor, Tensor]] = []  # (to, from): written beside, as it is read meanwhile
         for name in plan.inputs:
             self._bind(name, self._fitting(name, name, tensors))
@@ -113,7 +117,7 @@ class Bound:
         aliased = self._plan.engine.get_aliased_input_tensor(name)
         if aliased is not None and aliased != base:
             raise DeviceError(f"the engine writes {name} over {aliased}, not over {base}: build it again")
-        if aliased is None and base in self._plan.inputs:
+        if aliased is None and base in self._plan.inputs and base not in self._unread:
             beside = torch.empty_like(tensor)
             self._copies.append((tensor, beside))
             return beside
