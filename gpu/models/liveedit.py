@@ -14,7 +14,7 @@ import torch
 
 from gpu.errors import DeviceError, ModelError, NoMemory
 from gpu.models.base import EditState
-from gpu.models.liveedit_parts import Parts, best_device, random_parts
+from gpu.models.liveedit_parts import Parts, best_device, random_parts, trained_parts
 from gpu.models.liveedit_reading import is_source, read
 from gpu.models.liveedit_room import check_load, room_for
 from gpu.models.liveedit_spec import CANVASES, CONFIGS, canvas_of, shape_of, spec_of
@@ -137,10 +137,10 @@ class LiveEditModel:
 
 def _parts(name: str, settings: ModelSettings) -> Parts:
     device = best_device()
+    check_load(CONFIGS[name], shape_of(name, CANVASES[name][0], settings), _floats(device), device)
     if settings.random_weights:
-        check_load(CONFIGS[name], shape_of(name, CANVASES[name][0], settings), _floats(device), device)
         return random_parts(CONFIGS[name], device)
-    raise ModelError(f"the weights of {name} cannot be loaded yet: add --random-weights to measure with it")
+    return trained_parts(name, settings, device)
 
 
 def _floats(device: str) -> FloatKind:

@@ -11,13 +11,23 @@ import torch
 
 from gpu.autoencoder.base import Autoencoder
 from gpu.autoencoder.tiny import TinyAutoencoder
+from gpu.checkpoints import store
+from gpu.checkpoints.load import load_network
+from gpu.errors import ModelError
+from gpu.models.liveedit_spec import CONFIGS
 from gpu.models.liveedit_text import TextEncoder
+from gpu.models.settings import ModelSettings
 from gpu.wan.config import WanConfig
 from gpu.wan.engines.base import PassEngine
 from gpu.wan.engines.eager import EagerEngine
+from gpu.wan.memory import free_bytes
 from gpu.wan.network import random_network
+from gpu.wan.text import TextEncoder as UMT5
+from gpu.wan.text import TextSettings
+from gpu.wan.text_umt5 import TextFiles
 
 SEED = 20261129  # of random weights
+TEXT_ROOM = 2.5  # times the text encoder's size must be free for it to stay on a GPU
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +52,29 @@ class Parts:
     def close(self) -> None:
         """Let the weights go. Idempotent."""
         self.engine.close()
+
+
+def trained_parts(name: str, settings: ModelSettings, device: str = "cpu") -> Parts:
+    """With the weights of the store (`relens models`). The text encoder stays on a GPU where there is room
+    for it beside the streams, else it runs on the CPU.
+
+    Raises ModelError for weights that are missing or unfit, NoMemory where they do not fit."""
+    found = store.find(name, settings.models_dir)
+    if isinstance(found, store.Missing):
+        raise ModelError(found.message)
+    files, config = found.parts, CONFIGS[name]
+    gpu = device.startswith("cuda")
+    dtype = torch.bfloat16 if gpu else torch.float32
+    network = load_network(files["network"], config, dtype, device)
+    engine = EagerEngine(network, device, dtype)
+    autoencoder = TinyAutoencoder.load(
+        files["tiny_autoencoder"], device, torch.float16 if gpu else torch.float32
+    )
+    text_files = TextFiles(files["text_encoder"], files["tokenizer"])
+    roomy = gpu and free_bytes(device) > TEXT_ROOM * text_files.weights.stat().st_size
+    text = UMT5(text_files, config, TextSettings("gpu" if roomy else "cpu", device))
+    text.load()  # or the first instruction would wait for it
+    return Parts(engine, autoencoder, text, network.condition)
 
 
 def best_device() -> str:

@@ -17,7 +17,7 @@ NAMES = (FULL, TOY_NAME)
 CONFIGS: dict[str, WanConfig] = {FULL: LIVEEDIT_1_3B, TOY_NAME: TOY}
 
 # (width, height) the network works at, large first; LiveEdit was trained at that. Each also upright.
-CANVASES: dict[str, tuple[tuple[int, int], ...]] = {FULL: ((832, 480), (640, 352)), TOY_NAME: ((128, 80),)}
+CANVASES: dict[str, tuple[tuple[int, int], ...]] = {FULL: ((832, 480), (640, 352)), TOY_NAME: ((112, 64),)}
 MAX_SIZE = (1920, 1080)  # of a source: its detail stays, only what the edit changes has the canvas' detail
 RANDOM_WEIGHTS = "random weights: for measuring only, the picture means nothing"
 _TITLES = {

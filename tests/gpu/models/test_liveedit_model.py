@@ -270,7 +270,7 @@ def test_a_state_that_does_not_fit_is_refused_before_and_while_it_is_opened() ->
 
     with tiny_model(preflight=full) as model, pytest.raises(NoMemory, match="more than is free"):
         model.open_state(*SIZE)
-    assert asked == [StreamShape(128, 80, block=1)]
+    assert asked == [StreamShape(112, 64, block=1)]
 
     class Full(Averages):
         def open(self, width: int, height: int) -> Any:

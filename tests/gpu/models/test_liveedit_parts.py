@@ -1,0 +1,88 @@
+"""The parts of a model: made by chance, or read from the store's files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("safetensors")
+
+from liveedit_fakes import TINY  # noqa: E402
+
+from gpu.autoencoder.tiny import TinyAutoencoder  # noqa: E402
+from gpu.checkpoints.store import Missing, Weights  # noqa: E402
+from gpu.errors import ModelError  # noqa: E402
+from gpu.models import liveedit_parts as module  # noqa: E402
+from gpu.models.liveedit_parts import RandomText, random_parts, trained_parts  # noqa: E402
+from gpu.models.settings import ModelSettings  # noqa: E402
+from gpu.wan.network import random_network  # noqa: E402
+
+
+def test_random_text_is_decided_by_the_prompt_alone() -> None:
+    text = RandomText(TINY)
+    once = text.encode("a red hat")
+    assert once.shape == (1, TINY.text_len, TINY.text_dim)
+    assert torch.equal(once, RandomText(TINY).encode("a  Red hat"))
+    assert not torch.equal(once, text.encode("a blue hat"))
+    assert once[0, 3:].abs().max() == 0
+    assert text.encode("word " * 100).isfinite().all()
+
+
+def test_random_parts_are_the_same_each_time() -> None:
+    one, other = random_parts(TINY), random_parts(TINY)
+    text = one.text.encode("a red hat")
+    for (k, v), (other_k, other_v) in zip(one.condition(text), other.condition(text), strict=True):
+        assert torch.equal(k, other_k)
+        assert torch.equal(v, other_v)
+    assert one.random
+    assert one.words.startswith("CPU, PyTorch")
+    one.close()
+    other.close()
+
+
+class Text:
+    """Notes what it was given, and encodes as chance has it."""
+
+    def __init__(self, files: Any, config: Any, settings: Any) -> None:
+        self.files, self.settings, self.loaded = files, settings, False
+        self.encode = RandomText(config).encode
+
+    def load(self) -> None:
+        self.loaded = True
+
+
+def test_parts_are_read_from_the_stores_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    network = random_network(TINY, 9, torch.float32)
+    torch.save(
+        {"generator_ema": {f"model.{k}": v for k, v in network.state_dict().items()}}, tmp_path / "n.pt"
+    )
+    tiny = TinyAutoencoder.random(4)
+    torch.save(tiny.network.state_dict(), tmp_path / "tiny.pth")
+    (tmp_path / "t5.pth").write_bytes(b"x")
+    parts = {
+        "network": tmp_path / "n.pt", "tiny_autoencoder": tmp_path / "tiny.pth",
+        "text_encoder": tmp_path / "t5.pth", "tokenizer": tmp_path,
+    }  # fmt: skip
+    monkeypatch.setattr(module, "CONFIGS", {"liveedit-1.3b": TINY})
+    monkeypatch.setattr(module, "UMT5", Text)
+    monkeypatch.setattr(module.store, "find", lambda name, folder: Weights(name, parts))  # type: ignore[arg-type]
+    made = trained_parts("liveedit-1.3b", ModelSettings(models_dir=str(tmp_path)))
+    assert isinstance(made.text, Text)
+    assert made.text.loaded
+    assert made.text.settings.keep == "cpu"
+    assert made.text.files.weights == tmp_path / "t5.pth"
+    assert not made.random
+    text = made.text.encode("a red hat")
+    assert torch.equal(made.condition(text)[0][0], network.condition(text)[0][0])
+    pictures = torch.rand(4, 3, 16, 16, generator=torch.Generator().manual_seed(1))
+    assert torch.equal(made.autoencoder.open(16, 16).encode(pictures), tiny.open(16, 16).encode(pictures))
+    made.close()
+
+
+def test_missing_weights_say_what_to_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module.store, "find", lambda name, folder: Missing("run this and that"))
+    with pytest.raises(ModelError, match="run this and that"):
+        trained_parts("liveedit-1.3b", ModelSettings())
