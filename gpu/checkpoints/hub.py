@@ -10,6 +10,7 @@ import contextlib
 import threading
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -17,7 +18,6 @@ from gpu.checkpoints.catalogue import WeightsFile
 from gpu.checkpoints.needs import need
 from gpu.errors import ModelError
 
-CHUNK_BYTES = 1 << 20
 ASK_S = 15.0  # for the answer to a question about a file
 SILENCE_S = 30.0  # without a byte, then the connection is given up and made anew
 
@@ -76,7 +76,8 @@ class Hub:
 
     def has_xet(self, offer: Offer) -> bool:
         """Whether hub and library both speak xet for this file (HF_HUB_DISABLE_XET is heeded)."""
-        return offer.xet is not None and bool(self._utils.is_xet_available())
+        off = self._library.constants.HF_HUB_DISABLE_XET
+        return offer.xet is not None and not off and find_spec("hf_xet") is not None
 
     def _by_http(self, offer: Offer, start: int) -> Iterator[bytes]:
         headers = self._utils.build_hf_headers(library_name="relens")
@@ -90,7 +91,7 @@ class Hub:
                     raise CutOff(f"the hub answered {answer.status_code} {answer.reason_phrase}")
                 self._utils.hf_raise_for_status(answer)
                 skip = _to_skip(answer, start, offer)
-                for chunk in answer.iter_bytes(CHUNK_BYTES):
+                for chunk in answer.iter_bytes():  # as they come: what waits to be a larger piece can be lost
                     yield chunk[skip:]
                     skip = max(0, skip - len(chunk))
         except self._http.ProxyError:
