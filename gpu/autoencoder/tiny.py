@@ -26,8 +26,9 @@ from gpu.autoencoder.tiny_network import Decoder, Encoder, StateTensor, TinyNetw
 from gpu.checkpoints.fault import first_few, unusable
 from gpu.checkpoints.read import read
 from gpu.errors import ModelError
+from gpu.wan.config import LIVEEDIT_1_3B
 
-MODEL = "taew2_1"  # the catalogue's name
+MODEL = LIVEEDIT_1_3B.name  # whose download brings the file
 
 
 class TinyAutoencoder:

@@ -30,8 +30,9 @@ from gpu.autoencoder.wan_private import Memory, decode_step, encode_step, memory
 from gpu.checkpoints.fault import first_few, unusable
 from gpu.checkpoints.read import read
 from gpu.errors import ModelError
+from gpu.wan.config import LIVEEDIT_1_3B
 
-MODEL = "wan2.1-vae"
+MODEL = LIVEEDIT_1_3B.name  # whose download brings the file
 _ORIGINAL = "Wan2.1_VAE.pth"  # its name in Wan's own folders
 
 
