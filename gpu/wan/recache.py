@@ -37,6 +37,9 @@ class History:
     def bytes(self) -> int:
         return self._kept.numel() * self._kept.element_size()
 
+    def clear(self) -> None:
+        self._pushed = 0
+
     def push(self, clean: Tensor, source: Tensor) -> None:
         """Keep a block's latents, [1, C, block, h, w] each."""
         place = self._kept[self._pushed % self.capacity]

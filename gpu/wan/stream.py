@@ -8,12 +8,14 @@ what follows.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
-from gpu.errors import ModelError
+from gpu.errors import DeviceError, ModelError
 from gpu.wan.bindings import kept_tokens
 from gpu.wan.config import StreamShape
 from gpu.wan.drift import DriftGuard
@@ -48,22 +50,30 @@ class EditStream:
         is short."""
         self.shape = shape
         self.sampling = sampling or Sampling()
-        config = engine.config
+        self._config, self._device = engine.config, engine.device
         self._pass = engine.open(shape, mask_cache=self.sampling.mask_cache)
-        tensors = self._tensors = self._pass.tensors
+        self._tensors = self._pass.tensors
+        self._asked = 0
+        self._closed = False
+        try:
+            with _device_errors():
+                self._history = History(self._tensors["noisy"], shape)
+                self._begin()
+        except BaseException:
+            self._pass.close()
+            raise
+
+    def _begin(self) -> None:
         self._sampler = Sampler(self._pass, self.sampling)
-        self._transition = Transition(tensors, config.layers)
-        self._history = History(tensors["noisy"], shape)
-        guard = (
-            DriftGuard(shape, config.latent_channels, engine.device) if self.sampling.drift_guard else None
-        )
-        self.drift = guard
+        self._transition = Transition(self._tensors, self._config.layers)
+        self._history.clear()
+        self.drift: DriftGuard | None = None
+        if self.sampling.drift_guard:
+            self.drift = DriftGuard(self.shape, self._config.latent_channels, self._device)
         self._block = self._ring_block = 0
         self._chosen = False  # `kept` holds a choice for the next block
-        self._asked = 0
         self._waiting: tuple[Cross, int, int] | None = None  # one place, the newest wins
         self._in_force: InForce | None = None
-        self._closed = False
 
     @property
     def block(self) -> int:
@@ -107,6 +117,11 @@ class EditStream:
         noisy = self._tensors["noisy"]
         if source.shape != noisy.shape:
             raise ModelError(f"a block of source latents is {tuple(noisy.shape)}, not {tuple(source.shape)}")
+        with _device_errors():
+            return self._edit(source)
+
+    def _edit(self, source: Tensor) -> Tensor:
+        noisy = self._tensors["noisy"]
         source = source.to(noisy.device, torch.float32, non_blocking=True).nan_to_num(0.0, 0.0, 0.0)
         if self._take_instruction():
             self._chosen = False
@@ -129,13 +144,32 @@ class EditStream:
         """Write the window's keys and values anew under what is in force: a pass for each block in it. Done
         by `edit` when an instruction has taken over."""
         self._check_open()
-        self._ring_block = replay(self._sampler, self._history, self._ring_block, self.sampling.renew_sink)
+        with _device_errors():
+            self._ring_block = replay(
+                self._sampler, self._history, self._ring_block, self.sampling.renew_sink
+            )
+
+    @torch.inference_mode()
+    def restart(self, seed: int | None = None) -> None:
+        """Begin anew in the same tensors, as a stream just opened does, and far cheaper: nothing is
+        allocated, compiled or recorded again. For after a long pause, a jump in time, or another seed. The
+        next block needs an instruction; numbers of `condition` go on."""
+        self._check_open()
+        for name, tensor in self._tensors.items():
+            if name.startswith(("ring_", "delta.")):
+                tensor.zero_()  # what is masked must still be a number
+        if seed is not None:
+            self.sampling = replace(self.sampling, seed=seed)
+        self._begin()
 
     def close(self) -> None:
-        """Let the pass go. Idempotent."""
+        """Let the pass go, and everything on the device. Idempotent."""
+        if self._closed:
+            return
         self._closed = True
-        self._waiting = None
+        self._waiting = self.drift = None
         self._pass.close()
+        del self._pass, self._tensors, self._history, self._sampler, self._transition  # all hold its tensors
 
     def _take_instruction(self) -> bool:
         """Write the conditioning of the block about to be made. True if it differs from the last block's."""
@@ -163,3 +197,13 @@ class EditStream:
     def _check_open(self) -> None:
         if self._closed:
             raise ModelError("this stream is closed: open another")
+
+
+@contextmanager
+def _device_errors() -> Iterator[None]:
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        raise DeviceError(f"no memory left on the device for this stream: {error}") from error
+    except torch.AcceleratorError as error:
+        raise DeviceError(f"the device failed in this stream: {error}") from error

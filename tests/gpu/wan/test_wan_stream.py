@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import weakref
 from dataclasses import replace
 
 import pytest
 
 torch = pytest.importorskip("torch")
 
+from torch.utils._python_dispatch import TorchDispatchMode  # noqa: E402
 from wan_chance import normal, weighed  # noqa: E402
 from wan_passes import SMALL  # noqa: E402
 from wan_streams import ONES, THREES, edited, instruction, network, opened, ring, same, source  # noqa: E402
 
-from gpu.errors import ModelError  # noqa: E402
+from gpu.errors import DeviceError, ModelError  # noqa: E402
 from gpu.wan.config import StreamShape  # noqa: E402
-from gpu.wan.engines.eager import EagerEngine  # noqa: E402
+from gpu.wan.engines.eager import EagerEngine, EagerPass  # noqa: E402
 from gpu.wan.network import Network  # noqa: E402
 from gpu.wan.sampler import Sampling  # noqa: E402
 from gpu.wan.stream import EditStream  # noqa: E402
@@ -183,6 +185,75 @@ def test_half_precision_streams(made: Network) -> None:
     half = edited(opened(engine, cross), range(4))
     assert half[3].dtype == torch.float32
     assert all(float((a - b).square().mean().sqrt()) < 0.1 for a, b in zip(exact, half, strict=True))
+
+
+def test_closed_it_holds_no_memory(made: Network, engine: EagerEngine) -> None:
+    stream = opened(engine, instruction(made, "first"))
+    edited(stream, range(2))
+    stream.condition(instruction(made, "second"), transition_blocks=5)
+    edited(stream, [2])
+    held = [weakref.ref(stream._tensors["ring_k.0"]), weakref.ref(stream._history._kept)]
+    stream.close()
+    assert [tensor() for tensor in held] == [None, None]
+    assert stream.block == 3
+
+
+def test_a_device_that_fails_says_so(
+    made: Network, engine: EagerEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    stream = opened(engine, instruction(made, "first"))
+    monkeypatch.setattr(stream._history, "push", full)
+    with pytest.raises(DeviceError, match="no memory left"):
+        stream.edit(source(0))
+    closed: list[EagerPass] = []
+    monkeypatch.setattr("gpu.wan.stream.History", full)
+    monkeypatch.setattr(EagerPass, "close", lambda run: closed.append(run))
+    with pytest.raises(DeviceError, match="no memory left"):
+        EditStream(engine, THREES)
+    assert len(closed) == 1, "what was opened is let go"
+
+
+@pytest.mark.parametrize("seed", [None, 3])
+def test_begun_anew_it_is_as_one_just_opened(made: Network, engine: EagerEngine, seed: int | None) -> None:
+    first, second = instruction(made, "first"), instruction(made, "second")
+    stream = opened(engine, first, sampling=Sampling(mask_cache=True))
+    edited(stream, range(7))
+    tensors = {name: tensor.data_ptr() for name, tensor in stream._tensors.items()}
+    stream._tensors["ring_k.0"][0, 0, 0, 0] = float("nan")
+    stream.restart(seed)
+    assert (stream.block, stream.ring_blocks, stream.in_force) == (0, 0, None)
+    with pytest.raises(ModelError, match="call condition"):
+        stream.edit(source(0))
+    assert stream.condition(second) == 2
+    fresh = opened(engine, second, sampling=Sampling(mask_cache=True, seed=seed or 0))
+    assert same(edited(stream, range(5)), edited(fresh, range(5)))
+    assert {name: tensor.data_ptr() for name, tensor in stream._tensors.items()} == tensors
+
+
+class _NoWaiting(TorchDispatchMode):
+    """Refuses operations whose result the host must know: on CUDA they wait for all that is queued."""
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):  # type: ignore[no-untyped-def]
+        name = func.overloadpacket.__name__
+        assert name not in ("_local_scalar_dense", "nonzero", "masked_select", "equal", "unique"), name
+        if name in ("index", "index_put", "index_put_"):
+            assert all(i is None or i.dtype != torch.bool for i in args[1]), "a mask's size must be counted"
+        return func(*args, **(kwargs or {}))
+
+
+def test_nothing_waits_for_the_device(made: Network, engine: EagerEngine) -> None:
+    stream = opened(engine, instruction(made, "first"), sampling=Sampling(mask_cache=True))
+    sources = [source(index) for index in range(8)]
+    with _NoWaiting():
+        for index, block in enumerate(sources):
+            if index == 4:
+                stream.condition(instruction(made, "second"), transition_blocks=2)
+            stream.edit(block)
+    with pytest.raises(AssertionError, match="_local_scalar_dense"), _NoWaiting():
+        torch.ones(1).item()
 
 
 def _counted(stream: EditStream) -> list[bool]:
