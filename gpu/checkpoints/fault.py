@@ -28,6 +28,13 @@ def size_text(size_bytes: int) -> str:
 
 
 def first_few(lines: list[str], shown: int = 5) -> str:
-    """The first `shown` lines joined, and how many more there are."""
+    """The first `shown` lines joined, and how many more there are. What a stranger's file says stays short,
+    and on its line."""
     more = f"; and {len(lines) - shown} more" if len(lines) > shown else ""
-    return "; ".join(lines[:shown]) + more
+    return "; ".join(tame(line) for line in lines[:shown]) + more
+
+
+def tame(text: str, longest: int = 160) -> str:
+    """Text out of a file, fit for a log and a terminal: nothing that does not print, an end."""
+    printable = "".join(letter if letter.isprintable() else "?" for letter in text[: longest + 1])
+    return printable if len(text) <= longest else printable[:longest] + "…"

@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from gpu.checkpoints.fault import first_few
+from gpu.checkpoints.fault import first_few, tame
 from gpu.errors import ModelError
 
 # What frameworks put around a network, wherever it occurs in a name: FSDP, DDP, torch.compile, activation
@@ -94,7 +94,7 @@ def renamed(tensors: Mapping[str, Any]) -> dict[str, Any]:
         if _NOT_WEIGHTS.search(wan):
             continue
         if wan in made:
-            raise ModelError(f"it has {wan} twice: as {origin[wan]!r} and as {name!r}")
+            raise ModelError(f"it has {tame(wan)} twice: as {tame(origin[wan])!r} and as {tame(name)!r}")
         made[wan], origin[wan] = tensor, name
     return made
 

@@ -11,7 +11,7 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-from gpu.checkpoints.fault import size_text, unusable
+from gpu.checkpoints.fault import size_text, tame, unusable
 from gpu.checkpoints.needs import need
 from gpu.errors import ModelError
 
@@ -42,7 +42,9 @@ def check_zip(path: Path, model: str) -> None:
     try:
         with zipfile.ZipFile(path) as archive:
             records = archive.infolist()
-    except (zipfile.BadZipFile, ValueError, NotImplementedError, EOFError, RuntimeError) as exc:
+    except OSError:
+        raise
+    except Exception as exc:  # BadZipFile, and whatever hostile bytes make it raise
         why = f"is cut short or damaged: {size_text(size)} are there, and no list of contents at the end"
         raise unusable(path, why, model) from exc
     names = {record.filename.rpartition("/")[2] for record in records}
@@ -53,9 +55,13 @@ def check_zip(path: Path, model: str) -> None:
     for record in records:
         end = record.header_offset + _LOCAL_HEADER_BYTES + record.file_size
         if record.compress_type != zipfile.ZIP_STORED or record.compress_size != record.file_size:
-            raise unusable(path, f"has a compressed record ({record.filename}): PyTorch writes none", model)
+            raise unusable(
+                path, f"has a compressed record ({tame(record.filename)}): PyTorch writes none", model
+            )
         if record.header_offset < 0 or end > size:
-            raise unusable(path, f"is cut short: {record.filename} would end at byte {end} of {size}", model)
+            raise unusable(
+                path, f"is cut short: {tame(record.filename)} would end at byte {end} of {size}", model
+            )
         if record.filename.endswith(".pkl") and record.file_size > _MAX_PICKLE_BYTES:
             why = f"describes its tensors in {size_text(record.file_size)}: far more than any network's names"
             raise unusable(path, why, model)
@@ -81,11 +87,11 @@ def _load(path: Path, model: str, mmap: bool) -> dict[str, Any]:
 def _refusal(path: Path, model: str, exc: Exception) -> ModelError:
     """torch's own words end with how to run the file's code after all: ours do not."""
     if found := _REFUSED.search(str(exc)):
-        why = f"asks to run code when it is opened ({found.group(1)}), which relens never does"
+        why = f"asks to run code when it is opened ({tame(found.group(1))}), which relens never does"
         return unusable(path, why, model, _SAFE)
     if "torch.distributed" in str(exc):
         return unusable(path, "holds one process's share of each tensor (DTensor)", model, _SAFE)
-    reason = str(exc).rpartition("WeightsUnpickler error: ")[2].strip().partition("\n")[0][:120]
+    reason = str(exc).rpartition("WeightsUnpickler error: ")[2].strip().partition("\n")[0]
     if not reason or "weights_only" in reason:
         reason = type(exc).__name__
-    return unusable(path, f"is damaged, or no file of torch.save ({reason})", model)
+    return unusable(path, f"is damaged, or no file of torch.save ({tame(reason)})", model)

@@ -9,7 +9,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from gpu.checkpoints.fault import first_few, unusable
+from gpu.checkpoints.fault import first_few, tame, unusable
 from gpu.checkpoints.pickled import read_legacy, read_zip
 from gpu.checkpoints.tensors import read_safetensors
 
@@ -91,7 +91,7 @@ def _read_shards(index: Path, model: str) -> dict[str, Any]:
     tensors: dict[str, Any] = {}
     for shard in names:
         if shard.endswith(_INDEX_ENDING):
-            raise unusable(index, f"names another index ({shard})", model)
+            raise unusable(index, f"names another index ({tame(shard)})", model)
         held = _read(index.parent / shard, model)
         if lacking := [name for name, file in wanted.items() if file == shard and name not in held]:
             raise unusable(

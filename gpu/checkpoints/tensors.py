@@ -9,7 +9,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from gpu.checkpoints.fault import first_few, size_text, unusable
+from gpu.checkpoints.fault import first_few, size_text, tame, unusable
 from gpu.checkpoints.needs import need
 
 _MAX_HEADER_BYTES = 100_000_000  # the format's own limit
@@ -25,7 +25,7 @@ def read_safetensors(path: Path, model: str) -> dict[str, Any]:
     except OSError:
         raise
     except Exception as exc:  # SafetensorError, or torch's own for a type it lacks
-        raise unusable(path, f"is damaged ({str(exc)[:120]})", model) from exc
+        raise unusable(path, f"is damaged ({tame(str(exc))})", model) from exc
 
 
 def check_header(path: Path, model: str) -> None:

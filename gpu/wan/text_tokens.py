@@ -12,7 +12,7 @@ import unicodedata
 from pathlib import Path
 from typing import Any
 
-from gpu.checkpoints.fault import unusable
+from gpu.checkpoints.fault import tame, unusable
 from gpu.checkpoints.needs import need
 
 MAX_CHARS = 10_000  # more than 512 tokens: SentencePiece's pieces have 16 characters at most
@@ -54,7 +54,7 @@ class Tokenizer:
         try:
             self._ids, self.size, end = _from_json(path) if path == whole else _from_pieces(path)
         except Exception as exc:  # both libraries raise bare Exceptions and RuntimeErrors of their own
-            raise unusable(path, f"is no tokenizer or damaged ({str(exc)[:120]})", model) from exc
+            raise unusable(path, f"is no tokenizer or damaged ({tame(str(exc))})", model) from exc
         if end is None or end < 0:
             raise unusable(path, f"has no token {_END}", model)
         self._end: int = end

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gpu.checkpoints.fault import unusable
+from gpu.checkpoints.fault import tame, unusable
 from gpu.checkpoints.fit import fit, move
 from gpu.checkpoints.names import is_tensor
 from gpu.checkpoints.needs import need
@@ -101,7 +101,7 @@ def load_encoder(weights: Path, model: str, dtype: Any, device: str) -> Any:
     try:
         config = transformers.UMT5Config(**sizes, **settings)
     except Exception as exc:  # its checks raise classes of their own
-        raise unusable(weights, f"is no configuration of UMT5 ({str(exc)[:120]})", model) from exc
+        raise unusable(weights, f"is no configuration of UMT5 ({tame(str(exc))})", model) from exc
     with torch.device("meta"):
         encoder = transformers.UMT5EncoderModel._from_config(config, attn_implementation="sdpa")
     encoder.encoder.embed_tokens = None  # else the embedding, a third of the whole, would be converted twice
@@ -150,7 +150,7 @@ def _settings(weights: Path, model: str) -> dict[str, Any]:
         kind = held.get("model_type")
         settings = {name: held[name] for name in _SETTINGS if name in held}
     except (OSError, ValueError, AttributeError, RecursionError) as exc:
-        raise unusable(path, f"is unreadable ({exc})", model) from exc
+        raise unusable(path, f"is unreadable ({tame(str(exc))})", model) from exc
     if kind != "umt5":
-        raise unusable(path, f"describes a model of type {kind!r}, not umt5", model)
+        raise unusable(path, f"describes a model of type {tame(str(kind))!r}, not umt5", model)
     return settings

@@ -209,6 +209,22 @@ def test_indexes(text: str, said: str, tmp_path: Path) -> None:
         read(tmp_path, "small")
 
 
+def test_what_a_file_says_is_tamed(tmp_path: Path) -> None:
+    """Names go into logs, terminals and answers: short, and nothing that does not print."""
+    tensors = {**weights(), "\x1b[2Jx\nfake line" + "y" * 10**6: torch.ones(1)}
+    for path in (tmp_path / "m.safetensors", tmp_path / "m.pt"):
+        message = refused(save(path, tensors))
+        assert "?[2Jx?fake line" in message
+        assert message.isprintable()
+        assert len(message) < 1000
+    index = tmp_path / "m.safetensors.index.json"
+    index.write_text(json.dumps({"weight_map": {"a": "\n" * 10**5}}))
+    with pytest.raises(ModelError) as caught:
+        read(index, "small")
+    assert str(caught.value).isprintable()
+    assert len(str(caught.value)) < 1000
+
+
 TINY = {"blocks.0.a.weight": torch.arange(6.0).reshape(2, 3), "b": torch.ones(5, dtype=torch.bfloat16)}
 
 
