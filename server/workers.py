@@ -99,6 +99,8 @@ class Workers:
             model.close()
             raise
         np.percentile((0.0,), 50)  # its first call takes 10 ms: here, not in a stream's first statistics
+        # where it takes its pictures is known for sure once it is loaded
+        self.specs = [model.spec if spec.name == name else spec for spec in self.specs]
         worker = Worker(model, media=self.media)
         worker.start()
         log.info("model %s on %s", name, model.device)

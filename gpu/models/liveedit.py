@@ -7,13 +7,17 @@ sessions. The parts' own modules know no pictures; those named liveedit_* do.
 from __future__ import annotations
 
 import gc
+import logging
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import torch
 
+from gpu.cuda.driver_errors import CudaError
 from gpu.errors import DeviceError, ModelError, NoMemory
 from gpu.models.base import EditState
+from gpu.models.liveedit_lane import CudaLane, HostLane
 from gpu.models.liveedit_parts import Parts, best_device, random_parts, trained_parts
 from gpu.models.liveedit_reading import is_source, read
 from gpu.models.liveedit_room import check_load, room_for
@@ -25,7 +29,10 @@ from gpu.types import Edit, ModelSpec, Reading
 from gpu.wan.config import StreamShape
 from gpu.wan.memory import FloatKind
 
+log = logging.getLogger(__name__)
+
 _MIN_SIDE = 16
+OUT_OF_MEMORY = 2  # CUDA_ERROR_OUT_OF_MEMORY (cuda.h)
 T = TypeVar("T")
 
 
@@ -38,9 +45,14 @@ class LiveEditModel:
         parts: Parts,
         settings: ModelSettings = DEFAULT,
         preflight: Callable[[StreamShape], None] = lambda shape: None,
+        lane: HostLane | None = None,
     ) -> None:
-        """`preflight` is asked before a stream is opened, and raises NoMemory where it would not fit."""
+        """`preflight` is asked before a stream is opened, and raises NoMemory where it would not fit. `lane`:
+        one with a stream of the GPU's takes pictures there, too; it is taken over."""
         self._spec, self._settings, self._parts = spec_of(name, settings), settings, parts
+        self._lane = lane if lane is not None else HostLane()
+        if self._lane.stream is not None:
+            self._spec = replace(self._spec, frames=("device", "host"))
         self._preflight = preflight
         self._embeddings = Embeddings(parts.text)
 
@@ -49,7 +61,7 @@ class LiveEditModel:
         """Raises ModelError for weights that are missing or unfit, NoMemory where they do not fit,
         DeviceError where nothing can run it."""
         parts = _parts(name, settings)
-        return cls(name, parts, settings, room_for(parts))
+        return cls(name, parts, settings, room_for(parts), _lane(parts))
 
     @property
     def spec(self) -> ModelSpec:
@@ -74,7 +86,7 @@ class LiveEditModel:
             )
         shape = shape_of(self._spec.name, canvas_of(self._spec.name, width, height), self._settings)
         self._preflight(shape)
-        return self._guarded(None, lambda: LiveEditState(self._parts, shape, width, height))
+        return self._guarded(None, lambda: LiveEditState(self._parts, self._lane, shape, (width, height)))
 
     def read(self, prompt: str) -> Reading:
         return read(prompt)
@@ -95,35 +107,32 @@ class LiveEditModel:
 
     def step(self, state: EditState, chunk: Sequence[Any]) -> list[Any]:
         own = _own(state)
-
-        def run() -> list[Any]:
-            with torch.inference_mode():
-                return own.step(chunk)
-
-        return self._guarded(own, run)
+        return self._guarded(own, lambda: own.step(chunk))
 
     def close(self) -> None:
         """A step that runs keeps what it needs until it ends."""
         self._embeddings.close()
         self._parts.close()
+        self._lane.close()
 
     def _condition(self, embedding: Any) -> Any:
-        with torch.inference_mode():
-            return self._parts.condition(embedding.to(self._parts.engine.device))
+        return self._parts.condition(embedding.to(self._parts.engine.device))
 
     def _guarded(self, own: LiveEditState | None, work: Callable[[], T]) -> T:
-        """Where memory runs out, the stream's is given back and the stream ends: the others go on.
+        """Work in the lane's turn. Where memory runs out, the stream's is given back and the stream ends: the
+        others go on.
 
         What is raised holds nothing of what failed: tensors would live as long as somebody looks at it."""
         why = ""
         try:
-            return work()
+            with self._lane.turn():
+                return work()
         except torch.OutOfMemoryError as error:
             why = _first_line(error)
         except DeviceError as error:
-            if not isinstance(error.__cause__, torch.OutOfMemoryError):
+            if not isinstance(error.__cause__, torch.OutOfMemoryError) and not _is_full(error):
                 raise
-            why = _first_line(error.__cause__)
+            why = _first_line(error.__cause__ or error)
         if own is not None:
             own.close()
         gc.collect()  # a cycle may hold tensors, too
@@ -145,6 +154,21 @@ def _parts(name: str, settings: ModelSettings) -> Parts:
 
 def _floats(device: str) -> FloatKind:
     return "bfloat16" if device.startswith("cuda") else "float32"
+
+
+def _is_full(error: DeviceError) -> bool:
+    return isinstance(error, CudaError) and error.code == OUT_OF_MEMORY
+
+
+def _lane(parts: Parts) -> HostLane:
+    """Where torch and our kernels can share a stream of the GPU, that."""
+    if not parts.on_gpu:
+        return HostLane()
+    try:
+        return CudaLane.open(parts.engine.device)
+    except DeviceError as error:  # torch has libraries of its own
+        log.warning("pictures of this model stay in host memory: %s", error)
+        return HostLane()
 
 
 def _text(edit: Edit) -> str:

@@ -7,38 +7,44 @@ then of another time, so it begins anew with the next edit, and that one fades i
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 from gpu.autoencoder.base import AutoencoderStream
+from gpu.cuda.frame import DeviceFrame
 from gpu.errors import FrameError, ModelError
 from gpu.models.liveedit_canvas import Canvas, change_mask
+from gpu.models.liveedit_device import DeviceCanvas
 from gpu.models.liveedit_fade import Fade
+from gpu.models.liveedit_lane import HostLane
 from gpu.models.liveedit_parts import Parts
-from gpu.types import CLOCK_HZ, Edit, Frame
+from gpu.types import CLOCK_HZ, Edit
 from gpu.wan.config import StreamShape
 from gpu.wan.sampler import Sampling
 from gpu.wan.stream import EditStream
 
 
 class LiveEditState:
-    """Opens all that the stream will hold, so that memory is short at once or not at all. One thread at a
-    time. Raises as the engine's and the autoencoder's `open` do."""
+    """Opens all that the stream will hold, so that memory is short at once or not at all (but for buffers of
+    some pictures, where those come in GPU memory). In the lane's turn only.
+
+    Raises as the engine's and the autoencoder's `open` do."""
 
     def __init__(
-        self, parts: Parts, shape: StreamShape, width: int, height: int, sampling: Sampling | None = None
-    ) -> None:
-        self.width, self.height, self.shape = width, height, shape
+        self, parts: Parts, lane: HostLane, shape: StreamShape, size: tuple[int, int],
+        sampling: Sampling | None = None,
+    ) -> None:  # fmt: skip
+        """`size`: (width, height) of the pictures."""
+        (self.width, self.height), self.shape = size, shape
         self.edit = Edit()
-        self._parts = parts
+        self._parts, self._lane = parts, lane
         self._sampling = sampling or Sampling()
-        self._canvas = Canvas(width, height, (shape.width, shape.height), parts.engine.device)
+        self._seed = self._sampling.seed
+        self._canvas: Canvas | DeviceCanvas | None = None  # by where the first picture is
         self._fade = Fade()
         self._cross: Any = None  # of the newest instruction
         self._instruction = ""
         self._chunk_ticks = 0  # how long the last chunk lasted, in stream time
-        self._fresh = True  # the streams have seen nothing yet
-        self._stale = True  # what they remember is of another time
+        self._stale = True  # what the streams remember is of another time, or of none
         self._streams: tuple[EditStream, AutoencoderStream] | None = self._open()
 
     def show(self, edit: Edit, instruction: str, cross: Any) -> None:
@@ -49,15 +55,14 @@ class LiveEditState:
             self._fade.aim(0.0, edit.transition_ms)
             return
         seed = edit.seed % 2**32
-        if seed != self._sampling.seed:
-            self._sampling = replace(self._sampling, seed=seed)
-            self._fresh, self._stale = False, True
+        if seed != self._seed:
+            self._seed, self._stale = seed, True
         if not self._stale and instruction != self._instruction:
             network.condition(cross, self._blocks(edit.transition_ms))
         self._cross, self._instruction = cross, instruction
         self._fade.aim(edit.strength, edit.transition_ms)
 
-    def step(self, chunk: Sequence[Frame]) -> list[Frame]:
+    def step(self, chunk: Sequence[Any]) -> list[Any]:
         """Edit a block's pictures. Raises FrameError for another size or count, and as the engine does."""
         self._opened()
         if len(chunk) != self.shape.frames_per_chunk:
@@ -76,24 +81,39 @@ class LiveEditState:
         if self._stale:
             self._begin()
         network, latents = self._opened()
-        shown = self._canvas.onto(chunk)
+        canvas = self._canvas_for(chunk[0])
+        shown = canvas.onto(chunk)
         edited = latents.decode(network.edit(latents.encode(shown)))
-        return self._canvas.over(chunk, edited, shown, change_mask(edited, shown), strengths)
+        return canvas.over(chunk, edited, shown, change_mask(edited, shown), strengths)
 
     def close(self) -> None:
         """Let everything go. Idempotent."""
         streams, self._streams, self._cross = self._streams, None, None
         for stream in streams or ():
             stream.close()
+        if isinstance(self._canvas, DeviceCanvas):
+            self._canvas.close()
+        self._canvas = None
 
     def _begin(self) -> None:
         """A fresh ring and a fresh autoencoder's stream, under the newest instruction alone."""
-        if not self._fresh:
-            cross = self._cross
-            self.close()  # first: there is no memory for two
-            self._streams, self._cross = self._open(), cross
-        self._fresh = self._stale = False
-        self._opened()[0].condition(self._cross)
+        network, latents = self._opened()
+        latents.close()  # first: its memory is for the next
+        latents = self._parts.autoencoder.open(self.shape.width, self.shape.height)
+        self._streams = network, latents
+        network.restart(self._seed)
+        network.condition(self._cross)
+        self._stale = False
+
+    def _canvas_for(self, first: Any) -> Canvas | DeviceCanvas:
+        """For pictures where this one is; a stream whose pictures move from host to GPU gets another."""
+        on_gpu, size = isinstance(first, DeviceFrame), (self.shape.width, self.shape.height)
+        if self._canvas is None or on_gpu != isinstance(self._canvas, DeviceCanvas):
+            if on_gpu:
+                self._canvas = DeviceCanvas(first, size, self.shape.frames_per_chunk, self._lane)
+            else:
+                self._canvas = Canvas(self.width, self.height, size, self._parts.engine.device)
+        return self._canvas
 
     def _opened(self) -> tuple[EditStream, AutoencoderStream]:
         if self._streams is None:
