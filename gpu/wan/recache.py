@@ -56,17 +56,19 @@ class History:
             yield clean, source
 
 
-def replay(sampler: Sampler, history: History, ring_block: int, renew_sink: bool = False) -> int:
+def replay(sampler: Sampler, history: History, ring_block: int) -> int:
     """Write the ring anew under the conditioning that is in the pass's tensors.
 
     ring_block: blocks in the ring since its last start. Returns the same after the replay. The sink's slots
-    are not written, unless `renew_sink`: the ring then begins anew with what is replayed. Costs a pass a
-    block, at most a window of them; nothing if all that was made lies in the sink."""
-    shape = sampler.ring.shape
-    sink = 0 if renew_sink else shape.sink // shape.block
+    are not written, unless `renew_sink`: the ring then begins anew with what is replayed. What is not
+    replayed (`replayed`) is forgotten. Costs a pass a block, at most a window of them; nothing is done while
+    all that was made lies in the sink."""
+    shape, sampling = sampler.ring.shape, sampler.sampling
+    sink = 0 if sampling.renew_sink else shape.sink // shape.block
     if ring_block <= sink:
         return ring_block
-    count = min(len(history), ring_block - sink)
+    wanted = shape.window if sampling.replayed is None else sampling.replayed
+    count = min(len(history), ring_block - sink, wanted // shape.block)
     for index, (clean, source) in enumerate(history.last(count)):
         sampler.place(sink + index, source)
         sampler.commit(clean)

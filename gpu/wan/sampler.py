@@ -28,18 +28,27 @@ class Sampling:
     """How a stream's blocks are made. Raises ModelError for what does not fit together."""
 
     steps: int = 4  # 4 or 2
-    shift: float = SHIFT  # of the schedule, as the student was trained
+    # Of the schedule, as the student was distilled. LiveEdit's own script leaves its configuration's warp out
+    # (causal_inference.py, e509726): 1.0 gives its timesteps, 1000, 750, 500, 250.
+    shift: float = SHIFT
     seed: int = 0  # with a block's number it fixes the block's noise, on every device
-    noise: Literal["kept", "fresh"] = "kept"  # one sample for all steps of a block, or another for each step
+    # One sample for all steps of a block, or another for each: LiveEdit's mm_inference.py does the first, its
+    # distillation and causal_inference.py the second.
+    noise: Literal["kept", "fresh"] = "kept"
     mask_cache: bool = False  # the middle steps' self-attention only where the block before was changed
     drift_guard: bool = True
-    renew_sink: bool = False  # at a new instruction the sink is replaced by recent latents; False: it stays
+    # At a new instruction: latents that are replayed under it, whole blocks of them; None: all in the window.
+    # Each block costs a pass before the first new picture.
+    replayed: int | None = None
+    renew_sink: bool = False  # and the sink becomes the oldest of them; False: it stays as it is
 
     def __post_init__(self) -> None:
         if self.steps not in STEPS:
             raise ModelError(f"{self.steps} steps: the model was made for {' or '.join(map(str, STEPS))}")
         if self.noise not in ("kept", "fresh"):
             raise ModelError(f"noise {self.noise!r}: kept or fresh")
+        if self.replayed is not None and self.replayed < 0:
+            raise ModelError(f"{self.replayed} latents replayed: 0 or more, or None for the whole window")
         if self.mask_cache and not self.pruned_steps:
             raise ModelError(
                 "the mask cache saves in the middle steps, and 2 steps have none: take 4, or go without it"

@@ -145,9 +145,7 @@ class EditStream:
         by `edit` when an instruction has taken over."""
         self._check_open()
         with _device_errors():
-            self._ring_block = replay(
-                self._sampler, self._history, self._ring_block, self.sampling.renew_sink
-            )
+            self._ring_block = replay(self._sampler, self._history, self._ring_block)
 
     @torch.inference_mode()
     def restart(self, seed: int | None = None) -> None:

@@ -118,6 +118,24 @@ def test_a_renewed_sink_is_of_the_new_instruction_alone(made: Network, engine: E
     assert all(block.isfinite().all() for block in edited(stream, range(8, 14)))
 
 
+@pytest.mark.parametrize("replayed", [0, 1, 4])
+def test_a_shorter_replay_forgets_the_rest(made: Network, engine: EagerEngine, replayed: int) -> None:
+    """As a fresh stream that was fed the sink and these latents only."""
+    old, new = instruction(made, "first"), instruction(made, "second")
+    stream = opened(engine, old, ONES, Sampling(replayed=replayed))
+    outputs = edited(stream, range(16))
+    stream.condition(new)
+    found = edited(stream, range(16, 20))
+    kept = [(old, n) for n in range(3)] + [(new, n) for n in range(16 - replayed, 16)]
+    fresh = fed(engine, ONES, [(cross, outputs[n], source(n, ONES)) for cross, n in kept])
+    fresh.condition(new)
+    fresh._ring_block, fresh._block, fresh.drift = 3 + replayed, 16, None
+    fresh._history._pushed = 0  # not again
+    fresh.recache = lambda: None  # type: ignore[method-assign]
+    expected = edited(fresh, range(16, 20))
+    assert all(torch.allclose(a, b, atol=1e-4, rtol=0) for a, b in zip(found, expected, strict=True))
+
+
 def test_nothing_is_replayed_while_all_lies_in_the_sink(made: Network, engine: EagerEngine) -> None:
     stream = opened(engine, instruction(made, "first"))
     edited(stream, [0])

@@ -164,6 +164,7 @@ def test_what_cannot_be_used_is_refused_and_changes_nothing(made: Network, engin
     [
         ({"steps": 3}, "4 or 2"),
         ({"noise": "old"}, "kept or fresh"),
+        ({"replayed": -1}, "0 or more"),
         ({"steps": 2, "mask_cache": True}, "take 4"),
     ],
 )
