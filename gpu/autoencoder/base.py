@@ -8,7 +8,8 @@ stream is given four frames a latent from the start, and gives four back:
 
 So the network sees what it was trained on, a still latent first, from its first block on; there is no latent
 to treat in another way, no further block, nothing to drop, and no latency. What it costs: the first three
-frames that a stream gives back are copies of the fourth, an eighth of a second when a stream is opened.
+frames that a stream gives back (`COPIES`) are copies of the fourth, an eighth of a second when a stream is
+opened. Who fades an edit in shows the source in their place; who compares source and edit, leaves them out.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from gpu.wan.config import VAE_STRIDE
 
 LATENT_CHANNELS = 16
 FRAMES = VAE_STRIDE[0]  # a latent, as a stream counts them
+COPIES = FRAMES - 1  # frames at a stream's beginning that show the one after them
 STRIDE = VAE_STRIDE[1]  # pixels a latent's row and column
 # Of each channel of Wan 2.1's latents (Wan2.1, wan/modules/vae.py, WanVAE; the same in diffusers' config).
 # Networks see (latent - mean) / std.
@@ -57,14 +59,16 @@ class AutoencoderStream(Protocol):
         """frames [T, 3, height, width], RGB in 0..1, T a multiple of 4, to latents [1, 16, T/4, height/8,
         width/8], normalised as the network wants them: the same ones however frames are split over calls.
 
-        Raises ModelError for another shape, or once closed."""
+        Raises ModelError for another shape, or once closed; NoMemory or DeviceError where the device fails,
+        and then the stream is of no more use."""
         ...
 
     def decode(self, latents: Any) -> Any:
         """latents [1, 16, L, height/8, width/8] to frames [4L, 3, height, width] in 0..1: frame k is that of
         the k-th frame encoded, the first three being copies of the fourth.
 
-        Raises ModelError for another shape, or once closed."""
+        Raises ModelError for another shape, or once closed; NoMemory or DeviceError where the device fails,
+        and then the stream is of no more use."""
         ...
 
     def close(self) -> None:
@@ -86,7 +90,7 @@ class Autoencoder(Protocol):
         ...
 
     def open(self, width: int, height: int) -> AutoencoderStream:
-        """A stream of pictures of that size. Raises ModelError unless both are multiples of 8."""
+        """A stream of pictures of that size. Raises ModelError unless both are multiples of 8, NoMemory."""
         ...
 
     def state_bytes(self, width: int, height: int) -> int:

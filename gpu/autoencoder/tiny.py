@@ -22,6 +22,7 @@ from gpu.autoencoder.base import (
     check_size,
 )
 from gpu.autoencoder.cost import tiny_state_bytes
+from gpu.autoencoder.device import device_errors
 from gpu.autoencoder.tiny_network import Decoder, Encoder, StateTensor, TinyNetwork
 from gpu.checkpoints.fault import first_few, unusable
 from gpu.checkpoints.read import read
@@ -42,7 +43,8 @@ class TinyAutoencoder:
         pixels: Pixels = LIVEEDIT_PIXELS,
     ) -> None:
         """`pixels`: what black and white were to Wan's autoencoder when the network was trained (base.py)."""
-        self.network = network.to(device=device, dtype=dtype).eval().requires_grad_(False)
+        with device_errors(f"on {device} for the tiny autoencoder"):
+            self.network = network.to(device=device, dtype=dtype).eval().requires_grad_(False)
         self.device, self.dtype, self.pixels = device, dtype, pixels
         self.name = f"TAEW2.1, {str(dtype).removeprefix('torch.')}"
 
@@ -81,9 +83,10 @@ class TinyAutoencoder:
         return cls(network, device, dtype, pixels)
 
     def open(self, width: int, height: int) -> TinyStream:
-        """A stream of pictures of that size. Raises ModelError unless both are multiples of 8."""
+        """A stream of pictures of that size. Raises ModelError unless both are multiples of 8, NoMemory."""
         check_size(width, height)
-        return TinyStream(self, width, height)
+        with device_errors(f"for a stream of {width}x{height}"):
+            return TinyStream(self, width, height)
 
     def state_bytes(self, width: int, height: int) -> int:
         """What one stream holds between calls: 120 MB at 832x480 in float16."""
@@ -103,20 +106,22 @@ class TinyStream:
     def encode(self, frames: Tensor) -> Tensor:
         """See AutoencoderStream."""
         check_frames(frames.shape, self.width, self.height)
-        pixels = frames.to(self._of.device, torch.float32)
-        if self._of.pixels == "unit":
-            pixels = pixels * 0.5 + 0.5  # Wan's 0..1 of its own -1..1, which are TAEHV's 0..1
-        pixels = pixels.to(self._of.dtype)
-        latents = [self._encoder.step(group[None]) for group in pixels.split(FRAMES)]
-        return torch.cat(latents, 1).transpose(1, 2).float()
+        with device_errors(f"to encode {self.width}x{self.height}"):
+            pixels = frames.to(self._of.device, torch.float32)
+            if self._of.pixels == "unit":
+                pixels = pixels * 0.5 + 0.5  # Wan's 0..1 of its own -1..1, which are TAEHV's 0..1
+            pixels = pixels.to(self._of.dtype)
+            latents = [self._encoder.step(group[None]) for group in pixels.split(FRAMES)]
+            return torch.cat(latents, 1).transpose(1, 2).float()
 
     @torch.inference_mode()
     def decode(self, latents: Tensor) -> Tensor:
         """See AutoencoderStream."""
         check_latents(latents.shape, self.width, self.height)
-        given = latents.to(self._of.device, self._of.dtype).transpose(1, 2)
-        frames = torch.cat([self._decoder.step(latent) for latent in given.split(1, 1)], 1)[0].float()
-        return (frames * 2 - 1).clamp_(0, 1) if self._of.pixels == "unit" else frames
+        with device_errors(f"to decode {self.width}x{self.height}"):
+            given = latents.to(self._of.device, self._of.dtype).transpose(1, 2)
+            frames = torch.cat([self._decoder.step(latent) for latent in given.split(1, 1)], 1)[0].float()
+            return (frames * 2 - 1).clamp_(0, 1) if self._of.pixels == "unit" else frames
 
     def close(self) -> None:
         self._encoder.close()

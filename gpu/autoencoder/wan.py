@@ -25,6 +25,7 @@ from gpu.autoencoder.base import (
     check_latents,
     check_size,
 )
+from gpu.autoencoder.device import device_errors
 from gpu.autoencoder.wan_cost import wan_state_bytes
 from gpu.autoencoder.wan_private import Memory, decode_step, encode_step, memory_of, renamed
 from gpu.checkpoints.fault import first_few, unusable
@@ -55,7 +56,8 @@ class WanAutoencoder:
                 f"an autoencoder with {config.z_dim} latent channels is not Wan 2.1's: "
                 "take the one of Wan2.1-T2V-1.3B"
             )
-        self.vae = vae.to(device).eval().requires_grad_(False)
+        with device_errors(f"on {device} for Wan's autoencoder"):
+            self.vae = vae.to(device).eval().requires_grad_(False)
         self.device, self.dtype, self.pixels = device, vae.dtype, pixels
         self.name = f"Wan 2.1's autoencoder, {str(vae.dtype).removeprefix('torch.')}"
         self.mean = torch.tensor(LATENT_MEAN, device=device).view(1, -1, 1, 1, 1)
@@ -124,29 +126,30 @@ class WanStream:
         """See AutoencoderStream."""
         of = self._open()
         check_frames(frames.shape, self.width, self.height)
-        pixels = frames.to(of.device, torch.float32)
-        if of.pixels == "signed":
-            pixels = pixels * 2 - 1
-        groups = pixels.to(of.dtype).transpose(0, 1)[None].split(FRAMES, 2)  # each [1, 3, 4, H, W]
-        latents = []
-        for group in groups:
-            first = _is_empty(self._seen)
-            latents.append(encode_step(of.vae, group[:, :, -1:] if first else group, self._seen))
-        return (torch.cat(latents, 2).float() - of.mean) / of.std
+        with device_errors(f"to encode {self.width}x{self.height}"):
+            pixels = frames.to(of.device, torch.float32)
+            if of.pixels == "signed":
+                pixels = pixels * 2 - 1
+            latents = []
+            for group in pixels.to(of.dtype).transpose(0, 1)[None].split(FRAMES, 2):  # [1, 3, 4, H, W]
+                first = _is_empty(self._seen)
+                latents.append(encode_step(of.vae, group[:, :, -1:] if first else group, self._seen))
+            return (torch.cat(latents, 2).float() - of.mean) / of.std
 
     @torch.inference_mode()
     def decode(self, latents: Tensor) -> Tensor:
         """See AutoencoderStream."""
         of = self._open()
         check_latents(latents.shape, self.width, self.height)
-        given = (latents.to(of.device, torch.float32) * of.std + of.mean).to(of.dtype)
-        groups = []
-        for latent in given.split(1, 2):
-            first = _is_empty(self._shown)
-            made = decode_step(of.vae, latent, self._shown, first)
-            groups.append(made.expand(-1, -1, FRAMES, -1, -1) if first else made)
-        pixels = torch.cat(groups, 2)[0].transpose(0, 1).float()
-        return (pixels * 0.5 + 0.5 if of.pixels == "signed" else pixels).clamp(0, 1)
+        with device_errors(f"to decode {self.width}x{self.height}"):
+            given = (latents.to(of.device, torch.float32) * of.std + of.mean).to(of.dtype)
+            groups = []
+            for latent in given.split(1, 2):
+                first = _is_empty(self._shown)
+                made = decode_step(of.vae, latent, self._shown, first)
+                groups.append(made.expand(-1, -1, FRAMES, -1, -1) if first else made)
+            pixels = torch.cat(groups, 2)[0].transpose(0, 1).float()
+            return (pixels * 0.5 + 0.5 if of.pixels == "signed" else pixels).clamp(0, 1)
 
     def close(self) -> None:
         self._of, self._seen, self._shown = None, [], []

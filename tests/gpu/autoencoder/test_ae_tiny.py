@@ -34,10 +34,10 @@ def shapes() -> dict[str, tuple[int, ...]]:
         return dict(zip(stored["names"].tolist(), sizes, strict=True))
 
 
-def ruled(pixels: Pixels = "signed") -> TinyAutoencoder:
+def ruled(pixels: Pixels = "signed", dtype: torch.dtype = torch.float32) -> TinyAutoencoder:
     network = TinyNetwork()
     network.load_state_dict(ae_rule.weights(shapes()))
-    return TinyAutoencoder(network, pixels=pixels)
+    return TinyAutoencoder(network, dtype=dtype, pixels=pixels)
 
 
 @pytest.fixture(scope="module")
@@ -149,9 +149,21 @@ def test_every_float_type_and_what_a_stream_holds(name: str) -> None:
     assert 0.3 < latents.std() < 5
     held = [tensor for half in (stream._encoder, stream._decoder) for tensor in half._state]
     assert {tensor.dtype for tensor in held} == {dtype}
-    assert sum(tensor.nbytes for tensor in held) == autoencoder.state_bytes(WIDTH, HEIGHT)
+    assert sum(tensor.untyped_storage().nbytes() for tensor in held) == autoencoder.state_bytes(WIDTH, HEIGHT)
     assert autoencoder.state_bytes(832, 480) == tiny_state_bytes(832, 480, dtype.itemsize)
     assert name in autoencoder.name
+
+
+@pytest.mark.parametrize(("name", "bound"), [("float16", 0.005), ("bfloat16", 0.05)])
+def test_half_floats_are_near(autoencoder: TinyAutoencoder, name: str, bound: float) -> None:
+    frames, latents = live()[:4], ae_rule.latents(1, WIDTH, HEIGHT)
+    exact = autoencoder.open(WIDTH, HEIGHT)
+    half = ruled(dtype=getattr(torch, name)).open(WIDTH, HEIGHT)
+    for got, want in (
+        (half.encode(frames), exact.encode(frames)),
+        (half.decode(latents), exact.decode(latents)),
+    ):
+        assert (got - want).norm() < bound * want.norm()
 
 
 def test_random_weights_are_decided_by_their_seed() -> None:

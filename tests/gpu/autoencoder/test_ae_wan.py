@@ -126,7 +126,7 @@ def test_what_a_stream_holds(name: str) -> None:
         stream.decode(stream.encode(torch.rand(4, 3, HEIGHT, WIDTH)))
     held = [each for memory in (stream._seen, stream._shown) for each in memory if each is not None]
     assert {each.dtype for each in held} == {autoencoder.dtype}
-    assert sum(each.nbytes for each in held) == autoencoder.state_bytes(WIDTH, HEIGHT)
+    assert sum(each.untyped_storage().nbytes() for each in held) == autoencoder.state_bytes(WIDTH, HEIGHT)
     assert name in autoencoder.name
 
 
