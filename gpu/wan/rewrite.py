@@ -12,6 +12,7 @@ import onnx_ir as ir
 import onnx_ir.passes.common as passes
 import torch
 from numpy.typing import NDArray
+from onnxscript.optimizer import fold_constants_ir
 
 from gpu.wan.weights import WeightsFile
 
@@ -35,8 +36,7 @@ def finish(
         value.name, value.const_value = name.removeprefix(prefix), None
         weights[value.name] = value
         graph.inputs.append(value)  # what the optimiser cannot look into, it neither copies nor merges
-    program.optimize()
-    graph = program.model.graph
+    _simplify(program.model)
     _pick_rows(graph)
     if whole_masks:
         _spread_masks(graph)
@@ -47,6 +47,38 @@ def finish(
     used = {name: value for name, value in weights.items() if value.uses()}
     _tidy(program.model)
     return program.model, used, transposed
+
+
+def _simplify(model: ir.Model) -> None:
+    """Work out once what does not depend on inputs. Engines rewrite graphs better than the exporter's own
+    rules, which take as long as all the rest."""
+    passes.InlinePass()(model)
+    fold_constants_ir(model, onnx_shape_inference=True)
+    for step in (
+        passes.RemoveUnusedNodesPass(),
+        passes.RemoveUnusedFunctionsPass(),
+        passes.RemoveUnusedOpsetsPass(),
+        passes.LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0),
+        passes.DeduplicateInitializersPass(),
+        passes.CommonSubexpressionEliminationPass(),
+        passes.OutputFixPass(),
+        passes.NameFixPass(),
+    ):
+        step(model)
+    _leave_out_ones(model.graph)
+
+
+def _leave_out_ones(graph: ir.Graph) -> None:
+    """torch's addcmul multiplies by a value, which is 1."""
+    for node in [node for node in graph if node.op_type == "Mul"]:
+        for one, other in ((0, 1), (1, 0)):
+            factor, value = node.inputs[one].const_value, node.inputs[other]
+            if factor is None or factor.size != 1 or value.shape != node.outputs[0].shape:
+                continue
+            if factor.numpy().item() == 1:
+                node.outputs[0].replace_all_uses_with(value)
+                graph.remove(node, safe=True)
+                break
 
 
 def save(model: ir.Model, weights: dict[str, ir.Value], file: WeightsFile, path: Path) -> None:

@@ -62,8 +62,8 @@ class OrtPass:
     def run(self, pruned: bool = False) -> None:
         """One pass, see engines/base.py; on CUDA too it waits until it is done.
 
-        Raises ModelError once closed, or for a pruned pass without a mask cache; DeviceError when ONNX Runtime
-        fails."""
+        Raises ModelError once closed, or for a pruned pass without a mask cache; DeviceError when ONNX
+        Runtime fails."""
         if self._closed:
             raise ModelError("this pass is closed: open another")
         if pruned and len(self._bound) == 1:
