@@ -103,7 +103,7 @@ def load_encoder(weights: Path, model: str, dtype: Any, device: str) -> Any:
     except Exception as exc:  # its checks raise classes of their own
         raise unusable(weights, f"is no configuration of UMT5 ({tame(str(exc))})", model) from exc
     with torch.device("meta"):
-        encoder = transformers.UMT5EncoderModel._from_config(config, attn_implementation="sdpa")
+        encoder = transformers.UMT5EncoderModel(config)
     encoder.encoder.embed_tokens = None  # else the embedding, a third of the whole, would be converted twice
     fit(state, encoder, weights, model)
     move(state, encoder, lambda name: dtype, device)

@@ -182,6 +182,15 @@ def test_a_loaded_network_runs_like_the_one_that_was_saved(tmp_path: Path) -> No
             assert torch.equal(ours[0], theirs[0])
 
 
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_onto_a_gpu(tmp_path: Path) -> None:
+    tensors = weights()
+    network = load_network(save(tmp_path / "m.pt", tensors), SMALL, torch.float32, "cuda:0")
+    assert {parameter.device.type for parameter in network.parameters()} == {"cuda"}
+    assert same(network.cpu(), tensors)
+
+
 MEASURE = """
 import sys, torch
 from gpu.checkpoints.load import load_network

@@ -83,6 +83,27 @@ def test_hugging_faces_folder_gives_the_same(files: TextFiles, tmp_path: Path) -
         torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-5)
 
 
+def test_bfloat16_is_near(files: TextFiles) -> None:
+    near = TextEncoder(files, CONFIG, TextSettings(dtype="bfloat16")).encode(SENTENCES[1])
+    exact = TextEncoder(files, CONFIG, FLOAT32).encode(SENTENCES[1])
+    assert 0 < float((near - exact).norm() / exact.norm()) < 0.15  # random weights, attention unscaled
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("keep", ["gpu", "free"])
+def test_on_a_gpu(keep: Any, files: TextFiles) -> None:
+    before = torch.cuda.memory_allocated()
+    encoder = TextEncoder(files, CONFIG, TextSettings(keep, "cuda:0", "float32"))
+    ours = encoder.encode(SENTENCES[1])
+    assert ours.device.type == "cpu"
+    exact = TextEncoder(files, CONFIG, FLOAT32).encode(SENTENCES[1])
+    torch.testing.assert_close(ours, exact, rtol=1e-3, atol=1e-3)
+    assert (torch.cuda.memory_allocated() > before) == (keep == "gpu")
+    encoder.close()
+    assert torch.cuda.memory_allocated() == before
+
+
 def test_longer_than_the_network_takes(files: TextFiles) -> None:
     assert TextEncoder(files, CONFIG).encode(" ".join(SENTENCES))[0].any(-1).all()
 
