@@ -57,8 +57,8 @@ class Config:
     threads: int = _key(0, "CPU threads of the model; 0: as many as fit the machine.", 0, 256)
     models_dir: str = _key(
         "",
-        "Folder of the large models' weights, as `relens models` lays it out or as the hub's repositories are; "
-        "empty: ~/.cache/relens/models.",
+        "Folder of the large models' weights, as `relens models` lays it out or as the hub's repositories "
+        "are; empty: ~/.cache/relens/models.",
     )
     chunk_frames: int = _key(
         4, "Pictures that the liveedit models edit together: 4 for little delay, 12 as LiveEdit was trained."

@@ -47,7 +47,7 @@ class Hub:
         self._errors = need("huggingface_hub.errors")
         self._utils = need("huggingface_hub.utils")
         self._http = need("httpx2")  # what huggingface_hub speaks through
-        self.endpoint = endpoint or self._library.constants.ENDPOINT
+        self.endpoint = endpoint or need("huggingface_hub.constants").ENDPOINT
         self._silence_s = silence_s
 
     def ask(self, file: WeightsFile) -> Offer:
@@ -76,7 +76,7 @@ class Hub:
 
     def has_xet(self, offer: Offer) -> bool:
         """Whether hub and library both speak xet for this file (HF_HUB_DISABLE_XET is heeded)."""
-        off = self._library.constants.HF_HUB_DISABLE_XET
+        off = need("huggingface_hub.constants").HF_HUB_DISABLE_XET
         return offer.xet is not None and not off and find_spec("hf_xet") is not None
 
     def _by_http(self, offer: Offer, start: int) -> Iterator[bytes]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import time
 from collections.abc import Callable
@@ -77,7 +78,7 @@ class Bar:
             desc=what,
             unit="B",
             unit_scale=True,
-            dynamic_ncols=True,
+            ncols=min(shutil.get_terminal_size().columns, 120),  # tqdm's own finding is 0 on some terminals
             file=self._stream,
         )
 

@@ -6,7 +6,7 @@ from gpu.cuda import probe
 from gpu.models.choice import AUTO
 from gpu.models.registry import MODEL_NAMES
 from server.config import Config
-from server.doctor import gpus, machine, media, network
+from server.doctor import gpus, machine, media, network, weights
 from server.doctor.finding import Finding, report
 
 __all__ = ["Finding", "examine", "report"]
@@ -24,6 +24,7 @@ def examine(config: Config) -> list[Finding]:
         *gpus.engines(found),
         *(trial.finding for trial in tried),
         *media.chosen(config),
+        *weights.weights(config),
         *machine.tls(config),
         machine.port(config),
         *network.candidates(config),

@@ -19,8 +19,8 @@ def torch_file(size_bytes: int, seed: int) -> bytes:
     """A zip as `torch.save` lays it out. Its pickle is an empty dict."""
     made = io.BytesIO()
     with zipfile.ZipFile(made, "w", zipfile.ZIP_STORED) as archive:
-        archive.writestr("archive/data.pkl", b"\x80\x02}.")
-        archive.writestr("archive/data/0", random.Random(seed).randbytes(size_bytes))
+        archive.writestr(zipfile.ZipInfo("archive/data.pkl"), b"\x80\x02}.")  # of no date: equal everywhere
+        archive.writestr(zipfile.ZipInfo("archive/data/0"), random.Random(seed).randbytes(size_bytes))
     return made.getvalue()
 
 

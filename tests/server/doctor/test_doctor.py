@@ -206,3 +206,14 @@ def test_a_driver_library_that_is_broken(
     findings = found(capsys, flags)
     assert "cannot be opened" in findings["NVIDIA driver"]["detail"]
     assert not findings["NVIDIA driver"]["needed"]
+
+
+def test_weights_of_large_models_are_told_of_and_never_needed(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, flags: list[str], tmp_path: Path
+) -> None:
+    monkeypatch.setattr(probe, "probe", lambda: GpuMachine(problem="none", parts=(Part("OpenVINO", "1"),)))
+    finding = found(capsys, [*flags, "--models-dir", str(tmp_path)])["weights liveedit-1.3b"]
+    assert not finding["ok"]
+    assert not finding["needed"]
+    assert finding["facts"]["state"] == "not downloaded"
+    assert finding["remedy"] == "relens models download liveedit-1.3b"
