@@ -46,11 +46,16 @@ def test_it_comes_nearer_with_every_block_and_ends_at_the_new(made: Network, blo
     transition.begin(new, blocks)
     assert distances(tensors, old) == [0.0] * 4, "nothing is written before the first step"
     before, shares = distances(tensors, new), []
+    ends = list(zip(old, new, strict=True))
     for step in range(max(1, blocks)):
         assert transition.running
         assert transition.step() == (step == max(1, blocks) - 1)
         shares.append(transition.share)
         now = distances(tensors, new)
+        for layer, (a, b) in enumerate(ends):
+            keys, values = blend(a, b, transition.share)
+            assert torch.allclose(tensors[f"cross_k.{layer}"], keys, atol=1e-5)
+            assert torch.allclose(tensors[f"cross_v.{layer}"], values, atol=1e-5)
         assert all(a < b for a, b in zip(now, before, strict=True))
         before = now
     assert shares == pytest.approx([(n + 1) / max(1, blocks) for n in range(max(1, blocks))])
