@@ -72,13 +72,15 @@ class Bar:
         self._bar: Any = None
 
     def begin(self, what: str, total_bytes: int, done_bytes: int = 0) -> None:
+        columns, rows = shutil.get_terminal_size()  # tqdm's own is 0 on some: it then shows nothing
         self._bar = self._tqdm(
             total=total_bytes,
             initial=done_bytes,
             desc=what,
             unit="B",
             unit_scale=True,
-            ncols=min(shutil.get_terminal_size().columns, 120),  # tqdm's own finding is 0 on some terminals
+            ncols=min(columns, 120),
+            nrows=rows,
             file=self._stream,
         )
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pty
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -107,19 +109,29 @@ def test_on_a_terminal_the_licence_is_asked_for(
     store: Store, hub: LoopbackHub, answer: str, code: int, state: str
 ) -> None:
     ours, theirs = pty.openpty()
+    screen: list[bytes] = []
+
+    def watch() -> None:
+        with contextlib.suppress(OSError):  # how a terminal ends
+            while seen := os.read(ours, 1 << 12):
+                screen.append(seen)
+
+    watching = threading.Thread(target=watch, name="watch")
+    process = Relens(store, hub).start("download", NAME, stdin=theirs, stderr=theirs)
+    os.close(theirs)
+    watching.start()
     try:
-        process = Relens(store, hub).start("download", NAME, stdin=theirs, stderr=theirs)
         os.write(ours, f"{answer}\n".encode())
         out, _ = process.communicate(timeout=LIMIT_S)
         assert process.returncode == code, out
         assert "Commercial use is unclear" in out
         assert "under these terms?" in out
         assert store.state(MODEL) == state
-        screen = os.read(ours, 1 << 16).decode()
-        assert ("B/s" in screen) == (answer == "y")  # a bar
     finally:
+        process.kill()
+        watching.join(10)
         os.close(ours)
-        os.close(theirs)
+    assert ("B/s" in b"".join(screen).decode()) == (answer == "y")  # a bar
 
 
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGKILL])
