@@ -8,6 +8,7 @@ last latent of `encode_video` of the first 1, 5, 9, ... pictures; `frames`, ever
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -122,6 +123,15 @@ def test_two_streams_do_not_mix(autoencoder: TinyAutoencoder) -> None:
         got[1].append(second.encode(other[4 * half : 4 * half + 4]))
     assert torch.equal(torch.cat(got[0], 2), want[0])
     assert torch.equal(torch.cat(got[1], 2), want[1])
+
+
+def test_streams_run_in_threads_beside_each_other(autoencoder: TinyAutoencoder) -> None:
+    clips = [ae_rule.pictures(12, WIDTH, HEIGHT, label) for label in ("one", "other", "third")]
+    streams = [autoencoder.open(WIDTH, HEIGHT) for _ in clips]
+    with ThreadPoolExecutor(len(clips)) as pool:
+        got = list(pool.map(lambda stream, clip: encoded(stream, clip, (1, 1, 1)), streams, clips))
+    for made, clip in zip(got, clips, strict=True):
+        assert torch.allclose(made, autoencoder.open(WIDTH, HEIGHT).encode(clip), atol=1e-5)
 
 
 def test_unit_pixels_are_the_upper_half_of_signed_ones() -> None:
