@@ -257,6 +257,27 @@ def test_nothing_waits_for_the_device(made: Network, engine: EagerEngine) -> Non
         torch.ones(1).item()
 
 
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_nothing_waits_on_cuda_and_the_numbers_are_the_same(made: Network) -> None:
+    on_gpu = EagerEngine(network(), "cuda:0")
+    crosses = [
+        [(keys.cuda(), values.cuda()) for keys, values in instruction(made, name)] for name in ("first", "x")
+    ]
+    stream = opened(on_gpu, crosses[0], sampling=Sampling(mask_cache=True))
+    blocks = edited(stream, [0])  # libraries load with the first
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        blocks += edited(stream, [1, 2])
+        stream.condition(crosses[1], transition_blocks=2)
+        blocks += edited(stream, [3, 4, 5])
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+    host = opened(EagerEngine(made), instruction(made, "first"), sampling=Sampling(mask_cache=True))
+    expected = edited(host, range(3))
+    assert all(torch.allclose(a.cpu(), b, atol=1e-2) for a, b in zip(blocks, expected, strict=False))
+
+
 def _counted(stream: EditStream) -> list[bool]:
     """From here on, `pruned` of each of the stream's passes."""
     passes: list[bool] = []
