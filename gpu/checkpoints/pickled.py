@@ -11,7 +11,8 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-from gpu.checkpoints.fault import size_text, tame, unusable
+from gpu.checkpoints.cut import lost
+from gpu.checkpoints.fault import first_few, size_text, tame, unusable
 from gpu.checkpoints.needs import need
 from gpu.errors import ModelError
 
@@ -46,6 +47,9 @@ def check_zip(path: Path, model: str) -> None:
         raise
     except Exception as exc:  # BadZipFile, and whatever hostile bytes make it raise
         why = f"is cut short or damaged: {size_text(size)} are there, and no list of contents at the end"
+        if gone := lost(path):
+            whole = f"{size_text(size)} of at least {size_text(gone[0])}"
+            why = f"is cut short: {whole} are there. Lost: {first_few(gone[1])}"
         raise unusable(path, why, model) from exc
     names = {record.filename.rpartition("/")[2] for record in records}
     if "constants.pkl" in names:
