@@ -6,7 +6,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from hypothesis import given  # noqa: E402
+from hypothesis import given, settings  # noqa: E402
 from hypothesis import strategies as st  # noqa: E402
 
 from gpu.checkpoints.names import WRAPPERS, network_of, renamed, strip, to_wan  # noqa: E402
@@ -16,6 +16,7 @@ from tests.gpu.checkpoints.toy_checkpoint import empty  # noqa: E402
 NAMES = sorted(empty().state_dict())
 
 
+@settings(deadline=None, derandomize=True)
 @given(st.data())
 def test_wrappers_anywhere_come_off(data: st.DataObject) -> None:
     name = data.draw(st.sampled_from(NAMES))

@@ -60,7 +60,13 @@ def as_json() -> str:
     model.ParseFromString(pieces())
     vocabulary = [(piece.piece, piece.score) for piece in model.pieces]
     made = tokenizers.Tokenizer(tokenizers.models.Unigram(vocabulary, unk_id=3, byte_fallback=True))
-    made.normalizer = tokenizers.normalizers.Precompiled(model.normalizer_spec.precompiled_charsmap)
+    made.normalizer = tokenizers.normalizers.Sequence(
+        [  # SentencePiece takes out blanks that its own normalisation made
+            tokenizers.normalizers.Precompiled(model.normalizer_spec.precompiled_charsmap),
+            tokenizers.normalizers.Strip(left=False, right=True),
+            tokenizers.normalizers.Replace(tokenizers.Regex(" {2,}"), "▁"),
+        ]
+    )
     made.pre_tokenizer = tokenizers.pre_tokenizers.Metaspace(replacement="▁", prepend_scheme="always")
     made.post_processor = tokenizers.processors.TemplateProcessing(
         single=["$A", "</s>"], special_tokens=[("</s>", 1)]
