@@ -21,7 +21,7 @@ from gpu.checkpoints.needs import need
 from gpu.checkpoints.progress import Progress
 from gpu.checkpoints.records import FOLDER, Record
 from gpu.checkpoints.store import Store, part_of
-from gpu.checkpoints.sums import matches, sums_of
+from gpu.checkpoints.sums import checked, matches
 from gpu.errors import ModelError
 
 TRIES = 6  # in a row without a single byte
@@ -115,11 +115,7 @@ class Download:
             self._receive(offer, part, progress)
         finally:
             progress.end()
-        progress.begin(f"{offer.file.path}: checking", offer.size_bytes)
-        try:
-            sums = sums_of(part, offer.size_bytes, progress.moved)
-        finally:
-            progress.end()
+        sums = checked(part, offer.file.path, offer.size_bytes, progress)
         if why := matches(sums, offer.file.sha256, offer.etag):
             part.unlink()
             raise ModelError(

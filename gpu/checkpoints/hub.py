@@ -7,7 +7,6 @@ so bytes are asked for here: by xet where hub and library offer it, else by HTTP
 from __future__ import annotations
 
 import contextlib
-import threading
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -16,6 +15,7 @@ from urllib.parse import urlsplit
 
 from gpu.checkpoints.catalogue import WeightsFile
 from gpu.checkpoints.needs import need
+from gpu.checkpoints.xet import xet_bytes
 from gpu.errors import ModelError
 
 ASK_S = 15.0  # for the answer to a question about a file
@@ -104,34 +104,9 @@ class Hub:
     def _by_xet(self, offer: Offer, start: int) -> Iterator[bytes]:
         """Whatever goes wrong here, HTTP may still do."""
         try:
-            xet = need("huggingface_hub.utils._xet")
-            headers = self._utils.build_hf_headers(library_name="relens")
-            link = xet.refresh_xet_connection_info(file_data=offer.xet, headers=headers)
-            group = xet.get_xet_session().new_download_stream_group(
-                endpoint=link.endpoint,
-                token=link.access_token,
-                token_expiry_unix_secs=link.expiration_unix_epoch,
-                token_refresh_url=offer.xet.refresh_route,
-                token_refresh_headers=headers,
-                custom_headers=xet.xet_headers_without_auth(headers),
-            )
-            info = need("hf_xet").XetFileInfo(offer.xet.file_hash, offer.size_bytes)
-            stream = group.download_stream(info, start=start)
+            yield from xet_bytes(offer.xet, offer.size_bytes, start, self._silence_s)
         except Exception as exc:  # another library's inner parts, and Rust's errors
             raise CutOff(f"xet: {_reason(exc)}") from exc
-        with _Watch(self._silence_s, stream.cancel) as watch:
-            try:
-                for chunk in stream:
-                    watch.heard()
-                    yield chunk
-            except GeneratorExit:
-                raise
-            except Exception as exc:
-                raise CutOff(f"xet: {_reason(exc)}") from exc
-            finally:
-                stream.cancel()
-        if watch.silent:
-            raise CutOff(f"xet: nothing came for {self._silence_s:.0f} s")
 
     @contextlib.contextmanager
     def _plain_words(self, file: WeightsFile) -> Iterator[None]:
@@ -181,39 +156,6 @@ class Hub:
                 f"{what} ({status}): it is busy or down; run the same command later, it goes on where it was"
             )
         return f"{what} ({status}): see {file.source.page}"
-
-
-class _Watch:
-    """Calls `end` when nothing was heard for `silence_s`: for waits that have no limit of their own."""
-
-    def __init__(self, silence_s: float, end: Any) -> None:
-        self._silence_s, self._end = silence_s, end
-        self._heard, self._over = threading.Event(), threading.Event()
-        self._thread = threading.Thread(target=self._run, name="relens-download-watch", daemon=True)
-        self.silent = False
-
-    def heard(self) -> None:
-        self._heard.set()
-
-    def __enter__(self) -> _Watch:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self._over.set()
-        self._heard.set()
-        self._thread.join(timeout=5)
-
-    def _run(self) -> None:
-        while not self._over.is_set():
-            if not self._heard.wait(self._silence_s):
-                self.silent = True
-                with contextlib.suppress(
-                    Exception
-                ):  # whatever ending it raises: the wait has a limit of its own
-                    self._end()
-                return
-            self._heard.clear()
 
 
 def _to_skip(answer: Any, start: int, offer: Offer) -> int:

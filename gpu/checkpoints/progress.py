@@ -11,6 +11,7 @@ from typing import Any, Protocol, TextIO
 from gpu.checkpoints.fault import size_text
 
 LINE_EVERY_S = 10.0
+LARGE_BYTES = 100_000_000  # smaller files come and are checked before anybody wonders
 
 
 class Progress(Protocol):
@@ -30,7 +31,7 @@ class Progress(Protocol):
 
 
 class Lines:
-    """For logs and pipes: a line when a file begins, every LINE_EVERY_S seconds, and when it is done."""
+    """For logs and pipes: a line when a large file begins, every LINE_EVERY_S, when a file is done."""
 
     def __init__(self, write: Callable[[str], None], clock: Callable[[], float] = time.monotonic) -> None:
         self._write, self._clock = write, clock
@@ -40,8 +41,9 @@ class Lines:
     def begin(self, what: str, total_bytes: int, done_bytes: int = 0) -> None:
         self._what, self._total, self._done, self._since = what, total_bytes, done_bytes, done_bytes
         self._started = self._said = self._clock()
-        there = f", {size_text(done_bytes)} of them there already" if done_bytes else ""
-        self._write(f"{what}: {size_text(total_bytes)}{there}")
+        if total_bytes >= LARGE_BYTES:
+            there = f", {size_text(done_bytes)} of them there already" if done_bytes else ""
+            self._write(f"{what}: {size_text(total_bytes)}{there}")
 
     def moved(self, count_bytes: int) -> None:
         self._done += count_bytes
@@ -58,7 +60,7 @@ class Lines:
         if self._done == self._total:
             took = max(self._clock() - self._started, 1e-3)
             rate = (self._done - self._since) / took / 1e6
-            self._write(f"{self._what}: done in {duration(took)}, {rate:.1f} MB/s")
+            self._write(f"{self._what}: {size_text(self._total)} in {duration(took)}, {rate:.1f} MB/s")
 
     def say(self, line: str) -> None:
         self._write(line)

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from gpu.checkpoints.progress import LARGE_BYTES, Progress
+
 _BLOCK_BYTES = 4 << 20
 
 
@@ -16,6 +18,17 @@ class Sums:
 
     sha256: str
     git: str
+
+
+def checked(path: Path, what: str, size_bytes: int, progress: Progress) -> Sums:
+    """As sums_of, with progress where the file is large. Raises OSError."""
+    if size_bytes < LARGE_BYTES:
+        return sums_of(path, size_bytes)
+    progress.begin(f"{what}: checking", size_bytes)
+    try:
+        return sums_of(path, size_bytes, progress.moved)
+    finally:
+        progress.end()
 
 
 def sums_of(path: Path, size_bytes: int, told: Callable[[int], None] = lambda count: None) -> Sums:

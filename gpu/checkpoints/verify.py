@@ -14,7 +14,7 @@ from gpu.checkpoints.pickled import check_zip
 from gpu.checkpoints.progress import Progress
 from gpu.checkpoints.records import Record
 from gpu.checkpoints.store import Found, Store
-from gpu.checkpoints.sums import matches, sums_of
+from gpu.checkpoints.sums import checked, matches
 from gpu.checkpoints.tensors import check_header
 from gpu.errors import ModelError
 
@@ -77,13 +77,10 @@ def _verify(store: Store, found: Found, progress: Progress) -> Verdict:
         fault = f"{path} is empty"
     fault = fault or structure_fault(path, file.name)
     if not fault:
-        progress.begin(file.path, found.have_bytes)
         try:
-            sums = sums_of(path, found.have_bytes, progress.moved)
+            sums = checked(path, file.path, found.have_bytes, progress)
         except OSError as exc:
             return Verdict(found, f"{path} cannot be read ({exc.strerror or exc})")
-        finally:
-            progress.end()
         if differs := matches(sums, sha256, etag):
             fault = f"{path} was changed or damaged: {differs}"
         elif path == store.own_place(file):

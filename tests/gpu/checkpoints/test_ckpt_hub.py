@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from typing import Any
 
 import pytest
@@ -82,19 +81,6 @@ def test_a_page_to_log_in_is_no_hub(store: Store, hub: LoopbackHub) -> None:
     assert "does not answer as a hub does" in refused(store, hub)
 
 
-class Stream:
-    """Stands in for xet's ordered stream."""
-
-    def __init__(self, chunks: Callable[[], Generator[bytes, None, None]]) -> None:
-        self._chunks, self.cancelled = chunks(), False
-
-    def __iter__(self) -> Generator[bytes, None, None]:
-        yield from self._chunks
-
-    def cancel(self) -> None:
-        self.cancelled = True
-
-
 class XetHub(Hub):
     """Speaks xet as far as the byte it breaks at."""
 
@@ -121,54 +107,6 @@ def test_where_xet_breaks_http_goes_on_from_the_same_byte(store: Store, hub: Loo
     assert hub.sent(NETWORK) == len(CONTENT[NETWORK]) - 150_000
     assert hub.sent(SMALL) == 0  # came by xet whole
     assert library.started_at == [0] * len(CONTENT)
-
-
-def test_xet_is_asked_for_the_rest_alone_and_ended_when_it_falls_silent(
-    hub: LoopbackHub, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """hf_xet's own names, called as it declares them; its server is not at hand."""
-    pytest.importorskip("hf_xet")
-    from huggingface_hub.utils import _xet
-
-    asked: dict[str, Any] = {}
-    ended = threading.Event()
-
-    def silent() -> Generator[bytes, None, None]:
-        yield b"abc"
-        ended.wait(20)
-
-    stream = Stream(silent)
-    stream.cancel = ended.set  # type: ignore[method-assign]
-
-    class Group:
-        def download_stream(self, info: Any, start: int | None = None, end: int | None = None) -> Stream:
-            asked.update(hash=info.hash, size=info.file_size, start=start)
-            return stream
-
-    class Session:
-        def new_download_stream_group(self, **given: Any) -> Group:
-            asked.update(given)
-            return Group()
-
-    link = _xet.XetConnectionInfo(access_token="t", expiration_unix_epoch=1, endpoint="https://cas")
-    monkeypatch.setattr(_xet, "refresh_xet_connection_info", lambda file_data, headers: link)
-    monkeypatch.setattr(_xet, "get_xet_session", Session)
-    offer = Offer(
-        file_of(NETWORK), "url", "e", 1000, COMMIT, _xet.XetFileData("ab" * 32, "https://hub/token")
-    )
-    chunks = Hub(hub.endpoint, silence_s=0.2).bytes_from(offer, 400, by_xet=True)
-    assert next(chunks) == b"abc"
-    with pytest.raises(CutOff, match="nothing came"):
-        next(chunks)
-    assert (asked["start"], asked["size"], asked["hash"]) == (400, 1000, "ab" * 32)
-    assert (asked["endpoint"], asked["token"], asked["token_refresh_url"]) == (
-        "https://cas", "t", "https://hub/token",
-    )  # fmt: skip
-    import hf_xet
-
-    for name in asked.keys() & {"token", "endpoint", "token_expiry_unix_secs", "token_refresh_headers"}:
-        assert name in hf_xet.XetSession.new_download_stream_group.__text_signature__
-    assert "start=None" in hf_xet.XetDownloadStreamGroup.download_stream.__text_signature__
 
 
 def test_what_xet_cannot_do_at_all_is_a_cut_off(hub: LoopbackHub) -> None:
