@@ -20,6 +20,7 @@ from gpu.types import CLOCK_HZ, Codec, EncodedFrame, Picture
 
 _POLL_S = 0.5  # closing wakes every wait at once; this only bounds it
 _TOO_SOON = 0.75  # of a picture's time at max_fps
+SPARE_SHARE = 4  # of a chunk may wait beside it, live: decoders give several at once now and then
 _LONGEST_GAP_TICKS = 2 * CLOCK_HZ  # between the pictures of a chunk: longer ago is another scene
 
 
@@ -62,7 +63,8 @@ class Intake:
         self._announce, self._wake = announce, wake
         self._size = (0, 0)
         self._queue = EncodedQueue(config.queue_frames)
-        self._mailbox: Mailbox[Waiting] = Mailbox(config.chunk_frames, newest_wins=not config.in_order)
+        spare = 0 if config.in_order else config.chunk_frames // SPARE_SHARE
+        self._mailbox: Mailbox[Waiting] = Mailbox(config.chunk_frames, not config.in_order, spare)
         self._lock = threading.Lock()
         self._last_pts: int | None = None
         chunked = config.chunk_frames > 1 and not config.in_order

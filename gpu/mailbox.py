@@ -28,26 +28,28 @@ class _Box(Generic[T]):
 
 
 class Mailbox(_Box[T]):
-    """Holds at most `capacity` items, handed out `capacity` at a time, in order.
+    """Hands out `capacity` items at a time, in order, and holds at most `spare` more: what comes in a burst
+    before the chunk is taken is not lost.
 
     Live (`newest_wins`): `put` never waits and pushes the oldest out. In order: `put` waits for room.
     """
 
-    def __init__(self, capacity: int = 1, newest_wins: bool = True) -> None:
+    def __init__(self, capacity: int = 1, newest_wins: bool = True, spare: int = 0) -> None:
         super().__init__(capacity)
+        self._most = capacity + spare
         self._newest_wins = newest_wins
 
     def put(self, item: T, timeout_s: float = 0.0) -> int:
         """Add an item. Returns how many were lost: pushed out, or 1 when `item` found no room."""
         with self._changed:
             if not self._newest_wins:
-                self._changed.wait_for(lambda: self._closed or len(self._items) < self._capacity, timeout_s)
-                if len(self._items) >= self._capacity:
+                self._changed.wait_for(lambda: self._closed or len(self._items) < self._most, timeout_s)
+                if len(self._items) >= self._most:
                     return 1
             if self._closed:
                 return 1
             self._items.append(item)
-            lost = max(0, len(self._items) - self._capacity)
+            lost = max(0, len(self._items) - self._most)
             for _ in range(lost):
                 self._items.popleft()
             return lost
@@ -64,12 +66,11 @@ class Mailbox(_Box[T]):
             return self._items[0] if self._items else None
 
     def take(self) -> list[T]:
-        """The whole chunk, oldest first; [] while it is not complete. Never waits."""
+        """A whole chunk, oldest first; [] while it is not complete. Never waits."""
         with self._changed:
             if len(self._items) < self._capacity:
                 return []
-            items = list(self._items)
-            self._items.clear()
+            items = [self._items.popleft() for _ in range(self._capacity)]
             self._changed.notify_all()
             return items
 

@@ -10,11 +10,12 @@ from gpu.cuda.driver import Device, DeviceLost
 from gpu.cuda.nvdec_or_host import NvdecOrHost
 from gpu.cuda.nvenc_or_host import NvencOrHost
 from gpu.errors import RelensError
+from gpu.intake import SPARE_SHARE
 from gpu.path import MediaPath, software
 from gpu.types import Codec
 
-# Of a stream with chunks of N pictures: N wait, N are in a step, 2 N wait to be encoded, one is being encoded
-# and one decoded; the rest is for decoders that give out two at once.
+# Of a stream with chunks of N pictures: N and a quarter wait, N are in a step, 2 N wait to be encoded, one is
+# being encoded and one decoded; the rest is for decoders that give out two at once.
 _SPARE = 4
 
 
@@ -45,7 +46,7 @@ def gpu_path(
 ) -> MediaPath:
     """For one stream. `lost` is told when it ended because the GPU is lost. Its decoder's and encoder's
     errors: see NvdecOrHost and NvencOrHost."""
-    most = 4 * frames_per_chunk + _SPARE
+    most = 4 * frames_per_chunk + frames_per_chunk // SPARE_SHARE + _SPARE
 
     def decoder(codec: Codec, max_size: tuple[int, int] | None) -> GpuDecoder:
         return GpuDecoder(device, codec, max_size, most)

@@ -130,9 +130,9 @@ class LiveEditModel:
         except torch.OutOfMemoryError as error:
             why = _first_line(error)
         except DeviceError as error:
-            if not isinstance(error.__cause__, torch.OutOfMemoryError) and not _is_full(error):
+            if not _is_full(error):
                 raise
-            why = _first_line(error.__cause__ or error)
+            why = _first_line(error)
         if own is not None:
             own.close()
         gc.collect()  # a cycle may hold tensors, too
@@ -156,8 +156,15 @@ def _floats(device: str) -> FloatKind:
     return "bfloat16" if device.startswith("cuda") else "float32"
 
 
-def _is_full(error: DeviceError) -> bool:
-    return isinstance(error, CudaError) and error.code == OUT_OF_MEMORY
+def _is_full(error: BaseException | None) -> bool:
+    """Whether an error comes from memory that ran out, torch's or the driver's."""
+    while error is not None:
+        if isinstance(error, torch.OutOfMemoryError):
+            return True
+        if isinstance(error, CudaError) and error.code == OUT_OF_MEMORY:
+            return True
+        error = error.__cause__
+    return False
 
 
 def _lane(parts: Parts) -> HostLane:

@@ -29,6 +29,17 @@ def test_live_mailbox_hands_out_whole_chunks_in_order() -> None:
     assert box.take() == [2, 3, 4, 5]
 
 
+def test_what_is_spare_waits_beside_the_chunk() -> None:
+    box: Mailbox[int] = Mailbox(4, spare=2)
+    assert [box.put(i) for i in range(8)] == [0] * 6 + [1, 1]
+    assert box.take() == [2, 3, 4, 5]
+    assert not box.full
+    assert box.peek() == 6
+    box.put(8)
+    box.put(9)
+    assert box.take() == [6, 7, 8, 9]
+
+
 def test_ordered_mailbox_waits_and_loses_nothing() -> None:
     box: Mailbox[int] = Mailbox(1, newest_wins=False)
     taken: list[int] = []

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from gpu.intake import SPARE_SHARE
 from gpu.mailbox import Mailbox
 from gpu.thinning import Thinning
 
@@ -16,7 +17,7 @@ def chunks(
     camera_ticks: int, step_ticks: int, size: int, count: int, thin: bool = True
 ) -> Iterator[list[int]]:
     """What a model that takes `step_ticks` a chunk is given of a camera: a simulation, no clock."""
-    box: Mailbox[int] = Mailbox(size)
+    box: Mailbox[int] = Mailbox(size, spare=size // SPARE_SHARE)
     thinning, free_at, lost, pts = Thinning(size), 0, 0, 0
     while count:
         pts += camera_ticks
@@ -42,8 +43,8 @@ def test_a_slow_model_gets_evenly_spaced_pictures(size: int, slower: float) -> N
     assert statistics.mean(even) == pytest.approx(statistics.mean(bare), rel=0.05), "as many pictures"
     assert statistics.pstdev(even) < 0.7 * statistics.pstdev(bare)
     if slower >= 2:
-        assert statistics.pstdev(even) < 0.25 * statistics.pstdev(bare)
-    assert sum(gap > 1.6 * statistics.mean(even) for gap in even) <= 0.02 * len(even)
+        assert statistics.pstdev(even) < 0.3 * statistics.pstdev(bare)
+    assert sum(gap > 1.6 * statistics.mean(even) for gap in even) <= 0.05 * len(even)
 
 
 @pytest.mark.parametrize("size", [4, 12])
@@ -54,11 +55,25 @@ def test_a_model_that_keeps_up_gets_all(size: int) -> None:
 def test_a_model_that_is_quick_again_gets_all_again() -> None:
     thinning = Thinning(4)
     for turn in range(10):
+        thinning.skips(turn * 30_000 - 3000)
+        thinning.skips(turn * 30_000)
         thinning.took(turn * 30_000, lost=3)
     assert [thinning.skips(300_000 + n * 3000) for n in range(4)].count(True) >= 2
     for turn in range(400):
         thinning.took(300_000 + turn * 12_000, lost=0)
     assert not any(thinning.skips(9_000_000 + n * 3000) for n in range(20))
+
+
+def test_one_hiccup_thins_little_and_not_for_long() -> None:
+    thinning, pts, skipped = Thinning(4), 0, []
+    for turn in range(40):
+        fresh = 4 if turn != 10 else 5
+        for _ in range(fresh):
+            pts += 3000
+            skipped.append(thinning.skips(pts))
+        thinning.took(pts, lost=fresh - 4)
+    assert sum(skipped) <= 6
+    assert not any(skipped[-60:])
 
 
 def test_times_that_jump_hold_nothing_up() -> None:
