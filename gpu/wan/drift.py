@@ -4,8 +4,10 @@ A causal editor sees its own past; small faults of one block are seen by the nex
 not drift. So what is watched is the *relation* of the edited latents to their source: by channel the mean and
 contrast of the coarse part, and over all channels the share of fine detail. The relation is learned soon
 after an instruction took effect, with how much it varies by itself. A lasting departure from it, beyond that
-variation, is drift, if the source still is much like it was then: a scene cut, or a source that has become
-another, starts the learning again instead, as an edit's relation to the source may be another there.
+variation, is drift: as long as the source is much like it was then. An edit's relation to another scene may
+be another, so after a cut, or a pan to something else, nothing is judged until the source is alike again, and
+what was learned stays for then. If it does not come back, the relation to what it has become is learned; how
+far the edit had drifted until then is not known any more, and is taken for the edit.
 
 The correction is added to the clean latents *before* they are written to the ring: what can drift must be
 kept from block to block, and all that is kept passes here. So there is no cut, no restart, no second pass. It
@@ -32,7 +34,7 @@ from gpu.wan.config import StreamShape
 SETTLE = 12  # after an instruction the window still holds blocks from before, and is not judged
 LEARN = 96  # long enough that people and cameras have moved, short enough that little has drifted
 SMOOTH = 12  # time constant of what is compared
-FAR = 48  # so long must the source be another before the relation is learned again
+FAR = 96  # so long must the source be another before the relation is learned again
 
 # Of mean, contrast (log) and detail (log); latents have size 1, Wan's own normalisation.
 FLOOR = (0.03, 0.03, 0.03)  # variation that is always allowed for
@@ -41,10 +43,7 @@ BOUND = (0.25, 0.15, 0.25)  # the most it can be
 DEAD = 2.0  # departures up to so many times the variation are left alone
 GAIN = 0.2  # of the departure beyond that, what a block of 3 latents corrects: see the module's text
 
-CUT = 0.3  # change of the source's thumbnail between neighbouring latents that can be a cut ...
-CUT_RATIO = 4.0  # ... if it is so many times the usual one
 LIKE, UNLIKE = 0.25, 0.5  # distance of the source's statistics: fully comparable up to, not at all beyond
-THUMB = 4  # rows and columns of a thumbnail
 TINY = 0.05  # added to sizes before a logarithm: a black picture is nothing to divide by
 
 
@@ -53,7 +52,7 @@ class DriftReport:
     """For people. Departures in multiples of what is allowed for, of the worst channel: 1 is where correction
     begins; corrections in latents of size 1 (mean) and as logarithms."""
 
-    phase: str  # settling, learning, guarding
+    phase: str  # settling, learning, guarding; elsewhere: the source is another than the one learned from
     colour: float
     contrast: float
     detail: float
@@ -87,9 +86,6 @@ class DriftGuard:
         self._now = like.clone()  # the relation, smoothed
         self._excess = like.clone()  # departure beyond what is allowed for
         self._correction = like.clone()
-        self._thumb = torch.zeros(channels * THUMB**2, device=device)
-        self._usual = scalar.clone()  # change of thumbnails
-        self._seen = False
         self._likeness = scalar.clone()
 
     def restart(self) -> None:
@@ -109,26 +105,21 @@ class DriftGuard:
         there = _statistics(frames_source, _coarse(frames_source))
         relation = here - there
         relation = torch.where(relation.isfinite(), relation, self._now)
-        self._follow(frames_source, there[:-1])
+        self._follow(there[:-1])
         self._judge(relation, there[:-1])
         return self._apply(frames, coarse).transpose(0, 1).unsqueeze(0)
 
-    def _follow(self, source: Tensor, statistics: Tensor) -> None:
-        """A cut in the source, or a source that has long been another, starts the learning again."""
-        thumbs = F.adaptive_avg_pool2d(source, THUMB).flatten(1)  # [block, C * THUMB^2]
-        before = torch.cat((self._thumb.unsqueeze(0) if self._seen else thumbs[:1], thumbs[:-1]))
-        changes = (thumbs - before).square().mean(1).sqrt()
-        change = changes.amax()
-        cut = (change > CUT) & (change > CUT_RATIO * self._usual)
-        self._usual.lerp_(torch.where(cut, self._usual, changes.mean()), self._smooth)
-        self._thumb.copy_(thumbs[-1])
-        self._seen = True
-        unlike = (statistics - self._source).square().mean().sqrt()
-        self._likeness.copy_(((UNLIKE - unlike) / (UNLIKE - LIKE)).clamp(0, 1))
-        guarding = self._age >= self._learn
-        self._far.copy_(torch.where(guarding & (self._likeness == 0), self._far + 1, 0.0))
-        again = cut | (self._far > self._far_limit)
-        self._age.copy_(torch.where(again, 0.0, self._age))
+    def _follow(self, source: Tensor) -> None:
+        """How much the source is like the one that was learned from; a source that is not starts the learning
+        again: at once while it is still learned from, else if it stays."""
+        unlike = (source - self._source).square().mean().sqrt()
+        known = self._age > self._settle
+        likeness = ((UNLIKE - unlike) / (UNLIKE - LIKE)).clamp(0, 1)
+        self._likeness.copy_(torch.where(known, likeness, 1.0))
+        elsewhere = self._likeness == 0
+        self._far.copy_(torch.where(elsewhere, self._far + 1, 0.0))
+        limit = torch.where(self._age >= self._learn, self._far_limit, 0.0)
+        self._age.copy_(torch.where(self._far > limit, 0.0, self._age))
 
     def _judge(self, relation: Tensor, source: Tensor) -> None:
         age = self._age
@@ -145,7 +136,8 @@ class DriftGuard:
         self._source.copy_(torch.where(learning, origin + (source - origin) / count, self._source))
         guarding = age >= self._learn
         # While nothing is judged, what is smoothed stands at the learned relation.
-        self._now.copy_(torch.where(guarding, torch.lerp(self._now, relation, self._smooth), self._mean))
+        now = torch.lerp(self._now, relation, self._smooth * self._likeness)
+        self._now.copy_(torch.where(guarding, now, self._mean))
         allowed = self._allowed()
         departure = self._now - self._mean
         excess = departure - departure.clamp(-allowed, allowed)
@@ -177,6 +169,8 @@ class DriftGuard:
         done = [float(part[part.abs().argmax()]) for part in correction]
         age = float(self._age)
         phase = "settling" if age <= self._settle else "learning" if age <= self._learn else "guarding"
+        if float(self._likeness) == 0:
+            phase = "elsewhere"
         return DriftReport(phase, worst[0], worst[1], worst[2], done[0], done[1], done[2])
 
 
