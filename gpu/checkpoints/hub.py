@@ -159,13 +159,20 @@ class Hub:
 
 
 def _to_skip(answer: Any, start: int, offer: Offer) -> int:
-    """Bytes of an answer before `start`: a server may ignore Range and send all. Raises CutOff."""
+    """Bytes of an answer before `start`: a server may ignore Range and send all.
+
+    Raises CutOff for an answer that is not this file: a proxy's page would spoil what is there."""
     if answer.status_code == 206:
-        said = str(answer.headers.get("Content-Range", ""))
-        if said and not said.startswith(f"bytes {start}-"):
-            raise CutOff(f"the hub sent {said[:60]!r} instead of what was asked for")
-        return 0
-    return start
+        said, wanted = answer.headers.get("Content-Range"), f"bytes {start}-{offer.size_bytes - 1}/"
+        good = said is None or str(said).startswith(wanted)
+    else:
+        said = answer.headers.get("Content-Length")
+        good = said is None or str(said) == str(offer.size_bytes) or "Content-Encoding" in answer.headers
+    if not good:
+        raise CutOff(
+            f"what came is not the file ({said} instead of {offer.size_bytes} bytes from {start} on)"
+        )
+    return start if answer.status_code != 206 else 0
 
 
 def _reason(exc: BaseException) -> str:

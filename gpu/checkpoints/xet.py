@@ -1,6 +1,6 @@
 """A file's bytes by xet, the hub's own chunked storage: faster than HTTP, and from any offset.
 
-hf_xet waits in Rust without a limit and deaf to Ctrl-C, so it is waited for in a thread; its group, unlike its
+hf_xet waits in Rust without a limit and deaf to Ctrl-C, so it is waited for in a thread; its group, not its
 stream, can be ended from another one (both found with hf_xet 1.8 and a server that never answers).
 """
 

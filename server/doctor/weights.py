@@ -16,7 +16,7 @@ def weights(config: Config) -> list[Finding]:
     for model in catalogue.MODELS:
         state, files = store.state(model), store.look(model)
         there = sum(file.have_bytes or 0 for file in files)
-        size = size_text(there) if state == "ready" else f"{store.left(model)} to fetch"
+        size = size_text(there) if state == "ready" else f"to fetch: {store.left(model)}"
         found.append(
             Finding(
                 name=f"weights {model.name}",

@@ -41,6 +41,7 @@ class LoopbackHub:
     hold_at: dict[str, int] = field(default_factory=dict)  # send so many, then nothing until `go_on`
     sent_instead: dict[str, bytes] = field(default_factory=dict)  # what the hub says it has stays the same
     ignores_range: bool = False
+    cdn_refusal: int = 0  # a status that the other host answers everything with
     asked: list[Asked] = field(default_factory=list)
     held: threading.Event = field(default_factory=threading.Event)
     go_on: threading.Event = field(default_factory=threading.Event)
@@ -116,6 +117,8 @@ class LoopbackHub:
     async def _send(
         self, request: web.Request, name: str = "", headers: dict[str, str] | None = None
     ) -> web.StreamResponse:
+        if not name and self.cdn_refusal:
+            return web.Response(status=self.cdn_refusal, text="<html>no</html>")
         name = name or request.match_info["name"]
         body = self.sent_instead.get(name, self.files[name])
         asked = Asked("GET", name, request.headers.get("Authorization"))

@@ -71,6 +71,22 @@ def test_a_token_goes_to_the_hub_and_to_nobody_else(
             assert asked.authorization == "Bearer hf_secret"
 
 
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [(403, "403"), (404, "404"), (410, "410"), (502, "502 Bad Gateway"), (200, "is not the file")],
+)
+def test_what_the_other_host_refuses_is_said_too(
+    store: Store, hub: LoopbackHub, status: int, words: str
+) -> None:
+    hub.cdn_refusal = status
+    said = refused(store, hub)
+    assert words in said
+    assert "net.pt" in said
+    assert not list(store.root.rglob("*.pt"))
+    part = store.root / "someone/Edit/net.pt.part"
+    assert part.stat().st_size == 0  # nothing of a page in it
+
+
 def test_no_hub_at_all_is_said_with_what_to_check(store: Store) -> None:
     with pytest.raises(ModelError, match=r"cannot be reached.*HTTPS_PROXY.*relens models add"):
         Download(store, MODEL, Hub("http://127.0.0.1:9")).plan()

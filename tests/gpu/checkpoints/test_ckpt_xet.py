@@ -1,4 +1,4 @@
-"""xet's stream: hf_xet itself against a server that never answers, and by its names what needs more of one."""
+"""xet's stream: hf_xet itself against a server that never answers; by its names, what needs a real one."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def linked(monkeypatch: pytest.MonkeyPatch, url: str) -> _xet.XetFileData:
     link = _xet.XetConnectionInfo(
         access_token="t", expiration_unix_epoch=int(time.time()) + 3600, endpoint=url
     )
-    monkeypatch.setattr(_xet, "refresh_xet_connection_info", lambda file_data, headers: link)
+    monkeypatch.setattr(_xet, "refresh_xet_connection_info", lambda **_: link)
     return _xet.XetFileData(HASH, f"{url}/token")
 
 
@@ -91,7 +91,7 @@ import time
 from huggingface_hub.utils import _xet
 link = _xet.XetConnectionInfo(
     access_token="t", expiration_unix_epoch=int(time.time()) + 3600, endpoint={black_hole.url!r})
-_xet.refresh_xet_connection_info = lambda file_data, headers: link
+_xet.refresh_xet_connection_info = lambda **_: link
 from gpu.checkpoints.xet import xet_bytes
 try:
     next(xet_bytes(_xet.XetFileData({HASH!r}, {black_hole.url!r}), 1000, 0, silence_s=60.0))
