@@ -183,8 +183,8 @@ def test_a_scene_cut_is_no_drift() -> None:
 
 
 def test_a_cut_to_a_scene_of_the_same_colours_is_no_drift() -> None:
-    """It is compared with what was learned, and can be taken for a little drift: far below the bound, in steps
-    nobody sees."""
+    """It is compared with what was learned, and can be taken for a little drift: far below the bound, and in
+    steps that nobody sees."""
     for seed in range(3):
         run = Run(seed=seed)
         run.go(70)
