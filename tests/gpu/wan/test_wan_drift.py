@@ -198,11 +198,12 @@ def test_a_cut_to_a_scene_of_the_same_colours_is_no_drift() -> None:
 def test_a_scene_that_comes_back_finds_what_was_learned_of_it() -> None:
     run = Run(faults=Faults(colour=0.004))
     run.go(90)
-    learned = run.guard._mean.clone()
+    learned, judged = run.guard._mean.clone(), run.guard._now.clone()
     scene = run.camera.scene
     run.camera.scene = run.camera.another()
     run.go(20)
     assert run.guard.report().phase == "elsewhere"
+    assert torch.equal(run.guard._now, judged), "what is seen elsewhere is no evidence"
     run.camera.scene = scene
     run.go(150)
     assert torch.equal(run.guard._mean, learned)
