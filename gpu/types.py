@@ -128,4 +128,5 @@ class ModelSpec:
     memory_bytes_per_stream: int
     frames: tuple[Where, ...] = ("host",)  # where it takes its pictures, and leaves what it makes of them
     presets: tuple[Preset, ...] = field(default=())
+    identity: str = ""  # of all that decides its pictures, weights above all; "": not known
     note: str = ""  # what everybody who sees its pictures must know of them

@@ -97,9 +97,9 @@ class NanoModel:
     def __init__(
         self, weights: Path, threads: int = 0, engine: EngineKind = "auto", name: str = SPEC.name
     ) -> None:
-        self._spec, self._most = SPECS[name], _MOST_PIXELS[name]
         self._weights, self._threads, self._kind = weights, threads, engine
-        _check_weights(weights)
+        digest = _check_weights(weights)
+        self._spec, self._most = replace(SPECS[name], identity=digest), _MOST_PIXELS[name]
         self._experts = Experts.load(weights)
         self._tower = TextTower.load(weights / TEXT_FILE)
         self._engines: OrderedDict[tuple[int, int], Engines] = OrderedDict()
@@ -237,8 +237,8 @@ def _graphs_of(plan: Plan) -> set[str]:
     return graphs
 
 
-def _check_weights(weights: Path) -> None:
-    """Raises ModelError naming the remedy."""
+def _check_weights(weights: Path) -> str:
+    """A digest of all of them. Raises ModelError naming the remedy."""
     try:
         about = json.loads((weights / "nano.json").read_text())
         digests = {name: hashlib.sha256((weights / name).read_bytes()).hexdigest() for name in WEIGHT_FILES}
@@ -250,6 +250,7 @@ def _check_weights(weights: Path) -> None:
             f"the weights in {weights} do not belong to this version of nano: "
             "run `relens distill export`, or install relens again"
         )
+    return hashlib.sha256("".join(digests.values()).encode()).hexdigest()
 
 
 def _own(state: EditState) -> NanoState:

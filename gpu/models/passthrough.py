@@ -18,6 +18,7 @@ SPEC = ModelSpec(
     licence="Apache-2.0",
     weights="none",
     memory_bytes_per_stream=0,
+    identity="1",
     frames=("device", "host"),  # it does not look at them
 )
 
