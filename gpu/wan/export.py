@@ -13,7 +13,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any, Literal
 
@@ -24,8 +24,9 @@ from gpu.errors import DeviceError, ModelError
 from gpu.wan.attention import ring_tokens, write_ring
 from gpu.wan.bindings import Binding, bindings
 from gpu.wan.config import StreamShape, WanConfig
+from gpu.wan.exported import Exported, find, made_by, note
 from gpu.wan.network import Network, cast
-from gpu.wan.weights import write_weights
+from gpu.wan.weights import WeightsFile, write_weights
 
 Mask = Literal["row", "whole", "none"]
 OPSET = 24  # the first with TensorScatter
@@ -48,7 +49,7 @@ def export_pass(
 
     `pruned` is the pass over `kept` tokens, `mask_cache` the full pass that leaves deltas for it. `dtype`: of
     the tensors of kind "model" and of most weights; None: the network's own. `network` is only read. Takes
-    half a minute at 1.3B.
+    half a minute at 1.3B, seconds where the same graph is there already.
     `mask`, how `attend` reaches attention: "row", [B, 1, 1, ring]; "whole", [B, 1, tokens, ring], for engines
     that do not broadcast it; "none": there is no `attend`, for a ring that is full.
     Raises DeviceError where the exporter is not installed or the folder cannot be written, ModelError when
@@ -63,21 +64,43 @@ def export_pass(
     kind = "pruned" if pruned else "cached" if mask_cache else "full"
     name += f"-{kind}-{mask}-{str(dtype).removeprefix('torch.')}"
     path = to / f"{network.config.name}-{name}.onnx"
-    skeleton = _Traced(network.config, shape, tensors, dtype)
     try:
-        from gpu.wan.rewrite import finish, save
+        by = made_by(f"{network.config} {tensors} {dtype} {mask}")
+        found = find(path, by)
+        if found is None or _written(network, found.dtypes, found.transposed, to).path.name != found.weights:
+            _export(network, tensors, shape, dtype, mask, path, by)
     except ImportError as exc:
         raise DeviceError(f"ONNX cannot be exported ({exc}): pip install relens[liveedit]") from exc
-    model, weights, transposed = finish(skeleton.trace(), _PREFIX, mask == "whole")
-    check_pass(model.graph, tensors, dtype)
-    dtypes = {name: skeleton.network.get_parameter(name).dtype for name in weights}
-    try:
-        to.mkdir(parents=True, exist_ok=True)
-        file = write_weights(dict(network.named_parameters()), dtypes, transposed, to)
-        save(model, weights, file, path)
     except OSError as exc:
         raise DeviceError(f"{path} cannot be written ({exc}): check the folder and its disk") from exc
     return path
+
+
+def _export(
+    network: Network,
+    tensors: tuple[Binding, ...],
+    shape: StreamShape,
+    dtype: torch.dtype,
+    mask: Mask,
+    path: Path,
+    by: str,
+) -> None:
+    from gpu.wan.rewrite import finish, save
+
+    traced = _Traced(network.config, shape, tensors, dtype)
+    model, weights, transposed = finish(traced.trace(), _PREFIX, mask == "whole")
+    check_pass(model.graph, tensors, dtype)
+    dtypes = {name: traced.network.get_parameter(name).dtype for name in weights}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    file = _written(network, dtypes, transposed, path.parent)
+    save(model, weights, file, path)
+    note(path, by, Exported(dtypes, sorted(transposed), file.path.name))
+
+
+def _written(
+    network: Network, dtypes: dict[str, torch.dtype], transposed: Collection[str], to: Path
+) -> WeightsFile:
+    return write_weights(dict(network.named_parameters()), dtypes, transposed, to)
 
 
 class _Traced(nn.Module):
