@@ -18,7 +18,7 @@ from typing import Any, cast, get_args
 
 from gpu.codec.base import ENCODES
 from gpu.media import Mode
-from gpu.models.settings import CHUNKS, ModelSettings
+from gpu.models.settings import CHUNKS, STEPS, Autoencoding, ModelSettings, PassEngineKind
 from gpu.types import Codec
 from server.errors import ConfigError
 from server.peer.types import IceServer
@@ -62,6 +62,21 @@ class Config:
     )
     chunk_frames: int = _key(
         4, "Pictures that the liveedit models edit together: 4 for little delay, 12 as LiveEdit was trained."
+    )
+    pass_engine: str = _key(
+        "auto",
+        "What runs the network of the liveedit models. `auto`: PyTorch, with CUDA graphs on a GPU; or "
+        "`eager`, `graphs`, `onnxruntime`, `tensorrt` (builds for minutes at the first start).",
+    )
+    denoise_steps: int = _key(
+        4, "Passes of the liveedit models a chunk: 4, or 2 for nearly twice the pace and less detail."
+    )
+    mask_cache: bool = _key(
+        False,
+        "Let the liveedit models compute less where the chunk before changed nothing; needs 4 denoise_steps.",
+    )
+    autoencoder: str = _key(
+        "tiny", "Of the liveedit models. `tiny`: fast; `wan`: Wan's own, slower and more faithful."
     )
     random_weights: bool = _key(
         False, "Run the liveedit models without trained weights: for measuring only, the page says so."
@@ -123,8 +138,19 @@ class Config:
             raise ConfigError(
                 f"codecs is {list(self.codecs)}: add {' or '.join(ENCODES)}, what any machine can send back"
             )
-        if self.chunk_frames not in CHUNKS:
-            raise ConfigError(f"chunk_frames is {self.chunk_frames}: {' or '.join(map(str, CHUNKS))}")
+        for name, allowed in (
+            ("chunk_frames", CHUNKS),
+            ("denoise_steps", STEPS),
+            ("pass_engine", get_args(PassEngineKind)),
+            ("autoencoder", get_args(Autoencoding)),
+        ):
+            if getattr(self, name) not in allowed:
+                raise ConfigError(f"{name} is {getattr(self, name)!r}: {' or '.join(map(str, allowed))}")
+        if self.mask_cache and self.denoise_steps != STEPS[0]:
+            raise ConfigError(
+                f"mask_cache saves nothing with denoise_steps {self.denoise_steps}: take {STEPS[0]}, or do "
+                "without it"
+            )
         if self.media not in get_args(Mode):
             raise ConfigError(f"media is {self.media!r}: one of {', '.join(get_args(Mode))}")
         levels = ("debug", "info", "warning", "error")
@@ -139,7 +165,15 @@ class Config:
     @property
     def models(self) -> ModelSettings:
         """What models are loaded by."""
-        return ModelSettings(self.random_weights, self.chunk_frames, self.models_dir)
+        return ModelSettings(
+            random_weights=self.random_weights,
+            chunk_frames=self.chunk_frames,
+            models_dir=self.models_dir,
+            engine=cast(PassEngineKind, self.pass_engine),
+            steps=self.denoise_steps,
+            mask_cache=self.mask_cache,
+            autoencoder=cast(Autoencoding, self.autoencoder),
+        )
 
     @property
     def media_mode(self) -> Mode:

@@ -28,6 +28,7 @@ from gpu.models.settings import DEFAULT, ModelSettings
 from gpu.types import Edit, ModelSpec, Reading
 from gpu.wan.config import StreamShape
 from gpu.wan.memory import FloatKind
+from gpu.wan.sampler import Sampling
 
 log = logging.getLogger(__name__)
 
@@ -61,7 +62,7 @@ class LiveEditModel:
         """Raises ModelError for weights that are missing or unfit, NoMemory where they do not fit,
         DeviceError where nothing can run it."""
         parts = _parts(name, settings)
-        return cls(name, parts, settings, room_for(parts), _lane(parts))
+        return cls(name, parts, settings, room_for(parts, settings.mask_cache), _lane(parts))
 
     @property
     def spec(self) -> ModelSpec:
@@ -86,7 +87,10 @@ class LiveEditModel:
             )
         shape = shape_of(self._spec.name, canvas_of(self._spec.name, width, height), self._settings)
         self._preflight(shape)
-        return self._guarded(None, lambda: LiveEditState(self._parts, self._lane, shape, (width, height)))
+        sampling = Sampling(self._settings.steps, mask_cache=self._settings.mask_cache)
+        return self._guarded(
+            None, lambda: LiveEditState(self._parts, self._lane, shape, (width, height), sampling)
+        )
 
     def read(self, prompt: str) -> Reading:
         return read(prompt)
@@ -146,9 +150,10 @@ class LiveEditModel:
 
 def _parts(name: str, settings: ModelSettings) -> Parts:
     device = best_device()
-    check_load(CONFIGS[name], shape_of(name, CANVASES[name][0], settings), _floats(device), device)
+    shape = shape_of(name, CANVASES[name][0], settings)
+    check_load(CONFIGS[name], shape, _floats(device), device, settings.mask_cache)
     if settings.random_weights:
-        return random_parts(CONFIGS[name], device)
+        return random_parts(name, settings, device)
     return trained_parts(name, settings, device)
 
 

@@ -14,12 +14,12 @@ from gpu.autoencoder.tiny import TinyAutoencoder
 from gpu.checkpoints import store
 from gpu.checkpoints.load import load_network
 from gpu.errors import ModelError
+from gpu.models.liveedit_engine import engine_of, float_of, picture_float_of
 from gpu.models.liveedit_spec import CONFIGS
 from gpu.models.liveedit_text import TextEncoder
-from gpu.models.settings import ModelSettings
+from gpu.models.settings import DEFAULT, ModelSettings
 from gpu.wan.config import WanConfig
 from gpu.wan.engines.base import PassEngine
-from gpu.wan.engines.eager import EagerEngine
 from gpu.wan.memory import free_bytes
 from gpu.wan.network import random_network
 from gpu.wan.text import TextEncoder as UMT5
@@ -27,6 +27,7 @@ from gpu.wan.text import TextSettings
 from gpu.wan.text_umt5 import TextFiles
 
 SEED = 20261129  # of random weights
+WAN_DIM = 96  # channels that Wan's own autoencoder begins with
 TEXT_ROOM = 2.5  # times the text encoder's size must be free for it to stay on a GPU
 
 
@@ -63,15 +64,16 @@ def trained_parts(name: str, settings: ModelSettings, device: str = "cpu") -> Pa
     if isinstance(found, store.Missing):
         raise ModelError(found.message)
     files, config = found.parts, CONFIGS[name]
-    gpu = device.startswith("cuda")
-    dtype = torch.bfloat16 if gpu else torch.float32
-    network = load_network(files["network"], config, dtype, device)
-    engine = EagerEngine(network, device, dtype)
-    autoencoder = TinyAutoencoder.load(
-        files["tiny_autoencoder"], device, torch.float16 if gpu else torch.float32
-    )
+    network = load_network(files["network"], config, float_of(device), device)
+    if settings.autoencoder == "wan":
+        from gpu.autoencoder.wan import WanAutoencoder
+
+        autoencoder: Autoencoder = WanAutoencoder.load(files["autoencoder"], device, float_of(device))
+    else:
+        autoencoder = TinyAutoencoder.load(files["tiny_autoencoder"], device, picture_float_of(device))
+    engine = engine_of(name, network, settings, device)
     text_files = TextFiles(files["text_encoder"], files["tokenizer"])
-    roomy = gpu and free_bytes(device) > TEXT_ROOM * text_files.weights.stat().st_size
+    roomy = device.startswith("cuda") and free_bytes(device) > TEXT_ROOM * text_files.weights.stat().st_size
     text = UMT5(text_files, config, TextSettings("gpu" if roomy else "cpu", device))
     text.load()  # or the first instruction would wait for it
     return Parts(engine, autoencoder, text, network.condition)
@@ -82,13 +84,17 @@ def best_device() -> str:
     return "cuda:0" if torch.cuda.is_available() else "cpu"
 
 
-def random_parts(config: WanConfig, device: str = "cpu") -> Parts:
+def random_parts(name: str, settings: ModelSettings = DEFAULT, device: str = "cpu") -> Parts:
     """All with seeded weights that nobody trained: honest in speed and memory, and in nothing else."""
-    gpu = device.startswith("cuda")
-    dtype = torch.bfloat16 if gpu else torch.float32
-    network = random_network(config, SEED, dtype)
-    engine = EagerEngine(network, device, dtype)
-    autoencoder = TinyAutoencoder.random(SEED, device, torch.float16 if gpu else torch.float32)
+    config = CONFIGS[name]
+    network = random_network(config, SEED, float_of(device))
+    if settings.autoencoder == "wan":
+        from gpu.autoencoder.wan import WanAutoencoder
+
+        autoencoder: Autoencoder = WanAutoencoder.random(SEED, device, float_of(device), base_dim=WAN_DIM)
+    else:
+        autoencoder = TinyAutoencoder.random(SEED, device, picture_float_of(device))
+    engine = engine_of(name, network, settings, device)
     return Parts(engine, autoencoder, RandomText(config), network.condition, random=True)
 
 

@@ -12,10 +12,12 @@ from gpu.wan.memory import FloatKind, check, check_stream, free_bytes, load_need
 SMALLER = "the model nano needs none of it"  # where not even the weights fit
 
 
-def check_load(config: WanConfig, shape: StreamShape, floats: FloatKind, device: str) -> None:
+def check_load(
+    config: WanConfig, shape: StreamShape, floats: FloatKind, device: str, mask_cache: bool = False
+) -> None:
     """The weights and a first stream of `shape`. Raises NoMemory."""
     gpu = device.startswith("cuda")
-    needs = (*load_needs(config, floats, gpu), *stream_needs(config, shape, floats))
+    needs = (*load_needs(config, floats, gpu), *stream_needs(config, shape, floats, mask_cache))
     check(
         f"model {config.name} with one stream at {shape.width}x{shape.height}",
         needs,
@@ -25,13 +27,13 @@ def check_load(config: WanConfig, shape: StreamShape, floats: FloatKind, device:
     )
 
 
-def room_for(parts: Parts) -> Callable[[StreamShape], None]:
+def room_for(parts: Parts, mask_cache: bool = False) -> Callable[[StreamShape], None]:
     """What to ask before each stream of a model that is loaded; it raises NoMemory."""
     engine = parts.engine
     floats: Any = str(engine.dtype).removeprefix("torch.")
 
     def ask(shape: StreamShape) -> None:
         state = parts.autoencoder.state_bytes(shape.width, shape.height)
-        check_stream(engine.config, shape, floats, free_bytes(engine.device), state_bytes=state)
+        check_stream(engine.config, shape, floats, free_bytes(engine.device), mask_cache, state)
 
     return ask

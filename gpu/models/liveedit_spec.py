@@ -87,7 +87,7 @@ def spec_of(name: str, settings: ModelSettings = DEFAULT) -> ModelSpec:
         weights=RANDOM_WEIGHTS
         if random
         else "LiveEdit's on Hugging Face: `relens models` says how to get them",
-        memory_bytes_per_stream=total(stream_needs(CONFIGS[name], shape, floats)),
+        memory_bytes_per_stream=total(stream_needs(CONFIGS[name], shape, floats, settings.mask_cache)),
         frames=("host",),
         presets=tuple(Preset(*preset) for preset in _PRESETS),
         note=RANDOM_WEIGHTS if random else "",

@@ -63,7 +63,8 @@ def why_not(name: str, settings: ModelSettings = DEFAULT) -> str:
         if name == liveedit_spec.TOY_NAME:
             return f"{name} has no trained weights: add --random-weights to measure with it"
         wants.append(liveedit_spec.missing_weights(name, settings))
-    needed = ("torch",) if settings.random_weights else ("torch", "transformers", "safetensors")
+    needed = ["torch"] if settings.random_weights else ["torch", "transformers", "safetensors"]
+    needed += ["diffusers"] if settings.autoencoder == "wan" else []
     missing = [module for module in needed if find_spec(module) is None]
     if missing:
         wants.append(f"{name} needs {', '.join(missing)}: run `pip install 'relens[liveedit]'`")

@@ -68,6 +68,13 @@ def test_unknown_keys_are_refused_naming_the_nearest(key: str, nearest: str) -> 
         '[[ice_servers]]\nurls = "stun:x"\nusername = 1',
         "ice_servers = 3",
         "port = = 1",
+        "chunk_frames = 8",
+        "denoise_steps = 3",
+        'random_weights = "perhaps"',
+        "random_weights = 1",
+        'pass_engine = "fast"',
+        'autoencoder = "small"',
+        "mask_cache = true\ndenoise_steps = 2",
     ],
 )
 def test_unusable_values_are_refused_naming_the_key(tmp_path: Path, text: str) -> None:
@@ -75,6 +82,16 @@ def test_unusable_values_are_refused_naming_the_key(tmp_path: Path, text: str) -
         load_config(toml(tmp_path, text))
     named = text.split("=")[0].strip().removeprefix("[[ice_servers]]\n")
     assert named.split("\n")[0].strip("[]") in str(raised.value) or "toml" in str(raised.value).lower()
+
+
+@pytest.mark.parametrize(
+    ("text", "value"), [("true", True), ("1", True), ("YES", True), ("off", False), ("", False), ("0", False)]
+)
+def test_a_switch_is_said_in_words(text: str, value: bool, tmp_path: Path) -> None:
+    assert load_config(environ={"RELENS_RANDOM_WEIGHTS": text}).random_weights is value
+    assert load_config(flags={"random_weights": text}).models.random_weights is value
+    path = toml(tmp_path, f"random_weights = {str(value).lower()}")
+    assert load_config(path).random_weights is value
 
 
 def test_missing_file_is_named() -> None:

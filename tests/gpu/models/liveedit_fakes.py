@@ -14,6 +14,7 @@ from gpu.models.liveedit import LiveEditModel
 from gpu.models.liveedit_parts import Parts, RandomText
 from gpu.models.settings import ModelSettings
 from gpu.wan.config import StreamShape, WanConfig
+from gpu.wan.engines.base import PassEngine
 from gpu.wan.engines.eager import EagerEngine, EagerPass
 from gpu.wan.network import random_network
 
@@ -81,7 +82,7 @@ def out_of_memory() -> None:
 
 @contextmanager
 def tiny_model(
-    engine: Engine | None = None, text: Any = None, chunk_frames: int = 4, **more: Any
+    engine: PassEngine | None = None, text: Any = None, chunk_frames: int = 4, **more: Any
 ) -> Iterator[LiveEditModel]:
     parts = Parts(engine or Engine(), Averages(), text or RandomText(TINY), NETWORK.condition, random=True)
     model = LiveEditModel("liveedit-toy", parts, ModelSettings(True, chunk_frames), **more)

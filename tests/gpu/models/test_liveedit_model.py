@@ -28,7 +28,7 @@ from gpu.models.settings import ModelSettings  # noqa: E402
 from gpu.offline import edit_frames  # noqa: E402
 from gpu.pipeline import PipelineConfig  # noqa: E402
 from gpu.types import Edit, EncodedFrame, Frame  # noqa: E402
-from gpu.wan.config import TOY, StreamShape  # noqa: E402
+from gpu.wan.config import StreamShape  # noqa: E402
 from gpu.worker import Worker  # noqa: E402
 
 SIZE = (128, 72)
@@ -286,7 +286,7 @@ def test_a_state_that_does_not_fit_is_refused_before_and_while_it_is_opened() ->
 
 
 def test_the_toy_as_it_is_served() -> None:
-    model = LiveEditModel("liveedit-toy", random_parts(TOY), ModelSettings(True))
+    model = LiveEditModel("liveedit-toy", random_parts("liveedit-toy"), ModelSettings(True))
     try:
         assert model.device.startswith("CPU, PyTorch")
         assert "means nothing" in model.spec.note

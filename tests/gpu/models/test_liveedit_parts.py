@@ -10,14 +10,21 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("safetensors")
 
-from liveedit_fakes import TINY  # noqa: E402
+import numpy as np  # noqa: E402
+from liveedit_fakes import TINY, tiny_model  # noqa: E402
+from moving import picture  # noqa: E402
 
 from gpu.autoencoder.tiny import TinyAutoencoder  # noqa: E402
 from gpu.checkpoints.store import Missing, Weights  # noqa: E402
-from gpu.errors import ModelError  # noqa: E402
+from gpu.errors import DeviceError, ModelError  # noqa: E402
 from gpu.models import liveedit_parts as module  # noqa: E402
+from gpu.models.liveedit import LiveEditModel  # noqa: E402
+from gpu.models.liveedit_engine import engine_of  # noqa: E402
 from gpu.models.liveedit_parts import RandomText, random_parts, trained_parts  # noqa: E402
+from gpu.models.liveedit_spec import spec_of  # noqa: E402
 from gpu.models.settings import ModelSettings  # noqa: E402
+from gpu.offline import edit_frames  # noqa: E402
+from gpu.types import Edit  # noqa: E402
 from gpu.wan.network import random_network  # noqa: E402
 
 
@@ -32,7 +39,7 @@ def test_random_text_is_decided_by_the_prompt_alone() -> None:
 
 
 def test_random_parts_are_the_same_each_time() -> None:
-    one, other = random_parts(TINY), random_parts(TINY)
+    one, other = random_parts("liveedit-toy"), random_parts("liveedit-toy")
     text = one.text.encode("a red hat")
     for (k, v), (other_k, other_v) in zip(one.condition(text), other.condition(text), strict=True):
         assert torch.equal(k, other_k)
@@ -41,6 +48,10 @@ def test_random_parts_are_the_same_each_time() -> None:
     assert one.words.startswith("CPU, PyTorch")
     one.close()
     other.close()
+
+
+def fresh_network() -> Any:
+    return random_network(TINY, 5, torch.float32)
 
 
 class Text:
@@ -86,3 +97,44 @@ def test_missing_weights_say_what_to_run(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(module.store, "find", lambda name, folder: Missing("run this and that"))
     with pytest.raises(ModelError, match="run this and that"):
         trained_parts("liveedit-1.3b", ModelSettings())
+
+
+@pytest.mark.parametrize("kind", ["auto", "graphs", "onnxruntime"])
+def test_every_engine_that_runs_here_edits_alike(kind: Any) -> None:
+    frames = [picture(i, 112, 64) for i in range(8)]
+    edits = ((0, Edit(1, "a red hat", transition_ms=0)), (4, Edit(2, "a blue one", transition_ms=0)))
+    made = []
+    for engine in ("eager", kind):
+        with tiny_model(
+            engine=engine_of("liveedit-toy", fresh_network(), ModelSettings(engine=engine), "cpu")
+        ) as model:
+            made.append(list(edit_frames(model, frames, edits)))
+    for one, other in zip(*made, strict=True):
+        assert np.abs(one.y.astype(int) - other.y).max() <= 1
+
+
+def test_an_engine_without_its_hardware_names_the_remedy() -> None:
+    with pytest.raises(DeviceError, match="set it to auto"):
+        engine_of("liveedit-toy", fresh_network(), ModelSettings(engine="tensorrt"), "cpu")
+
+
+def test_settings_reach_the_stream(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "WAN_DIM", 8)
+    settings = ModelSettings(True, 12, steps=2, autoencoder="wan")
+    model = LiveEditModel.load("liveedit-toy", settings)
+    try:
+        assert "Wan 2.1's autoencoder" in model.device
+        frames = [picture(i, 112, 64) for i in range(12)]
+        edited = list(edit_frames(model, frames, [(0, Edit(1, "a red hat", transition_ms=0))]))
+        assert np.abs(edited[-1].y.astype(int) - frames[-1].y).mean() > 2
+    finally:
+        model.close()
+    pruned = LiveEditModel.load("liveedit-toy", ModelSettings(True, mask_cache=True))
+    try:
+        state = pruned.open_state(112, 64)
+        network, _ = state._opened()  # type: ignore[attr-defined]
+        assert network.sampling.mask_cache
+        more = spec_of("liveedit-toy", ModelSettings(True, mask_cache=True)).memory_bytes_per_stream
+        assert more > spec_of("liveedit-toy", ModelSettings(True)).memory_bytes_per_stream
+    finally:
+        pruned.close()

@@ -1,0 +1,84 @@
+"""What runs a full-size model's network, by what an operator asked for. Knows engines by name, no weights."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from gpu.errors import DeviceError
+from gpu.models.liveedit_spec import CANVASES, shape_of
+from gpu.models.settings import ModelSettings
+from gpu.wan.engines.base import PassEngine
+from gpu.wan.engines.eager import EagerEngine
+
+log = logging.getLogger(__name__)
+
+STORE_BYTES = 60 << 30  # of engine files: some 3 GB each, four canvases, a few versions of a driver
+
+
+def float_of(device: str) -> Any:
+    """torch's float type of the network's weights there."""
+    return torch.bfloat16 if device.startswith("cuda") else torch.float32
+
+
+def picture_float_of(device: str) -> Any:
+    """As float_of, of the tiny autoencoder: bfloat16 shows steps in smooth areas."""
+    return torch.float16 if device.startswith("cuda") else torch.float32
+
+
+def engine_of(name: str, network: Any, settings: ModelSettings, device: str) -> PassEngine:
+    """The engine that `settings.engine` asks for; it takes the network over. TensorRT's builds what is not
+    there yet, for every canvas: minutes each.
+
+    Raises DeviceError where it cannot run here, naming the remedy."""
+    kind, dtype, gpu = settings.engine, float_of(device), device.startswith("cuda")
+    if kind == "eager" or (kind == "auto" and not gpu):
+        return EagerEngine(network, device, dtype)
+    if kind in ("auto", "graphs"):
+        from gpu.wan.engines.graphs import GraphEngine
+
+        return GraphEngine(network, device, dtype)
+    if kind == "onnxruntime":
+        from gpu.wan.engines.ort import OrtPassEngine
+
+        network.to(device)  # its conditioning is PyTorch's all the same
+        return OrtPassEngine(network, device, torch.float16 if gpu else dtype)
+    if not gpu:
+        raise DeviceError("pass_engine tensorrt needs a GPU, and PyTorch finds none: set it to auto")
+    return _tensorrt(name, network, settings, device)
+
+
+def _tensorrt(name: str, network: Any, settings: ModelSettings, device: str) -> PassEngine:
+    from gpu.wan.engines.store import EngineStore
+    from gpu.wan.engines.tensorrt import TensorRtEngine
+
+    folder = (
+        Path(settings.models_dir).expanduser()
+        if settings.models_dir
+        else Path.home() / ".cache/relens/models"
+    )
+    graphs = folder / "graphs"
+    graphs.mkdir(parents=True, exist_ok=True)
+    network.to(device)
+    engine = TensorRtEngine.of_network(network, EngineStore(folder / "engines", STORE_BYTES), graphs, device)
+    for width, height in CANVASES[name]:
+        for canvas in ((width, height), (height, width)):
+            shape = shape_of(name, canvas, settings)
+            engine.prepare(shape, mask_cache=settings.mask_cache, told=_telling(f"{canvas[0]}x{canvas[1]}"))
+    return engine
+
+
+def _telling(what: str) -> Any:
+    """Logs a build's progress, each tenth once."""
+    said = -1
+
+    def tell(share: float, doing: str) -> None:
+        nonlocal said
+        if int(share * 10) > said:
+            said = int(share * 10)
+            log.info("engine for %s: %d %%, %s", what, round(share * 100), doing)
+
+    return tell
