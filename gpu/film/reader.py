@@ -1,0 +1,230 @@
+"""Opening somebody's film and reading its frames, by a child process. Knows no codec, loads no libav."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import struct
+import threading
+import weakref
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+
+from gpu.film.index import I64, Index, unpack_index
+from gpu.film.ring import Ring, make_memory, size_memory
+from gpu.film.signature import Signature, read_signature
+from gpu.film.spawn import Child
+from gpu.film.types import AudioInfo, FilmError, FilmInfo, FilmLimits, VideoInfo
+from gpu.film.wire import Gone, Late, Mark, Message, Say
+from gpu.types import Frame
+
+LIMITS = FilmLimits()
+_MOST_HEAD = 1 << 16
+
+
+@dataclass(slots=True)
+class ReadStats:
+    """Counted over a reader's life."""
+
+    frames: int = 0
+    repeated: int = 0  # could not be decoded: shown as the one before
+    damaged: int = 0  # decoded, and repaired by the decoder
+    rescaled: int = 0  # of another size than the film
+
+
+def open_film(path: Path, limits: FilmLimits = LIMITS) -> FilmReader:
+    """Probed: every packet has been counted when this returns. Close it.
+
+    Raises FilmError for what is no film, is damaged, or is beyond the limits."""
+    fd = _open_file(path, limits)
+    try:
+        return FilmReader(fd, read_signature(fd), limits)
+    finally:
+        os.close(fd)
+
+
+class FilmReader:
+    """One film, one child process. Iterators one after another; a new one ends the one before."""
+
+    def __init__(self, fd: int, signature: Signature, limits: FilmLimits) -> None:
+        """`fd`: only used in here. Raises FilmError."""
+        self._limits = limits
+        self._lock = threading.Lock()
+        self._generation = 0
+        self._closed = False
+        self.stats = ReadStats()
+        self._child = Child(limits.memory_bytes)
+        self._ring: Ring | None = None
+        self._end = weakref.finalize(self, self._child.end)
+        try:
+            self.info, self._index = self._probe(fd, signature)
+            self._ticks = self._index.ticks
+            self._ring = self._share()
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def ticks(self) -> I64:
+        """[N]: when each frame is shown, from 0."""
+        return self._ticks
+
+    @property
+    def barriers(self) -> tuple[str, ...]:
+        """What the child is held by, in words."""
+        return self._child.barriers
+
+    def frames(self, start: int = 0, end: int | None = None) -> Iterator[Frame]:
+        """Frames with start <= pts < end, in shown order. Whoever takes them slowly holds the child back.
+
+        Raises FilmError when the film cannot be read further."""
+        with self._lock:
+            self._generation += 1
+            generation = self._generation
+        first = int(np.searchsorted(self._ticks, start))
+        last = len(self._ticks) if end is None else int(np.searchsorted(self._ticks, end))
+        return self._frames(generation, first, last)
+
+    def close(self) -> None:
+        """Idempotent."""
+        self._closed = True
+        self._end()
+        with self._lock:
+            if self._ring is not None:
+                self._ring.close()
+                self._ring = None
+
+    def __enter__(self) -> FilmReader:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _frames(self, generation: int, first: int, last: int) -> Iterator[Frame]:
+        asked = False
+        for number in range(first, last):
+            with self._lock:
+                if generation != self._generation:
+                    return
+                if not asked:
+                    self._send(Say.READ, a=generation, b=first, body=struct.pack("<q", last))
+                    asked = True
+                frame = self._next(generation, number)
+            yield frame
+
+    def _next(self, generation: int, number: int) -> Frame:
+        while True:
+            message = self._receive(_MOST_HEAD)
+            if message.kind == Say.FRAME and message.a == generation:
+                break
+        if message.b != number or self._ring is None or message.slot >= self._ring.slots:
+            raise self._fail(f"the reader gave frame {message.b} for {number}: a defect; say so")
+        frame = self._ring.frame(message.slot, int(self._ticks[number]))
+        self._send(Say.FREE, a=generation)
+        self.stats.frames += 1
+        self.stats.repeated += bool(message.flags & Mark.REPEATED)
+        self.stats.rescaled += bool(message.flags & Mark.RESCALED)
+        self.stats.damaged += bool(message.flags & Mark.DAMAGED)
+        return frame
+
+    def _probe(self, fd: int, signature: Signature) -> tuple[FilmInfo, Index]:
+        order = {
+            "limits": asdict(self._limits),
+            "demuxer": signature.demuxer,
+            "container": signature.container,
+        }
+        text = json.dumps(order).encode()
+        self._send(Say.OPEN, body=struct.pack("<I", len(text)) + text, fd=fd)
+        table = self._wanted(Say.INDEX, 1024 + 24 * (self._limits.most_frames + 1))
+        index = unpack_index(table.body)
+        info = _read_info(self._wanted(Say.INFO, _MOST_HEAD).body)
+        if len(index.pts) != info.video.frames:
+            raise FilmError("what is said of the film contradicts itself: open it again")
+        return info, index
+
+    def _share(self) -> Ring:
+        memory = make_memory()
+        try:
+            width, height = self.info.video.width, self.info.video.height
+            size_memory(memory, width, height)
+            ring = Ring(memory, width, height)
+            self._send(Say.RING, fd=memory)
+            return ring
+        finally:
+            os.close(memory)
+
+    def _wanted(self, kind: Say, most_bytes: int) -> Message:
+        while True:
+            message = self._receive(most_bytes)
+            if message.kind == kind:
+                return message
+
+    def _send(self, kind: Say, *, a: int = 0, b: int = 0, body: bytes = b"", fd: int | None = None) -> None:
+        if self._closed:
+            raise FilmError("the film was closed: open it again")
+        try:
+            self._child.wire.send(kind, a=a, b=b, body=body, fd=fd, timeout_s=self._limits.stall_s)
+        except Gone:
+            return  # what it said last is still to be received
+        except Late as error:
+            raise self._fail("the film's reader does not listen any more: open the film again") from error
+
+    def _receive(self, most_bytes: int) -> Message:
+        if self._closed:
+            raise FilmError("the film was closed: open it again")
+        try:
+            message = self._child.wire.receive(self._limits.stall_s, most_bytes)
+        except Late as error:
+            raise self._fail(
+                f"the film gave nothing for {self._limits.stall_s:.0f} s: damaged, or too heavy; convert it"
+            ) from error
+        except Gone as error:
+            raise self._fail(
+                f"the film's reader ended ({self._child.died()}): the film is damaged; convert it first"
+            ) from error
+        if message.kind == Say.REFUSED:
+            raise self._fail(message.body.decode("utf-8", "replace"))
+        return message
+
+    def _fail(self, text: str) -> FilmError:
+        """The child is of no more use."""
+        self._closed = True
+        self._end()
+        return FilmError(text)
+
+
+def _open_file(path: Path, limits: FilmLimits) -> int:
+    """Open for reading; a link is followed. Never waits for a FIFO. Raises FilmError."""
+    try:
+        if not stat.S_ISREG(os.stat(path).st_mode):
+            raise FilmError(f"{path} is no file: name a film")
+        fd = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0))
+    except OSError as error:
+        raise FilmError(
+            f"{path} cannot be opened ({error.strerror}): name a film that can be read"
+        ) from error
+    found = os.fstat(fd)
+    problem = ""
+    if not stat.S_ISREG(found.st_mode):
+        problem = f"{path} is no file: name a film"
+    elif found.st_size > limits.most_bytes:
+        problem = f"the file has {found.st_size} bytes: at most {limits.most_bytes} are taken"
+    if problem:
+        os.close(fd)
+        raise FilmError(problem)
+    return fd
+
+
+def _read_info(data: bytes) -> FilmInfo:
+    said = json.loads(data)
+    video = VideoInfo(**{**said["video"], "fps": Fraction(*said["video"]["fps"])})
+    audio = AudioInfo(**said["audio"]) if said["audio"] else None
+    return FilmInfo(said["container"], video, audio, said["bytes"])

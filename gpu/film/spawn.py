@@ -1,0 +1,122 @@
+"""Starting children that read films, and ending them. Knows processes, not films."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import queue
+import socket
+import subprocess
+import sys
+import threading
+from concurrent.futures import Future
+from importlib.util import find_spec
+from pathlib import Path
+
+from gpu.film.types import FilmError
+from gpu.film.wire import Gone, Late, Wire
+
+_START_S = 30.0  # until it is ready: loading libraries on a busy machine
+_END_S = 5.0
+_BOOT = "import sys; sys.path[:0] = sys.argv[1:-1]; from gpu.film.child import main; main()"
+# One thread for NumPy; few arenas, as each takes address space.
+_ENVIRONMENT = {"OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2"}
+
+
+class Child:
+    """A process ready to be given a film."""
+
+    def __init__(self, memory_bytes: int) -> None:
+        """Raises FilmError when it does not start."""
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.wire = Wire(ours)
+        self.memory_bytes = memory_bytes
+        with theirs:
+            try:
+                self._process = _nursery.start(theirs.fileno(), memory_bytes)
+            except OSError as error:
+                self.wire.close()
+                raise FilmError(f"no process to read the film with ({error}): free some memory") from error
+        try:
+            ready = self.wire.receive(_START_S)
+            self.barriers = tuple(str(each) for each in json.loads(ready.body))
+        except (Gone, Late, ValueError) as error:
+            self.end()
+            raise FilmError(
+                f"the process that reads films did not start ({self.died()}): see `relens doctor`"
+            ) from error
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def died(self) -> str:
+        """How it ended, in words."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(_END_S)
+        code = self._process.poll()
+        return "it runs" if code is None else f"signal {-code}" if code < 0 else f"exit code {code}"
+
+    def end(self) -> None:
+        """At once; idempotent."""
+        self.wire.close()
+        if self._process.poll() is None:
+            self._process.kill()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(_END_S)
+
+
+class _Nursery:
+    """Starts children from one thread that lives as long as the process: a child is killed when the thread
+    that started it ends (prctl(2), PR_SET_PDEATHSIG), and callers' threads end whenever they like."""
+
+    def __init__(self) -> None:
+        self._orders: queue.SimpleQueue[tuple[Future[subprocess.Popen[bytes]], list[str], int]] = (
+            queue.SimpleQueue()
+        )
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+        self._pid = 0
+
+    def start(self, fd: int, memory_bytes: int) -> subprocess.Popen[bytes]:
+        """Raises OSError."""
+        command = [sys.executable, "-I", "-S", "-X", "utf8", "-c", _BOOT, *_paths(), str(memory_bytes)]
+        with self._lock:
+            if self._thread is None or self._pid != os.getpid():  # a fork has no threads
+                self._pid = os.getpid()
+                self._thread = threading.Thread(target=self._run, name="relens-film-nursery", daemon=True)
+                self._thread.start()
+        made: Future[subprocess.Popen[bytes]] = Future()
+        self._orders.put((made, command, fd))
+        return made.result(_START_S)
+
+    def _run(self) -> None:
+        while True:
+            made, command, fd = self._orders.get()
+            try:
+                made.set_result(
+                    subprocess.Popen(
+                        command,
+                        stdin=fd,
+                        stdout=subprocess.DEVNULL,
+                        stderr=subprocess.DEVNULL,
+                        cwd="/",
+                        env=_ENVIRONMENT,
+                    )
+                )
+            except Exception as error:
+                made.set_exception(error)
+
+
+_nursery = _Nursery()
+
+
+def _paths() -> list[str]:
+    """Where the child finds relens and its two libraries; it reads no environment and no site."""
+    found = [str(Path(__file__).parents[2])]
+    for name in ("av", "numpy"):
+        spec = find_spec(name)
+        if spec is not None and spec.origin:
+            found.append(str(Path(spec.origin).parents[1]))
+    return list(dict.fromkeys(found))
