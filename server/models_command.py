@@ -196,8 +196,9 @@ def _remove(store: Store, model: LargeModel, arguments: dict[str, Any]) -> int:
     going, kept = store.removable(model)
     for file, user in kept:
         print(f"{file.name} stays: {user} needs it")
-    foreign = [each.path for each in store.look(model) if each.have_bytes and each.file.name not in
-               {file.name for file in model.files if store.own_place(file) == each.path}]  # fmt: skip
+    foreign = [
+        each.path for each in store.look(model) if each.have_bytes and each.path != store.own_place(each.file)
+    ]
     if foreign:
         print(f"Not put there by relens, and left alone: {', '.join(map(str, foreign))}")
     if not going:

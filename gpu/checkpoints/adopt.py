@@ -39,13 +39,19 @@ def adopt(store: Store, model: LargeModel, given: Path) -> list[Taken]:
         if file.name in there:
             taken.append(Taken(file, None, "there already"))
             continue
+        place = store.own_place(file)
+        if place.exists() and not place.is_symlink() and source.samefile(place):
+            raise ModelError(
+                f"{source} is the store's own, and a check found it bad: run `relens models download "
+                f"{model.name}`, or give another folder"
+            )
         if fault := _unfit(file, source):
             raise ModelError(fault)
         try:
-            how = _put(source.resolve(), store.own_place(file))
+            how = _put(source.resolve(), place)
         except OSError as exc:
             raise ModelError(
-                f"{store.own_place(file)} cannot be made ({exc.strerror or exc}): check the folder, or "
+                f"{place} cannot be made ({exc.strerror or exc}): check the folder, or "
                 "choose another by --models-dir"
             ) from exc
         store.records.put(file, Record(size_bytes=source.stat().st_size, origin=str(source)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -88,8 +89,9 @@ def _verify(store: Store, found: Found, progress: Progress) -> Verdict:
             _write_down(store, found, kept, sha256=sums.sha256, fault="", fault_mtime_ns=0)
     if fault and path == store.own_place(file):
         record = record or Record(size_bytes=found.expected_bytes or found.have_bytes)
-        moment = path.stat().st_mtime_ns
-        _write_down(store, found, record, fault="is damaged", fault_mtime_ns=moment)
+        with contextlib.suppress(OSError):  # it went meanwhile
+            moment = path.stat().st_mtime_ns
+            _write_down(store, found, record, fault="is damaged", fault_mtime_ns=moment)
     return Verdict(found, fault, sum_known=bool(sha256 or len(etag) in (40, 64)))
 
 

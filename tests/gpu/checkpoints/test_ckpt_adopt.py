@@ -10,7 +10,9 @@ import pytest
 
 from gpu.checkpoints import adopt as module
 from gpu.checkpoints.adopt import adopt
+from gpu.checkpoints.progress import Lines
 from gpu.checkpoints.store import Store
+from gpu.checkpoints.verify import verify
 from gpu.errors import ModelError
 from tests.gpu.checkpoints.small_model import CONTENT, MODEL, NETWORK, SMALL, TEXT, lay_out
 
@@ -50,6 +52,15 @@ def test_another_file_is_refused_by_name(store: Store, tmp_path: Path) -> None:
     (tmp_path / TEXT).write_bytes(b"<html>".ljust(len(CONTENT[TEXT])))
     with pytest.raises(ModelError, match="no file of PyTorch's"):
         adopt(store, MODEL, tmp_path)
+
+
+def test_the_stores_own_bad_file_is_not_taken_for_a_good_one(store: Store) -> None:
+    lay_out(store.root)
+    (store.root / TEXT).write_bytes(CONTENT[TEXT][:-1] + b"?")
+    verify(store, MODEL, Lines(lambda line: None))
+    with pytest.raises(ModelError, match="the store's own"):
+        adopt(store, MODEL, store.root)
+    assert len((store.root / TEXT).read_bytes()) == len(CONTENT[TEXT])
 
 
 def test_a_path_with_nothing_in_it_says_what_is_wanted(store: Store, tmp_path: Path) -> None:
