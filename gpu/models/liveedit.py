@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
+import numpy as np
 import torch
 
 from gpu.cuda.driver_errors import CudaError
@@ -25,13 +26,14 @@ from gpu.models.liveedit_spec import CANVASES, CONFIGS, canvas_of, shape_of, spe
 from gpu.models.liveedit_state import LiveEditState
 from gpu.models.liveedit_text import Embeddings
 from gpu.models.settings import DEFAULT, ModelSettings
-from gpu.types import Edit, ModelSpec, Reading
+from gpu.types import Edit, Frame, ModelSpec, Reading
 from gpu.wan.config import StreamShape
 from gpu.wan.memory import FloatKind
 from gpu.wan.sampler import Sampling
 
 log = logging.getLogger(__name__)
 
+WARM_CHUNKS = 3
 _MIN_SIDE = 16
 OUT_OF_MEMORY = 2  # CUDA_ERROR_OUT_OF_MEMORY (cuda.h)
 T = TypeVar("T")
@@ -62,7 +64,10 @@ class LiveEditModel:
         """Raises ModelError for weights that are missing or unfit, NoMemory where they do not fit,
         DeviceError where nothing can run it."""
         parts = _parts(name, settings)
-        return cls(name, parts, settings, room_for(parts, settings.mask_cache), _lane(parts))
+        model = cls(name, parts, settings, room_for(parts, settings.mask_cache), _lane(parts))
+        if parts.on_gpu:
+            model.warm_up()
+        return model
 
     @property
     def spec(self) -> ModelSpec:
@@ -91,6 +96,22 @@ class LiveEditModel:
         return self._guarded(
             None, lambda: LiveEditState(self._parts, self._lane, shape, (width, height), sampling)
         )
+
+    def warm_up(self) -> None:
+        """Run a few chunks, so that libraries choose their kernels before anybody waits for it.
+
+        Closes the model and raises what a step raises where that fails."""
+        width, height = CANVASES[self._spec.name][0]
+        grey = np.full((height, width), 128, np.uint8)
+        frame = Frame(grey, grey[::2, ::2], grey[::2, ::2], 0)
+        try:
+            state = self.open_state(width, height)
+            self.set_edit(state, Edit(prompt=self._spec.presets[0].prompt, transition_ms=0))
+            for _ in range(WARM_CHUNKS):
+                self.step(state, [frame] * self._spec.frames_per_chunk)
+        except BaseException:
+            self.close()
+            raise
 
     def read(self, prompt: str) -> Reading:
         return read(prompt)

@@ -285,6 +285,18 @@ def test_a_state_that_does_not_fit_is_refused_before_and_while_it_is_opened() ->
     model.close()
 
 
+def test_a_model_that_fails_while_it_warms_up_is_closed() -> None:
+    engine = Engine()
+    with tiny_model(engine) as model:
+        model.warm_up()
+        assert engine.runs >= 3 * 5, "four steps a block, and the one that remembers it"
+        engine.on_run = out_of_memory
+        with pytest.raises(NoMemory):
+            model.warm_up()
+        with pytest.raises(ModelError, match="closed"):
+            model.ready_for(None, RED)  # type: ignore[arg-type]
+
+
 def test_the_toy_as_it_is_served() -> None:
     model = LiveEditModel("liveedit-toy", random_parts("liveedit-toy"), ModelSettings(True))
     try:
