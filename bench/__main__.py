@@ -23,6 +23,7 @@ NAMES = {
     "nano-speed": "nano's time a frame, whole and graph by graph",
     "liveedit": "the full-size model: frames a second, memory, mask cache, with random weights",
     "gpu-media": "the NVIDIA GPU's media path: kernels, NVDEC, NVENC, bytes over the bus, memory",
+    "wan-build": "the full-size model exported and built by TensorRT-RTX without a GPU: time, size, memory",
     "nano-sizes": "nano beside nano-plus at 1280x720: a contact sheet, and the time a frame",
 }
 

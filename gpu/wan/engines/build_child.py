@@ -139,11 +139,20 @@ def _build(
         layers=parsed.network.num_layers,
         parse_s=read - started,
         build_s=time.monotonic() - read,
-        peak_rss_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+        peak_rss_bytes=_peak_rss(),
         in_place=in_place,
         decomposed=apart,
         version=library.version,
     )
+
+
+def _peak_rss() -> int:
+    """Of this process since it began. (getrusage's may be that of the process it was started from.)"""
+    try:
+        with open("/proc/self/status", encoding="ascii") as lines:
+            return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:"))
+    except (OSError, StopIteration):
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 def _builder(library: TrtLibrary) -> Any:
