@@ -25,6 +25,14 @@ class Edited(Generic[P]):
     applied: int | None = None
 
 
+class EditRefused(FrameError):
+    """The model would not put an edit in force; the one before stays, and the stream goes on."""
+
+    def __init__(self, revision: int, why: str) -> None:
+        super().__init__(f"the edit of revision {revision} is refused ({why}): the one before stays in force")
+        self.revision, self.why = revision, why
+
+
 PREPARE_S = 10.0  # for what the edit in force needs at a new size, on a thread that keeps nobody else waiting
 
 
@@ -120,7 +128,5 @@ class Editor:
         try:
             self._model.set_edit(state, wanted)
         except ModelError as exc:  # an instruction never ends a stream
-            raise FrameError(
-                f"the edit of revision {wanted.revision} is refused ({exc}): the one before stays in force"
-            ) from exc
+            raise EditRefused(wanted.revision, str(exc)) from exc
         self._in_force, self._unsaid = wanted, wanted.revision

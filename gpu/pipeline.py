@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from gpu.codec import EncoderConfig, Profile
-from gpu.editor import Editor
+from gpu.editor import Editor, EditRefused
 from gpu.errors import DeviceError, FrameError, ModelError, RelensError
 from gpu.intake import Intake, IntakeConfig, Waiting
 from gpu.models.base import EditModel
@@ -188,6 +188,8 @@ class Pipeline:
             self._step(chunk, began_ns)
         except FrameError as exc:
             self._reporter.lost(exc, len(chunk))
+            if isinstance(exc, EditRefused):
+                self._reporter.refused(exc)
         except RelensError as exc:
             self._fail(exc)
         except Exception as exc:  # a model's defect must not end the other streams, whatever it throws

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
-from gpu.errors import RelensError
+from gpu.errors import FrameError, RelensError
 from gpu.ladder import Ladder
 from gpu.stats import Meter
 from gpu.types import EncodedFrame
@@ -20,7 +20,10 @@ _LOG_NS = 1_000_000_000
 
 
 class PipelineSink(Protocol):
-    """Takes what a stream gives. Called on the stream's threads; must not block."""
+    """Takes what a stream gives. Called on the stream's threads; must not block.
+
+    `on_error` with a FrameError (an edit that is refused) is news of a stream that goes on; with any other
+    error it is the stream's last word."""
 
     def on_frame(self, frame: EncodedFrame) -> None: ...
     def on_applied(self, revision: int, pts: int) -> None: ...
@@ -86,6 +89,10 @@ class Reporter:
         if said:
             logger.error("a model step has been running for %.1f s", step_s)
             self._tell(self._sink.on_degraded, *said)
+
+    def refused(self, exc: FrameError) -> None:
+        """An edit that was asked for is not put in force: who asked must hear of it."""
+        self._tell(self._sink.on_error, exc)
 
     def fail(self, exc: RelensError) -> None:
         """The stream's last word."""

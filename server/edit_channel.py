@@ -125,6 +125,10 @@ class EditChannel:
             case protocol.Ping():
                 self.say(protocol.Pong(t=message.t))
 
+    def on_refused(self, revision: int, why: str) -> None:
+        """The model could not put an edit in force that it had understood: the one before stays."""
+        self._refuse("edit-refused", why, revision)
+
     def _edit(self, message: protocol.EditMessage) -> None:
         if message.revision <= self.revision:
             self._refuse(

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 
 from gpu.codec.base import ENCODES
+from gpu.editor import EditRefused
 from gpu.errors import DeviceError, FrameError, RelensError
 from gpu.models.base import EditModel
 from gpu.pipeline import Pipeline
@@ -251,7 +252,9 @@ class Session:
 
     def on_error(self, exc: RelensError) -> None:
         self._metrics.error(type(exc).__name__)
-        if not isinstance(exc, FrameError):
+        if isinstance(exc, EditRefused):
+            self._channel.on_refused(exc.revision, exc.why)
+        elif not isinstance(exc, FrameError):
             self.end("stream-failed", str(exc))
 
     def on_frames_lost(self, count: int) -> None:

@@ -9,6 +9,7 @@ from visitor import serving, until
 
 pytest.importorskip("torch")
 
+from gpu.errors import NoMemory
 from gpu.models import liveedit_spec
 from server.__main__ import main
 
@@ -33,6 +34,20 @@ async def test_an_open_ended_instruction_from_receipt_to_picture_and_back(chunk_
         stats: dict[str, Any] = await visitor.hears("stats", model="liveedit-toy", revision=2)
         assert stats["device"].startswith("CPU, PyTorch")
         assert not visitor.heard("error")
+
+
+async def test_an_instruction_that_cannot_be_encoded_is_answered(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(self: object, prompt: str) -> None:
+        raise NoMemory("no memory for the text encoder")
+
+    monkeypatch.setattr("gpu.models.liveedit_parts.RandomText.encode", fails)
+    async with serving(model="liveedit-toy", random_weights=True) as served:
+        visitor = await served.visitor().connect()
+        visitor.edit(1, PROMPT)
+        said = await visitor.hears("error", code="edit-refused", revision=1)
+        assert "no memory for the text encoder" in said["message"]
+        before = visitor.pictures
+        await until(lambda: visitor.pictures > before + 4, what="the stream goes on")
 
 
 async def test_the_list_says_what_random_weights_are() -> None:

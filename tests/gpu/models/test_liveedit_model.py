@@ -19,7 +19,7 @@ from moving import encoded, picture, same  # noqa: E402
 from streams import Recorder, wait_until  # noqa: E402
 
 from gpu.codec import open_decoder  # noqa: E402
-from gpu.editor import Editor  # noqa: E402
+from gpu.editor import Editor, EditRefused  # noqa: E402
 from gpu.errors import DeviceError, FrameError, ModelError, NoMemory  # noqa: E402
 from gpu.models.base import EditModel  # noqa: E402
 from gpu.models.liveedit import LiveEditModel  # noqa: E402
@@ -208,6 +208,32 @@ def test_an_instruction_that_cannot_be_encoded_is_refused_and_the_stream_goes_on
             model.set_edit(state, Edit(2, "another one"))
         assert state.edit == RED
         assert not alike(model.step(state, pictures(4, 4)), pictures(4, 4))
+
+
+def test_who_asked_hears_that_an_instruction_cannot_be_encoded() -> None:
+    text = SlowText()
+    text.fails = True
+    text.go_on.set()
+    with tiny_model(text=text) as model:
+        worker, sink = Worker(model), Recorder()
+        worker.start()
+        try:
+            pipeline = worker.open(PipelineConfig(), sink)
+            pipeline.set_edit(RED)
+            wait_until(lambda: model.ready_for(None, RED))  # type: ignore[arg-type]
+            units = encoded(8, width=SIZE[0], height=SIZE[1])
+            for unit in units[:4]:
+                pipeline.push(unit)
+            wait_until(lambda: bool(sink.errors))
+            for unit in units[4:]:
+                pipeline.push(unit)
+            wait_until(lambda: len(sink.frames) == 4)
+        finally:
+            worker.close()
+    refused = sink.errors[0]
+    assert isinstance(refused, EditRefused)
+    assert (refused.revision, len(sink.errors), sink.applied) == (1, 1, [])
+    assert "no memory for the text encoder" in refused.why
 
 
 def test_a_stream_that_runs_out_of_memory_ends_alone_and_gives_its_own_back() -> None:
