@@ -1,0 +1,185 @@
+"""Cuts a film into spans at its scene changes. Knows when frames are shown and how they differ; not what they
+show.
+
+The scene changes are PySceneDetect's (AdaptiveDetector: a frame that differs from the one before far more
+than its neighbours do, so a moving camera is none). It sees the reader's frames made small; no file is opened
+here.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from gpu.film.types import FilmError, FilmInfo, Span
+from gpu.types import CLOCK_HZ, U8, Frame
+
+if TYPE_CHECKING:
+    from scenedetect import FrameTimecode
+
+Progress = Callable[[int, int], None]  # frames done, of how many
+
+SMALL = 192  # pixels on the longer side of what scenes are found in
+_ANY_FPS = 25.0  # PySceneDetect counts frames by a rate; only the numbers of frames are used
+
+
+class Readable(Protocol):
+    """What is needed of a FilmReader."""
+
+    @property
+    def info(self) -> FilmInfo: ...
+    def frames(self, start: int = 0, end: int | None = None) -> Iterator[Frame]: ...
+
+
+def cut(
+    reader: Readable, longest_s: float = 6.0, shortest_s: float = 1.0, progress: Progress | None = None
+) -> tuple[Span, ...]:
+    """The film's spans: see `find_spans`."""
+    return tuple(find_spans(reader, longest_s, shortest_s, progress))
+
+
+def find_spans(
+    reader: Readable, longest_s: float = 6.0, shortest_s: float = 1.0, progress: Progress | None = None
+) -> Iterator[Span]:
+    """Yield the film's spans in order, each as soon as it is certain: at most 2 x `longest_s` + `shortest_s`
+    behind.
+
+    They tile the film: the first begins at 0, each ends where the next begins, the last at the film's
+    duration, and their frames add up to the film's. A scene shorter than `shortest_s` goes with the one
+    before or after it, one longer than `longest_s` is parted evenly. `longest_s` is kept wherever frames
+    allow it (one frame may be longer), `shortest_s` wherever frames and the film's own length do.
+
+    Raises FilmError for lengths that cannot be kept, and as the reader does."""
+    if not 0 < 2 * shortest_s <= longest_s:
+        raise FilmError(
+            f"spans from {shortest_s} to {longest_s} s: the longest must be twice the shortest at least"
+        )
+    video = reader.info.video
+    cutter = Cutter(round(longest_s * CLOCK_HZ), round(shortest_s * CLOCK_HZ))
+    scenes = SceneFinder()
+    done = 0
+    for frame in reader.frames():
+        yield from cutter.add(frame.pts)
+        for number in scenes.see(frame):
+            cutter.cut(number)
+        done += 1
+        if progress is not None:
+            progress(done, video.frames)
+    if done != video.frames:
+        raise FilmError(f"{done} frames could be read of {video.frames}: send the film again")
+    yield from cutter.end(video.duration)
+
+
+class SceneFinder:
+    """PySceneDetect, fed frame by frame. Loads it, and OpenCV, when made."""
+
+    def __init__(self) -> None:
+        import cv2
+        from scenedetect import AdaptiveDetector, FrameTimecode
+
+        self._cv2 = cv2
+        self._detector = AdaptiveDetector(min_scene_len=0)  # lengths are the cutter's concern
+        self._timecode: Callable[[int], FrameTimecode] = lambda number: FrameTimecode(number, _ANY_FPS)
+        self._number = 0
+
+    def see(self, frame: Frame) -> list[int]:
+        """Numbers of frames, counted from 0, that begin another scene; found a few frames late."""
+        found = self._detector.process_frame(self._timecode(self._number), self._small(frame))
+        self._number += 1
+        return [int(each.frame_num) for each in found]
+
+    def _small(self, frame: Frame) -> U8:
+        """[h, w, 3] BGR."""
+        cv2 = self._cv2
+        scale = min(1.0, SMALL / max(frame.width, frame.height))
+        size = (max(1, round(frame.width * scale)), max(1, round(frame.height * scale)))
+        planes = [
+            cv2.resize(each, size, interpolation=cv2.INTER_AREA) for each in (frame.y, frame.v, frame.u)
+        ]
+        made: U8 = cv2.cvtColor(np.ascontiguousarray(cv2.merge(planes)), cv2.COLOR_YCrCb2BGR)
+        return made
+
+
+class Cutter:
+    """Frames' times and scene changes in, spans out. Holds the times of what is not yet certain, no more."""
+
+    def __init__(self, longest: int, shortest: int) -> None:
+        """In ticks; `longest` at least 2 x `shortest`."""
+        self._longest, self._shortest = longest, shortest
+        self._times: list[int] = []  # of the frames from the next span's first on
+        self._first = 0  # the number of that frame
+        self._cut: int | None = None  # where a scene change waits for a long enough scene behind it
+        self._scene = True
+        self._index = 0
+
+    def add(self, pts: int) -> list[Span]:
+        """The next frame. Raises FilmError for one that is not later than the one before."""
+        if (self._times and pts <= self._times[-1]) or (not self._times and self._first == 0 and pts != 0):
+            raise FilmError(f"frame times must begin at 0 and rise: {pts} behind {self._times[-1:]}")
+        self._times.append(pts)
+        if self._cut is not None:
+            return self._leave(self._cut, pts) if pts - self._time(self._cut) >= self._shortest else []
+        made = []
+        while pts - self._times[0] >= 2 * self._longest and len(self._times) > 1:
+            made.append(self._take(self._part(self._times[0] + self._longest, len(self._times) - 1)))
+        return made
+
+    def cut(self, number: int) -> None:
+        """A scene begins at frame `number`, one of those added. Too near to another: left out."""
+        if number <= self._first or self._cut is not None:
+            return
+        if self._time(number) - self._times[0] >= self._shortest:
+            self._cut = number
+
+    def end(self, duration: int) -> list[Span]:
+        """What remains, at the end of the film."""
+        if not self._times:
+            raise FilmError("a film without a frame cannot be cut: send another film")
+        if duration <= self._times[-1]:
+            raise FilmError(f"the film ends at {duration}, before its last frame at {self._times[-1]}")
+        made = self._leave(self._cut, duration) if self._cut is not None else []
+        return made + self._even(len(self._times), duration)
+
+    def _time(self, number: int) -> int:
+        return self._times[number - self._first]
+
+    def _leave(self, number: int, now: int) -> list[Span]:
+        """End the scene before frame `number`, if what follows is long enough up to `now`."""
+        self._cut = None
+        if now - self._time(number) < self._shortest:
+            return []
+        made = self._even(number - self._first, self._time(number))
+        self._scene = True
+        return made
+
+    def _even(self, frames: int, end: int) -> list[Span]:
+        """The next `frames` frames, until `end`, in as few spans of one length as may be."""
+        made = []
+        while frames:
+            left = end - self._times[0]
+            parts = -(-left // self._longest)
+            if parts == 1 or frames == 1:
+                made.append(self._take(frames, end))
+                break
+            count = self._part(self._times[0] + left // parts, frames - 1)
+            made.append(self._take(count))
+            frames -= count
+        return made
+
+    def _part(self, until: int, most: int) -> int:
+        """How many of the next frames end by `until`: at least one, at most `most`."""
+        return max(1, min(bisect_right(self._times, until) - 1, most))
+
+    def _take(self, frames: int, end: int | None = None) -> Span:
+        start = self._times[0]
+        made = Span(
+            self._index, self._first, frames, start, self._times[frames] if end is None else end, self._scene
+        )
+        del self._times[:frames]
+        self._first += frames
+        self._index += 1
+        self._scene = False
+        return made
