@@ -103,6 +103,16 @@ class Intake:
             self._meter.count("dropped", lost)
             self._reporter.ask_keyframe()
 
+    def show(self, picture: Picture) -> None:
+        """A picture that needs no decoder: a film's. One thread, and nothing is pushed meanwhile."""
+        if self.paused or self._closed.is_set():
+            return
+        now_ns = time.monotonic_ns()
+        self._meter.rate("in", now_ns, 0)
+        self._meter.count("frames_in")
+        if not self._too_soon(picture.pts):
+            self._post(Waiting(picture, now_ns))
+
     def wait_for_room(self, timeout_s: float) -> bool:
         return self._queue.wait_for_room(timeout_s)
 

@@ -21,7 +21,7 @@ from gpu.outlet import Outlet
 from gpu.path import MediaPath, host_path
 from gpu.sink import PipelineSink, Reporter
 from gpu.stats import Meter, PipelineStats
-from gpu.types import Codec, Edit, EncodedFrame, Reading
+from gpu.types import Codec, Edit, EncodedFrame, Picture, Reading
 
 __all__ = ["Pipeline", "PipelineConfig", "PipelineSink", "PipelineStats"]
 
@@ -108,6 +108,10 @@ class Pipeline:
     def push(self, frame: EncodedFrame) -> None:
         """Hand in an encoded frame. Never waits; on overflow everything goes and a keyframe is asked for."""
         self._intake.push(frame)
+
+    def show(self, picture: Picture) -> None:
+        """Hand in a picture that needs no decoder, at its time; one thread, and no `push` beside it."""
+        self._intake.show(picture)
 
     def push_wait(self, frame: EncodedFrame, timeout_s: float) -> bool:
         """As `push`, waiting for room first; False when there was none in time (files)."""

@@ -37,6 +37,9 @@ class EditControl(Protocol):
 
     def pause(self) -> None: ...
     def resume(self) -> None: ...
+    def seek(self, at_s: float) -> None:
+        """Raises RelensError where there is nothing to seek in."""
+        ...
 
 
 class EditChannel:
@@ -111,6 +114,8 @@ class EditChannel:
 
     def on_applied(self, revision: int, pts: int) -> None:
         """The first frame under `revision` left; `pts` unwrapped, 90 kHz."""
+        if revision < 0:  # a timeline's: nobody asked for it here
+            return
         self.applied = max(self.applied, revision)
         self.say(protocol.Applied(revision=revision, pts=pts & 0xFFFF_FFFF))
 
@@ -122,6 +127,11 @@ class EditChannel:
                 self._control.pause()
             case protocol.Resume():
                 self._control.resume()
+            case protocol.Seek():
+                try:
+                    self._control.seek(message.at)
+                except RelensError as error:
+                    self._refuse("no-film", str(error))
             case protocol.Ping():
                 self.say(protocol.Pong(t=message.t))
 

@@ -42,7 +42,13 @@ class Ping(_Message, tag="ping", frozen=True):
     t: float
 
 
-ClientMessage = EditMessage | Pause | Resume | Ping
+class Seek(_Message, tag="seek", frozen=True):
+    """Of a film's preview: go on from there, in seconds; outside the film means its nearest end."""
+
+    at: Annotated[float, Meta(ge=0, le=1e7)]
+
+
+ClientMessage = EditMessage | Pause | Resume | Ping | Seek
 
 
 # server -> client
@@ -120,11 +126,19 @@ class Error(_Message, tag="error", frozen=True):
     revision: Revision | None = None
 
 
+class Position(_Message, tag="position", frozen=True):
+    """Of a film's preview, a few times a second: where it is, in seconds."""
+
+    at: float
+    duration: float
+    playing: bool
+
+
 class Pong(_Message, tag="pong", frozen=True):
     t: float
 
 
-ServerMessage = Received | Applied | Stats | Degraded | Error | Pong
+ServerMessage = Received | Applied | Stats | Degraded | Error | Position | Pong
 
 _json_in: msgspec.json.Decoder[ClientMessage] = msgspec.json.Decoder(ClientMessage)
 _pack_in: msgspec.msgpack.Decoder[ClientMessage] = msgspec.msgpack.Decoder(ClientMessage)

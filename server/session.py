@@ -10,10 +10,12 @@ import logging
 import time
 from collections.abc import Callable
 from concurrent.futures import Executor
+from dataclasses import replace
 
 from gpu.codec.base import ENCODES
 from gpu.editor import EditRefused
 from gpu.errors import DeviceError, FrameError, RelensError
+from gpu.film.play import FilmPlayer
 from gpu.models.base import EditModel
 from gpu.pipeline import Pipeline
 from gpu.types import Codec, Edit, EncodedFrame, Reading
@@ -50,8 +52,10 @@ class Session:
         metrics: Metrics,
         executor: Executor,
         encodes: tuple[Codec, ...] = ENCODES,
+        film: FilmPlayer | None = None,
     ) -> None:
-        """`encodes`: what the stream's media path can send back."""
+        """`encodes`: what the stream's media path can send back. `film`: what is edited in the place of what
+        the peer sends; it is the session's to close."""
         loop = asyncio.get_running_loop()
         self.id = session_id
         self.state = SessionState.CONNECTING
@@ -69,6 +73,7 @@ class Session:
         self._channel = EditChannel(self, self._peer.send_message, bucket, metrics.message_rejected)
         self._meter = SessionMeter()
         self._model: EditModel | None = None
+        self._film = film
         self._paused = False
         self._media_s = self.started_s
         self._ticker: asyncio.Task[None] | None = None
@@ -99,8 +104,12 @@ class Session:
         name = worker.model.spec.name
         way = pipeline.path.words
         log.info("session %s: %s in, %s out, model %s: %s", self.id[:6], codec_in, codec_out, name, way)
+        if first is None and self._film is not None:
+            first = self._film.first_edit()
         if first is not None:
-            self._channel.begin(first)
+            self._channel.begin(replace(first, revision=0))
+        if self._film is not None:
+            self._film.start(pipeline.show, self._follow, self._bridge.on_error)
         self._ticker = asyncio.get_running_loop().create_task(self._tick(), name=f"session-{self.id[:6]}")
         self._ticker.add_done_callback(self._tick_ended)
         return answer
@@ -156,6 +165,9 @@ class Session:
         if self._audio.dropped:
             self._metrics.dropped("audio", self._audio.dropped)
         await close_bounded(self._peer.close(), f"session {self.id[:6]}: its peer")
+        if self._film is not None:
+            film = asyncio.get_running_loop().run_in_executor(self._executor, self._film.close)
+            await close_bounded(asyncio.shield(film), f"session {self.id[:6]}: its film")
         if self._pipeline is not None:
             loop = asyncio.get_running_loop()
             closing = loop.run_in_executor(self._executor, self._pipeline.close)
@@ -208,19 +220,37 @@ class Session:
     def set_edit(self, edit: Edit) -> Reading:
         if self._pipeline is None or self._model is None:
             raise DeviceError("the session is not open yet: send the edit again")
+        if self._film is not None and edit.revision > 0:
+            self._film.leave_timeline()
         reading = self._model.read(edit.prompt)
         # What is not understood must not be applied: the picture keeps the edit in force. What steps back is
         # asked for again as the edit that it steps back to.
         applies = reading.understood and not reading.steps_back
         return self._pipeline.set_edit(edit) if applies else reading
 
+    def seek(self, at_s: float) -> None:
+        if self._film is None:
+            raise ProtocolError("this session edits what you send: only a film's preview can be sought in")
+        self._film.seek(at_s)
+
+    def _follow(self, edit: Edit) -> None:
+        """The film's thread: an edit of its timeline takes force."""
+        if self._pipeline is not None:
+            self._pipeline.set_edit(replace(edit, revision=-1))
+
     def pause(self) -> None:
+        if self._film is not None:
+            self._film.pause()
+            return
         if self._pipeline is not None and not self._paused:
             self._paused = True
             self._audio.clear()
             self._pipeline.pause()
 
     def resume(self) -> None:
+        if self._film is not None:
+            self._film.resume()
+            return
         if self._pipeline is not None and self._paused:
             self._paused = False
             self._pipeline.resume()
@@ -272,6 +302,13 @@ class Session:
         while True:
             await asyncio.sleep(UNSENT_TICK_S if self._channel.has_unsent else TICK_S)
             now_s = time.monotonic()
+            if self._film is not None:
+                at = self._film.position()
+                said = protocol.Position(
+                    at=round(at.at, 3), duration=round(at.duration, 3), playing=at.playing
+                )
+                self._channel.say_now(said)
+                self._media_s = now_s
             self._check_limits(now_s)
             self._channel.flush()
             if now_s >= stats_at_s and self._pipeline is not None:

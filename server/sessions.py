@@ -9,6 +9,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 from gpu.errors import RelensError
+from gpu.film.play import FilmPlayer
 from gpu.types import Edit
 from server.config import Config
 from server.errors import CapacityError
@@ -53,22 +54,23 @@ class Sessions:
         session = self._sessions.get(session_id)
         return session if session is not None and session.state is not SessionState.CLOSING else None
 
-    async def open(self, offer: str, model: str, first: Edit | None) -> tuple[Session, str]:
-        """Admit a visitor: (session, answer SDP).
+    async def open(
+        self, offer: str, model: str, first: Edit | None, film: FilmPlayer | None = None
+    ) -> tuple[Session, str]:
+        """Admit a visitor: (session, answer SDP). `film`: see Session; it is closed with it, or at once.
 
         Raises CapacityError when full or draining, else what Session.open and Workers.get raise."""
-        self._admit()
-        if self.full:
-            await self._wait_for_closing()
-            self._admit()
-            if self.full:
-                self._metrics.session_refused("capacity")
-                raise CapacityError(
-                    f"all {self._config.max_sessions} places are taken: try again in a moment", RETRY_AFTER_S
-                )
+        try:
+            await self._room()
+        except BaseException:
+            if film is not None:
+                self._executor.submit(film.close)
+            raise
         # The place is taken before the first await: two offers at once cannot share the last one.
         encodes = self._workers.encodes(model, self._config.video_codecs)
-        session = Session(secrets.token_urlsafe(16), self._config, self._metrics, self._executor, encodes)
+        session = Session(
+            secrets.token_urlsafe(16), self._config, self._metrics, self._executor, encodes, film
+        )
         session.on_closed = self._closed
         self._sessions[session.id] = session
         try:
@@ -81,6 +83,18 @@ class Sessions:
             session.end("refused", "the request was cut short")
             raise
         return session, answer
+
+    async def _room(self) -> None:
+        """Raises CapacityError where there is no place, and none becomes free soon."""
+        self._admit()
+        if self.full:
+            await self._wait_for_closing()
+            self._admit()
+            if self.full:
+                self._metrics.session_refused("capacity")
+                raise CapacityError(
+                    f"all {self._config.max_sessions} places are taken: try again in a moment", RETRY_AFTER_S
+                )
 
     def _admit(self) -> None:
         if self.draining:

@@ -27,8 +27,8 @@ ID = Parameter("session", "The session, from Location", where="path", required=T
 async def open_session(request: web.Request) -> web.Response:
     state = request.app[STATE]
     try:
-        offer = await _body(request, SDP)
-        first = _first_edit(request)
+        offer = await body_of(request, SDP)
+        first = first_edit(request)
         session, answer = await state.sessions.open(offer, request.query.get("model", ""), first)
     except RelensError as error:
         state.metrics.error(type(error).__name__)
@@ -43,7 +43,7 @@ async def reoffer(request: web.Request) -> web.Response:
     if session is None:
         return _gone()
     try:
-        answer = await session.reoffer(await _body(request, SDP))
+        answer = await session.reoffer(await body_of(request, SDP))
     except RelensError as error:
         return problem_of(error)
     session.etag = etag_of(answer)
@@ -72,7 +72,7 @@ async def trickle(request: web.Request) -> web.Response:
             "Send the candidates of the newest offer with its ETag.",
         )
     try:
-        await session.add_candidates(await _body(request, SDP_FRAGMENT))
+        await session.add_candidates(await body_of(request, SDP_FRAGMENT))
     except RelensError as error:
         return problem_of(error)
     return web.Response(status=204)
@@ -114,7 +114,7 @@ def _session(request: web.Request) -> Session | None:
     return request.app[STATE].sessions.get(request.match_info["session"])
 
 
-def _first_edit(request: web.Request) -> Edit | None:
+def first_edit(request: web.Request) -> Edit | None:
     prompt = request.query.get("prompt")
     if prompt is None:
         return None
@@ -131,7 +131,7 @@ def _first_edit(request: web.Request) -> Edit | None:
     return Edit(revision=0, prompt=prompt, strength=strength, transition_ms=0)
 
 
-async def _body(request: web.Request, content_type: str) -> str:
+async def body_of(request: web.Request, content_type: str) -> str:
     if request.content_type != content_type:
         raise web.HTTPUnsupportedMediaType(
             text=f"Content-Type must be {content_type}, not {request.content_type}"

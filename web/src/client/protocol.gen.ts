@@ -7,7 +7,7 @@ export interface Applied {
   type: "applied";
 }
 
-export type ClientMessage = EditMessage | Pause | Resume | Ping;
+export type ClientMessage = EditMessage | Pause | Resume | Ping | Seek;
 
 /** The stream stepped down or up its ladder. `level` 0 is full quality; `message` is for people. */
 export interface Degraded {
@@ -60,6 +60,14 @@ export interface Pong {
   type: "pong";
 }
 
+/** Of a film's preview, a few times a second: where it is, in seconds. */
+export interface Position {
+  at: number;
+  duration: number;
+  playing: boolean;
+  type: "position";
+}
+
 /** At once: the edit was taken, and what the model took it for. */
 export interface Received {
   confidence?: number;
@@ -79,7 +87,13 @@ export interface Resume {
   type: "resume";
 }
 
-export type ServerMessage = Received | Applied | Stats | Degraded | Error | Pong;
+/** Of a film's preview: go on from there, in seconds; outside the film means its nearest end. */
+export interface Seek {
+  at: number;
+  type: "seek";
+}
+
+export type ServerMessage = Received | Applied | Stats | Degraded | Error | Position | Pong;
 
 /** Each second, measured on this stream over the last second. Latency is what the server adds. */
 export interface Stats {
