@@ -127,7 +127,7 @@ class LiveEditModel:
             own.show(edit, "", None)
             return reading
         embedding = self._embeddings.get(_text(edit))
-        self._guarded(own, lambda: own.show(edit, _text(edit), self._condition(embedding)))
+        self._guarded(own, lambda: own.show(edit, _text(edit), lambda: self._condition(embedding)))
         return reading
 
     def step(self, state: EditState, chunk: Sequence[Any]) -> list[Any]:

@@ -6,7 +6,7 @@ then of another time, so it begins anew with the next edit, and that one fades i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from gpu.autoencoder.base import AutoencoderStream
@@ -47,19 +47,23 @@ class LiveEditState:
         self._stale = True  # what the streams remember is of another time, or of none
         self._streams: tuple[EditStream, AutoencoderStream] | None = self._open()
 
-    def show(self, edit: Edit, instruction: str, cross: Any) -> None:
-        """Put an edit in force. cross: the conditioning of its instruction, or None: back to the source."""
+    def show(self, edit: Edit, instruction: str, condition: Callable[[], Any] | None) -> None:
+        """Put an edit in force. condition: makes the conditioning of its instruction, asked only where that
+        is another; None: back to the source."""
         network, _ = self._opened()
-        self.edit = edit
-        if cross is None:
+        if condition is None:
+            self.edit = edit
             self._fade.aim(0.0, edit.transition_ms)
             return
+        if self._cross is None or instruction != self._instruction:
+            self._cross = condition()
+            if not self._stale:
+                network.condition(self._cross, self._blocks(edit.transition_ms))
+            self._instruction = instruction
         seed = edit.seed % 2**32
         if seed != self._seed:
             self._seed, self._stale = seed, True
-        if not self._stale and instruction != self._instruction:
-            network.condition(cross, self._blocks(edit.transition_ms))
-        self._cross, self._instruction = cross, instruction
+        self.edit = edit
         self._fade.aim(edit.strength, edit.transition_ms)
 
     def step(self, chunk: Sequence[Any]) -> list[Any]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
+from test_command import logging_as_before, running
 from visitor import serving, until
 
 pytest.importorskip("torch")
@@ -12,6 +14,8 @@ pytest.importorskip("torch")
 from gpu.errors import NoMemory
 from gpu.models import liveedit_spec
 from server.__main__ import main
+
+__all__ = ["logging_as_before"]  # a fixture: these tests, too, run the command in their process
 
 PROMPT = "turn the person into a robot with a metal face"
 
@@ -73,6 +77,14 @@ async def test_without_random_weights_nobody_is_offered_them(tmp_path: Any) -> N
         reply = await served.visitor().offer("?model=liveedit-1.3b")
         assert reply.status >= 400
         assert "relens models download" in await reply.text()
+
+
+async def test_the_start_says_what_random_weights_are() -> None:
+    async with running("--model", "liveedit-toy", "--random-weights") as (process, _, line):
+        assert "model liveedit-toy on CPU, PyTorch" in line
+        assert process.stdout is not None
+        said = (await asyncio.wait_for(process.stdout.readline(), 20)).decode()
+        assert said == "liveedit-toy: random weights: for measuring only, the picture means nothing\n"
 
 
 def test_one_message_says_what_to_run(capsys: pytest.CaptureFixture[str], tmp_path: Any) -> None:

@@ -79,6 +79,27 @@ def test_same_frames_edits_and_seed_are_the_same_bytes() -> None:
     assert not alike(once[16:20], frames[16:20]), "which it fades to"
 
 
+def test_a_slider_asks_for_no_new_conditioning_and_fades() -> None:
+    made = []
+
+    def counted(embedding: Any) -> Any:
+        made.append(embedding)
+        return NETWORK.condition(embedding)
+
+    parts = Parts(Engine(), Averages(), RandomText(TINY), counted)
+    model = LiveEditModel("liveedit-toy", parts, ModelSettings(True))
+    state, frames = model.open_state(*SIZE), pictures(16)
+    far = []
+    for start, strength in ((0, 1.0), (4, 0.5), (8, 0.0), (12, 1.0)):
+        model.set_edit(state, replace(RED, revision=start, strength=strength))
+        out = model.step(state, frames[start : start + 4])
+        far.append(np.abs(out[3].y.astype(int) - frames[start + 3].y).mean())
+    assert len(made) == 1
+    assert far[0] > far[1] > far[2] == 0 < far[3]
+    assert state.edit.revision == 12
+    model.close()
+
+
 def test_a_seed_is_any_whole_number() -> None:
     with tiny_model() as model:
         frames = pictures(4)
