@@ -13,7 +13,7 @@ from gpu.errors import ModelError
 from gpu.media import Media
 from gpu.models.base import EditModel
 from gpu.models.choice import AUTO, SMALL, Choice, choose
-from gpu.models.registry import LARGE_NAMES, list_models, load_model
+from gpu.models.registry import LARGE_NAMES, list_models, load_model, why_not
 from gpu.models.settings import DEFAULT, ModelSettings
 from gpu.types import Codec, Edit, ModelSpec
 from gpu.worker import Worker
@@ -36,9 +36,10 @@ class Workers:
         self.default = default
         self.why = ""  # the default is what it is, where it was measured
         self._threads, self._settings = threads, settings
-        self.specs: list[ModelSpec] = list_models(settings)  # every model there is, loaded or not
         self.executor = executor
         self.media = media if media is not None else Media()
+        # every model that visitors may choose, loaded or not
+        self.specs: list[ModelSpec] = [spec for spec in list_models(settings) if self._offered(spec.name)]
         self._workers: dict[str, Worker] = {}
         self._lock = asyncio.Lock()  # one load at a time: it takes all cores
 
@@ -79,13 +80,23 @@ class Workers:
         if name in self._workers:
             return self._workers[name]
         names = [spec.name for spec in self.specs]
-        if name not in (*names, *LARGE_NAMES):  # those say themselves what they lack
+        lacks = name in LARGE_NAMES and why_not(name, self._settings)  # which loading it says
+        if name not in names and not lacks:
             raise ModelError(f"there is no model {name[:60]!r}; there are {', '.join(names)}")
         async with self._lock:
             if name not in self._workers:
                 loop = asyncio.get_running_loop()
                 self._workers[name] = await loop.run_in_executor(self.executor, self._load, name)
         return self._workers[name]
+
+    def _offered(self, name: str) -> bool:
+        """A visitor must not make a machine without a GPU load what needs one; who runs the server may."""
+        return (
+            name not in LARGE_NAMES
+            or name == self.default
+            or self._settings.random_weights
+            or not self.media.problem
+        )
 
     def _load(self, name: str) -> Worker:
         return self._employ(name, load_model(name, self._threads, self._settings))

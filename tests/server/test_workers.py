@@ -5,13 +5,20 @@ from __future__ import annotations
 import asyncio
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 
+from gpu.cuda.report import GpuMachine, GpuReport
 from gpu.errors import DeviceError, ModelError
+from gpu.media import Media
+from gpu.models import passthrough
 from gpu.models.base import EditState
 from gpu.models.choice import AUTO, Choice
+from gpu.models.liveedit_spec import spec_of
 from gpu.models.passthrough import PassthroughModel
+from gpu.models.settings import ModelSettings
+from gpu.types import ModelSpec
 from server import workers as module
 from server.workers import Workers
 
@@ -129,4 +136,47 @@ async def test_a_default_that_cannot_be_loaded_ends_the_start(
     monkeypatch.setattr(module, "load_model", none)
     with pytest.raises(DeviceError, match="no engine"):
         await Workers(AUTO, 0, executor).start()
+    executor.shutdown()
+
+
+async def test_a_visitor_does_not_make_a_cpu_load_what_needs_a_gpu(
+    executor: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full = spec_of("liveedit-1.3b")
+    monkeypatch.setattr(module, "list_models", lambda *_: [passthrough.SPEC, full])
+    monkeypatch.setattr(module, "why_not", lambda *_: "")
+    machine = GpuMachine(gpus=(GpuReport(0, "NVIDIA L4", (8, 9), 1, 1, "", (), ()),))
+    for workers, offered in (
+        (Workers("passthrough", 0, executor), False),
+        (Workers("liveedit-1.3b", 0, executor), True),
+        (Workers("passthrough", 0, executor, settings=ModelSettings(random_weights=True)), True),
+        (Workers("passthrough", 0, executor, Media("auto", machine)), True),
+    ):
+        assert (full in workers.specs) is offered
+    with pytest.raises(ModelError, match=r"there are passthrough$"):
+        await Workers("passthrough", 0, executor).get("liveedit-1.3b")
+    monkeypatch.setattr(module, "why_not", lambda *_: "run this and that")
+
+    def lacking(*_: object) -> PassthroughModel:
+        raise ModelError("run this and that")
+
+    monkeypatch.setattr(module, "load_model", lacking)
+    with pytest.raises(ModelError, match="run this and that"):
+        await Workers("passthrough", 0, executor).get("liveedit-1.3b")
+    executor.shutdown()
+
+
+async def test_what_a_model_says_of_itself_once_loaded_counts(
+    executor: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class OnGpu(PassthroughModel):
+        @property
+        def spec(self) -> ModelSpec:
+            return replace(super().spec, note="loaded")
+
+    monkeypatch.setattr(module, "load_model", lambda *_: OnGpu())
+    workers = Workers("passthrough", 0, executor)
+    await workers.get()
+    assert [spec.note for spec in workers.specs if spec.name == "passthrough"] == ["loaded"]
+    await workers.close()
     executor.shutdown()
