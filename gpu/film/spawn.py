@@ -19,7 +19,7 @@ from gpu.film.wire import Gone, Late, Wire
 
 _START_S = 30.0  # until it is ready: loading libraries on a busy machine
 _END_S = 5.0
-_BOOT = "import sys; sys.path[:0] = sys.argv[1:-1]; from gpu.film.child import main; main()"
+_BOOT = "import importlib, sys; sys.path[:0] = sys.argv[1:-2]; importlib.import_module(sys.argv[-2]).main()"
 # One thread for NumPy; few arenas, as each takes address space.
 _ENVIRONMENT = {"OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2"}
 
@@ -27,14 +27,14 @@ _ENVIRONMENT = {"OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2"}
 class Child:
     """A process ready to be given a film."""
 
-    def __init__(self, memory_bytes: int) -> None:
-        """Raises FilmError when it does not start."""
+    def __init__(self, memory_bytes: int, entry: str = "gpu.film.child") -> None:
+        """`entry`: the module whose `main` runs in it. Raises FilmError when it does not start."""
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         self.wire = Wire(ours)
         self.memory_bytes = memory_bytes
         with theirs:
             try:
-                self._process = _nursery.start(theirs.fileno(), memory_bytes)
+                self._process = _nursery.start(theirs.fileno(), memory_bytes, entry)
             except OSError as error:
                 self.wire.close()
                 raise FilmError(f"no process to read the film with ({error}): free some memory") from error
@@ -79,9 +79,9 @@ class _Nursery:
         self._thread: threading.Thread | None = None
         self._pid = 0
 
-    def start(self, fd: int, memory_bytes: int) -> subprocess.Popen[bytes]:
+    def start(self, fd: int, memory_bytes: int, entry: str) -> subprocess.Popen[bytes]:
         """Raises OSError."""
-        command = [sys.executable, "-I", "-S", "-X", "utf8", "-c", _BOOT, *_paths(), str(memory_bytes)]
+        command = [sys.executable, "-I", "-S", "-X", "utf8", "-c", _BOOT, *_paths(), entry, str(memory_bytes)]
         with self._lock:
             if self._thread is None or self._pid != os.getpid():  # a fork has no threads
                 self._pid = os.getpid()

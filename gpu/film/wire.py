@@ -29,6 +29,8 @@ class Say(IntEnum):
     END = 20  # a: generation
     ALIVE = 21  # work goes on
     REFUSED = 22  # body: text for whoever sent the film
+    SOUND = 23  # body: JSON, of the sound track
+    PACKETS = 24  # body: records of sound_child.py
 
 
 class Mark(IntEnum):

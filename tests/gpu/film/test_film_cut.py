@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -17,10 +18,10 @@ LONGEST, SHORTEST = 6 * CLOCK_HZ, CLOCK_HZ
 def assert_tiles(spans: tuple[Span, ...], times: list[int]) -> None:
     """`times`: of the frames, and the film's end."""
     assert [each.index for each in spans] == list(range(len(spans)))
-    assert spans[0].first_frame == 0 and spans[0].start == 0 and spans[0].scene
+    assert (spans[0].first_frame, spans[0].start, spans[0].scene) == (0, 0, True)
     assert spans[-1].end == times[-1]
     assert sum(each.frames for each in spans) == len(times) - 1
-    for each, following in zip(spans, spans[1:], strict=False):
+    for each, following in pairwise(spans):
         assert each.end == following.start == times[following.first_frame]
         assert each.first_frame + each.frames == following.first_frame
     assert all(each.frames >= 1 for each in spans)
