@@ -12,6 +12,7 @@ from typing import Any
 
 from gpu.errors import DeviceError, ModelError
 from server.config import KEYS, Config, load_config
+from server.edit_command import add_arguments as add_edit_arguments
 from server.errors import ConfigError
 from server.models_command import add_commands
 
@@ -27,7 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = vars(parser.parse_args(words))
     command = arguments.pop("command")
     try:
-        code = {"serve": _serve, "doctor": _doctor, "models": _models}[command](arguments)
+        code = {"serve": _serve, "doctor": _doctor, "models": _models, "edit": _edit}[command](arguments)
         sys.stdout.flush()
         return code
     except (ConfigError, DeviceError, ModelError) as error:
@@ -53,6 +54,8 @@ def _parser() -> argparse.ArgumentParser:
     _add_config(doctor)
     models = commands.add_parser("models", help="list the edit models; fetch, check and remove weights")
     add_commands(models)
+    edit = commands.add_parser("edit", help="edit a film: IN OUT --prompt …")
+    add_edit_arguments(edit)
     commands.add_parser("distill", help="make nano anew: pictures, training, export, report", add_help=False)
     return parser
 
@@ -103,6 +106,12 @@ def _models(arguments: dict[str, Any]) -> int:
     from server.models_command import run
 
     return run(arguments, _config(arguments))
+
+
+def _edit(arguments: dict[str, Any]) -> int:
+    from server import edit_command
+
+    return edit_command.run(arguments)
 
 
 def _distill(words: Sequence[str]) -> int:

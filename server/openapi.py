@@ -55,7 +55,7 @@ def _operation(route: Route, references: dict[Any, Any]) -> dict[str, Any]:
         operation["requestBody"] = {"required": True, "content": content}
     for status in route.problems:
         operation["responses"][str(status)] = {
-            "description": HTTPStatus(status).phrase,
+            "description": _phrase(status),
             "content": {PROBLEM_JSON: {"schema": references[Problem]}},
         }
     return operation
@@ -79,3 +79,8 @@ def _parameter(parameter: Parameter) -> dict[str, Any]:
         "description": parameter.meaning,
         "schema": {"type": parameter.kind},
     }
+
+
+def _phrase(status: int) -> str:
+    """HTTP's own, or tus's for its one."""
+    return "Checksum Mismatch" if status == 460 else HTTPStatus(status).phrase

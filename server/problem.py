@@ -6,7 +6,9 @@ import msgspec
 from aiohttp import web
 
 from gpu.errors import DeviceError, ModelError, NoGpu, NoMemory, RelensError
+from gpu.film.types import FilmError
 from server.errors import CapacityError, ProtocolError
+from server.kept.errors import Full, KeptError, NotKept, Refused, StorageFull, Unavailable
 
 CONTENT_TYPE = "application/problem+json"
 
@@ -41,6 +43,20 @@ def problem_of(error: RelensError) -> web.Response:
             return problem(503, kind, "No room", detail, "Try again after Retry-After seconds.", retry)
         case ProtocolError():
             return problem(400, "protocol", "Not an offer or candidate we take", detail)
+        case NotKept():
+            return problem(404, "gone", "There is none", detail)
+        case Refused():
+            return problem(409, "refused", "Not as things are", detail)
+        case StorageFull():
+            return problem(507, "storage", "The disk is full", detail, "Free some, or try again later.")
+        case Full():
+            return problem(413, "quota", "No room for it", detail, "Delete videos, or raise quota_bytes.")
+        case Unavailable():
+            return problem(503, "storage", "Not reachable now", detail, "Try again.", {"Retry-After": "5"})
+        case KeptError():
+            return problem(400, "kept", "This cannot be kept", detail)
+        case FilmError():
+            return problem(422, "film", "Not with this film", detail)
         case ModelError():
             return problem(
                 400, "model", "The model cannot do this", detail, "GET /models lists what there is."

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
+import tempfile
 
 import pytest
 
 SECOND_TRY = ("browser", "realtime")
+
+# What servers keep where a test says nothing else: never the home of whoever runs the tests.
+_DATA = tempfile.mkdtemp(prefix="relens-tests-")
+os.environ["XDG_DATA_HOME"] = _DATA
+atexit.register(shutil.rmtree, _DATA, ignore_errors=True)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -1,0 +1,244 @@
+"""`relens edit IN OUT`: a film edited from the terminal, by segments: it goes on where it was stopped.
+
+What is done lies beside OUT in a folder of its own until OUT is whole. Knows files and terminals, no server.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import hashlib
+import os
+import shutil
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TextIO
+
+from gpu.checkpoints.progress import duration
+from gpu.errors import FrameError
+from gpu.film.timeline import EditAt, Timeline, check_timeline, read_timeline, steps_of
+from gpu.film.types import FilmError, Span
+from gpu.models.settings import ModelSettings
+from gpu.types import CLOCK_HZ
+
+GOOD, FAULT, INTERRUPTED = 0, 1, 130
+_READ_BYTES = 1 << 20
+_SHOW_S = 0.5
+_LINE_S = 10.0  # between lines where there is no terminal
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("source", metavar="IN", type=Path, help="a film: MP4, MOV, MKV or WebM")
+    parser.add_argument("out", metavar="OUT", type=Path, help="the edited film, an MP4")
+    parser.add_argument("--prompt", default="", help="what should change")
+    parser.add_argument(
+        "--timeline", metavar="FILE", type=Path, help="JSON of edits over time, instead of --prompt"
+    )
+    parser.add_argument("--strength", type=float, default=1.0, help="of --prompt, 0 to 1")
+    parser.add_argument("--seed", type=int, default=0, help="of --prompt")
+    parser.add_argument("--model", default="", help="one of `relens models` (nano)")
+    parser.add_argument("--threads", type=int, default=0, help="of the model; 0: as many as there are cores")
+    parser.add_argument("--crf", type=int, default=18, help="quality of x264, 0 to 51; lower is better")
+    parser.add_argument("--force", action="store_true", help="replace OUT where it exists")
+
+
+def run(arguments: dict[str, Any]) -> int:
+    """0 when OUT is there, 1 when something is wrong with the film or the words, 130 after Ctrl-C.
+
+    Raises ModelError, DeviceError for a model that cannot be loaded."""
+    try:
+        with _Bar(sys.stderr) as bar:
+            return _edit(arguments, bar)
+    except (FilmError, FrameError) as error:
+        print(f"relens edit: {error}", file=sys.stderr)
+        return FAULT
+    except KeyboardInterrupt:
+        print("relens edit: stopped. The same command goes on from here.", file=sys.stderr)
+        return INTERRUPTED
+    except OSError as error:
+        where = f" ({error.filename})" if error.filename else ""
+        print(
+            f"relens edit: {error.strerror or error}{where}. What is done is kept: the same command goes on.",
+            file=sys.stderr,
+        )
+        return FAULT
+
+
+def _edit(arguments: dict[str, Any], bar: _Bar) -> int:
+    from gpu.film.assemble import assemble
+    from gpu.film.cut import find_spans
+    from gpu.film.produce import produce
+    from gpu.film.reader import open_film
+    from gpu.film.render import resolved
+    from gpu.film.segment import OutputSettings, init_segment
+    from gpu.film.work import work_key
+    from gpu.models.registry import load_model
+
+    source, out = arguments["source"], arguments["out"]
+    _check_out(source, out, arguments["force"])
+    timeline = _timeline(arguments)
+    name = arguments["model"] or timeline.model or "nano"
+    settings = OutputSettings(crf=arguments["crf"])
+    with contextlib.ExitStack() as open_now:
+        reader = open_now.enter_context(open_film(source))
+        looking = open_now.enter_context(open_film(source))  # finds the scenes, ahead
+        model = load_model(name, arguments["threads"], ModelSettings())
+        open_now.callback(model.close)
+        steps = resolved(model, steps_of(timeline))
+        _say_reading(model, timeline)
+        info, digest = reader.info, _digest(source)
+        work = _Work(out, digest)
+        work.folder.mkdir(exist_ok=True)
+        bar.begin(info.video.frames)
+        spans: list[Span] = []
+        files: list[Path] = []
+        for span in find_spans(looking):
+            path = work.segment(work_key(digest, span, steps, model.spec, settings))
+            if path.is_file():
+                bar.had(span.frames)
+            else:
+                data = produce(model, reader, span, steps, info, settings, lambda done: bar.made())
+                _write(path, data)
+            spans.append(span)
+            files.append(path)
+        bar.say("putting the film together")
+        made = assemble(init_segment(info, settings), files, source, tuple(spans), out)
+    shutil.rmtree(work.folder, ignore_errors=True)
+    bar.end()
+    if made.note:
+        print(made.note, file=sys.stderr)
+    print(f"{out}: {info.video.frames} frames, {duration(info.video.duration / CLOCK_HZ)}", file=sys.stderr)
+    return GOOD
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """Where the segments of OUT lie until it is whole. Another source has another folder."""
+
+    out: Path
+    digest: str
+    folder: Path = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "folder", self.out.with_name(f".{self.out.name}.{self.digest[:12]}.relens"))
+
+    def segment(self, key: str) -> Path:
+        return self.folder / f"{key[:40]}.m4s"
+
+
+def _check_out(source: Path, out: Path, force: bool) -> None:
+    if not out.parent.is_dir():
+        raise FilmError(f"there is no folder {out.parent}: make it, or write elsewhere")
+    if out.is_dir():
+        raise FilmError(f"{out} is a folder: give the name of a file")
+    if out.exists() and source.exists() and out.samefile(source):
+        raise FilmError(f"{out} is the film itself: write to another file")
+    if out.exists() and not force:
+        raise FilmError(f"{out} exists: add --force to replace it")
+
+
+def _timeline(arguments: dict[str, Any]) -> Timeline:
+    path = arguments["timeline"]
+    if path is not None:
+        if arguments["prompt"]:
+            raise FilmError("--prompt and --timeline at once: give one of them")
+        try:
+            return read_timeline(path.read_bytes())
+        except OSError as error:
+            raise FilmError(f"the timeline {path} cannot be read ({error.strerror})") from error
+    if not arguments["prompt"].strip():
+        raise FilmError('what should change? Add --prompt "make it night", or --timeline FILE')
+    edit = EditAt(
+        prompt=arguments["prompt"], strength=arguments["strength"], seed=arguments["seed"], transition_ms=0
+    )
+    return check_timeline(Timeline(edits=(edit,)))
+
+
+def _say_reading(model: Any, timeline: Timeline) -> None:
+    """What the words were taken for. Raises FilmError where the only ones mean nothing to the model."""
+    for number, edit in enumerate(timeline.edits):
+        reading = model.read(edit.prompt)
+        what = f"{edit.prompt!r}" if len(timeline.edits) == 1 else f"edit {number}, {edit.prompt!r}"
+        nearest = f"; the nearest it can do: {', '.join(reading.nearest)}" if reading.nearest else ""
+        if not reading.understood and len(timeline.edits) == 1:
+            raise FilmError(f"{model.spec.name} cannot do {what}{nearest}")
+        taken = reading.label or "the source" if reading.understood else f"not understood{nearest}"
+        print(f"{what}: {taken}", file=sys.stderr)
+
+
+def _digest(path: Path) -> str:
+    made = hashlib.sha256()
+    with path.open("rb") as file:
+        while data := file.read(_READ_BYTES):
+            made.update(data)
+    return made.hexdigest()
+
+
+def _write(path: Path, data: bytes) -> None:
+    """Whole or not at all: a segment that is there is one that is done."""
+    aside = path.with_suffix(".part")
+    with aside.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    aside.replace(path)
+
+
+class _Bar:
+    """Frames done of all, how fast, and how long it will take; lines now and then without a terminal."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream, self._tty = stream, stream.isatty()
+        self._total = self._done = self._worked = 0
+        self._began_s = self._shown_s = time.monotonic()
+        self._open = False
+
+    def begin(self, total: int) -> None:
+        self._total, self._began_s, self._open = total, time.monotonic(), True
+        self._show()
+
+    def had(self, frames: int) -> None:
+        """Of an earlier run."""
+        self._done += frames
+        self._show()
+
+    def made(self) -> None:
+        self._done += 1
+        self._worked += 1
+        if time.monotonic() - self._shown_s > (_SHOW_S if self._tty else _LINE_S):
+            self._show()
+
+    def say(self, what: str) -> None:
+        self._show()
+        print(f"\n{what}" if self._tty else what, file=self._stream, flush=True)
+        self._open = False
+
+    def end(self) -> None:
+        self._close()
+
+    def __enter__(self) -> _Bar:
+        return self
+
+    def __exit__(self, *why: object) -> None:
+        self._close()
+
+    def _close(self) -> None:
+        if self._open and self._tty:
+            print(file=self._stream, flush=True)
+        self._open = False
+
+    def _show(self) -> None:
+        now_s = self._shown_s = time.monotonic()
+        fps = self._worked / max(1e-3, now_s - self._began_s)
+        left = (
+            f", {duration((self._total - self._done) / fps)} left" if fps and self._done < self._total else ""
+        )
+        share = self._done / max(1, self._total)
+        text = f"{share:4.0%} {self._done} of {self._total} frames, {fps:.1f} fps{left}"
+        if self._tty:
+            bar = "#" * round(share * 24)
+            print(f"\r[{bar:<24}] {text}\033[K", end="", file=self._stream, flush=True)
+        else:
+            print(text, file=self._stream, flush=True)

@@ -1,0 +1,191 @@
+"""The bytes that are kept: a folder, or S3, by one interface of keys (keys.py). Knows no database.
+
+Calls may wait for a disk or a network: never on an event loop. A blob is there whole or not at all.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import shutil
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+from server.kept.errors import KeptError, NotKept, StorageFull, StorageUnavailable
+from server.kept.keys import check_key
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+CACHE_BYTES = 50 << 30  # of films fetched from S3 to be read
+TRIES_S = 20.0  # of one call, all together
+FIRST_WAIT_S, LONGEST_WAIT_S = 0.1, 2.0
+PIECE_BYTES = 8 << 20
+_FULL = ("os error 28", "No space left", "EntityTooLarge", "QuotaExceeded", "os error 122")
+
+
+class Blobs:
+    """One place of blobs, for many threads."""
+
+    def __init__(
+        self, url: str, cache: Path, *, cache_bytes: int = CACHE_BYTES, tries_s: float = TRIES_S
+    ) -> None:
+        """`url`: a folder's path, or s3://bucket/prefix with the rest (endpoint, keys, region) from the
+        environment as AWS names it. `cache`: a folder for what is fetched. Raises StorageUnavailable."""
+        self.url, self._tries_s = url, tries_s
+        self._cache, self._cache_bytes = cache, cache_bytes
+        self._cache_lock = threading.Lock()
+        self._folder: Path | None = None
+        try:
+            from obstore.store import LocalStore, from_url
+
+            if "://" in url and urlsplit(url).scheme != "file":
+                self._store: Any = from_url(
+                    url, client_options={"timeout": "30s", "connect_timeout": "5s", "allow_http": True}
+                )
+            else:
+                self._folder = Path(url.removeprefix("file://")).expanduser().resolve()
+                self._folder.mkdir(parents=True, exist_ok=True)
+                self._store = LocalStore(self._folder, mkdir=True, automatic_cleanup=True)
+        except Exception as error:  # obstore's own classes begin at Exception
+            raise StorageUnavailable(
+                f"storage_url {url} cannot be used ({_words(error)}): give a folder, or s3://bucket/prefix"
+            ) from error
+
+    def put(self, key: str, data: bytes | Path) -> int:
+        """Keep it, in the place of what had the key; how many bytes. Raises StorageFull."""
+        check_key(key)
+        size = data.stat().st_size if isinstance(data, Path) else len(data)
+        self._call(lambda: self._store.put(key, data), key)
+        return size
+
+    def get(self, key: str) -> bytes:
+        """All of it: for what is small. Raises NotKept."""
+        check_key(key)
+        return self._call(lambda: bytes(self._store.get(key).bytes()), key)
+
+    def size(self, key: str) -> int:
+        """Raises NotKept."""
+        check_key(key)
+        return int(self._call(lambda: self._store.head(key), key)["size"])
+
+    def exists(self, key: str) -> bool:
+        try:
+            self.size(key)
+        except NotKept:
+            return False
+        return True
+
+    def range(self, key: str, start: int, end: int) -> bytes:
+        """Bytes `start` to `end`, that one not among them. Raises NotKept."""
+        check_key(key)
+        return self._call(lambda: bytes(self._store.get_range(key, start=start, end=end)), key)
+
+    def pieces(self, key: str, start: int, end: int) -> Iterator[bytes]:
+        """As `range`, a piece at a time."""
+        while start < end:
+            upto = min(end, start + PIECE_BYTES)
+            yield self.range(key, start, upto)
+            start = upto
+
+    def delete(self, key: str) -> None:
+        """It is gone; also where it never was."""
+        check_key(key)
+        with contextlib.suppress(NotKept):
+            self._call(lambda: self._store.delete(key), key)
+
+    def list(self, prefix: str = "") -> Iterator[tuple[str, int, float]]:
+        """(key, bytes, when it was written in seconds since 1970) of every blob in the folder `prefix`."""
+        pages = self._call(lambda: list(self._store.list(prefix or None)), prefix)
+        for page in pages:
+            for each in page:
+                yield each["path"], int(each["size"]), each["last_modified"].timestamp()
+
+    def open_local(self, key: str) -> Path:
+        """A file of it, only to be read; from S3 it is fetched once and may go when others come. Raises
+        NotKept, StorageFull."""
+        check_key(key)
+        if self._folder is not None:
+            path = self._folder / key
+            if not path.is_file():
+                raise NotKept(f"there is no {key}")
+            return path
+        path = self._cache / key.replace("/", "!")
+        with self._cache_lock:
+            size = self.size(key)
+            if path.is_file() and path.stat().st_size == size:
+                os.utime(path)
+                return path
+            self._make_room(size, path)
+            self._fetch(key, size, path)
+            return path
+
+    def _fetch(self, key: str, size: int, path: Path) -> None:
+        part = path.with_name(path.name + ".part")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with part.open("wb") as file:
+                for piece in self.pieces(key, 0, size):
+                    file.write(piece)
+            part.replace(path)
+        except OSError as error:
+            part.unlink(missing_ok=True)
+            raise StorageFull(f"{key} cannot be fetched to {self._cache} ({error.strerror})") from error
+
+    def _make_room(self, size: int, keep: Path) -> None:
+        """Files used longest ago go first; who reads one keeps it open, and so alive."""
+        if not self._cache.is_dir():
+            return
+        files = [path for path in self._cache.iterdir() if path.is_file() and path != keep]
+        files.sort(key=lambda path: path.stat().st_mtime)
+        used = sum(path.stat().st_size for path in files)
+        while files and used + size > self._cache_bytes:
+            gone = files.pop(0)
+            used -= gone.stat().st_size
+            gone.unlink(missing_ok=True)
+
+    def free_bytes(self) -> int | None:
+        """Of a folder's disk; None where nobody says."""
+        return shutil.disk_usage(self._folder).free if self._folder is not None else None
+
+    def _call(self, work: Callable[[], T], key: str) -> T:
+        """Tried again, for a while, where the storage cannot be reached."""
+        until_s, wait_s = time.monotonic() + self._tries_s, FIRST_WAIT_S
+        while True:
+            try:
+                return work()
+            except Exception as error:  # obstore's own classes begin at Exception
+                known = _known(error, key)
+                if known is not None:
+                    raise known from error
+                if time.monotonic() + wait_s > until_s:
+                    raise StorageUnavailable(
+                        f"the storage {self.url} does not answer ({_words(error)}): it is tried again later"
+                    ) from error
+                log.warning("the storage does not answer, trying again: %s", _words(error))
+            time.sleep(wait_s)
+            wait_s = min(2 * wait_s, LONGEST_WAIT_S)
+
+
+def _known(error: Exception, key: str) -> KeptError | None:
+    """What will not pass by waiting; None for the rest."""
+    if isinstance(error, KeptError):
+        return error
+    if isinstance(error, FileNotFoundError) or type(error).__name__ == "NotFoundError":
+        return NotKept(f"there is no {key}")
+    text = str(error)
+    if any(word in text for word in _FULL):
+        return StorageFull(f"the storage is full: {key} could not be kept")
+    if type(error).__name__ in ("PermissionDeniedError", "UnauthenticatedError", "PermissionError"):
+        return StorageUnavailable(f"the storage refuses us ({_words(error)}): check its keys and rights")
+    return None
+
+
+def _words(error: Exception) -> str:
+    return " ".join(str(error).split())[:200] or type(error).__name__

@@ -1,0 +1,175 @@
+"""The database: an engine by URL, and short transactions that survive its restart. Knows no table."""
+
+from __future__ import annotations
+
+import logging
+import random
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+import sqlalchemy as sa
+from sqlalchemy import event, exc
+from sqlalchemy.engine import Connection, Engine
+
+from server.kept.errors import DatabaseUnavailable
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+POOL = 8  # connections; as many as threads use them
+BUSY_S = 5.0  # how long SQLite itself waits for another writer
+GIVE_UP_S = 10.0  # of tries of one transaction, all together
+FIRST_WAIT_S, LONGEST_WAIT_S = 0.05, 1.0
+AGAIN = ("40001", "40P01")  # PostgreSQL: serialization failure, deadlock: the same transaction may pass next
+
+
+class Database:
+    """One database for many threads."""
+
+    def __init__(self, url: str, *, give_up_s: float = GIVE_UP_S) -> None:
+        """Connects at the first call only. Raises DatabaseUnavailable for a URL that cannot be one, or
+        where the driver is missing."""
+        self._give_up_s = give_up_s
+        self.url = shown(url)
+        try:
+            self.engine = _engine(url)
+        except (exc.ArgumentError, exc.NoSuchModuleError, ImportError, ValueError) as error:
+            raise DatabaseUnavailable(
+                f"database_url {self.url} cannot be used ({error}): give sqlite:///PATH, or postgresql://… "
+                "with the extra: pip install 'relens[postgres]'"
+            ) from error
+
+    @property
+    def is_sqlite(self) -> bool:
+        return self.engine.dialect.name == "sqlite"
+
+    def read(self, work: Callable[[Connection], T]) -> T:
+        """What `work` returns, of one snapshot or nearly so. Tried again where the database went away."""
+        return self._tries(work, writes=False)
+
+    def write(self, work: Callable[[Connection], T]) -> T:
+        """What `work` returns, committed. `work` may run twice, also when the first did commit and the
+        answer was lost: it must then find what it did. Raises DatabaseUnavailable after `give_up_s`."""
+        return self._tries(work, writes=True)
+
+    def close(self) -> None:
+        self.engine.dispose()
+
+    def _tries(self, work: Callable[[Connection], T], *, writes: bool) -> T:
+        until = time.monotonic() + self._give_up_s
+        wait_s = FIRST_WAIT_S
+        while True:
+            try:
+                with (
+                    self.engine.connect().execution_options(relens_writes=writes) as connection,
+                    connection.begin(),
+                ):
+                    return work(connection)
+            except (exc.DBAPIError, exc.TimeoutError) as error:
+                if not _passes(error):
+                    raise _unusable(self.url, error) from error
+                if time.monotonic() + wait_s > until:
+                    raise DatabaseUnavailable(
+                        f"the database {self.url} cannot be used ({_words(error)}): see that it runs"
+                    ) from error
+                log.info("the database answered %s; trying again", _words(error))
+            time.sleep(wait_s * random.uniform(0.5, 1))
+            wait_s = min(2 * wait_s, LONGEST_WAIT_S)
+
+
+def insert_new(connection: Connection, table: Any, rows: Mapping[str, Any] | list[dict[str, Any]]) -> int:
+    """Insert what is not there yet by its primary or a unique key; how many were."""
+    from sqlalchemy.dialects import postgresql, sqlite
+
+    make = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
+    statement = make(table).on_conflict_do_nothing()
+    return connection.execute(statement, rows).rowcount
+
+
+def now_of(connection: Connection) -> float:
+    """The database's own clock, seconds since 1970: workers on several machines agree on it alone."""
+    if connection.dialect.name == "sqlite":
+        return time.time()  # the file is on this machine
+    return float(connection.execute(sa.text("SELECT extract(epoch FROM clock_timestamp())")).scalar_one())
+
+
+def shown(url: str) -> str:
+    """Without the password."""
+    try:
+        return sa.make_url(url).render_as_string(hide_password=True)
+    except exc.ArgumentError:
+        return "(not a URL)"
+
+
+def _engine(url: str) -> Engine:
+    parsed = sa.make_url(url)
+    if parsed.drivername in ("postgres", "postgresql"):
+        parsed = parsed.set(drivername="postgresql+psycopg")
+    if parsed.get_backend_name() == "sqlite":
+        engine = sa.create_engine(
+            parsed, pool_size=POOL, max_overflow=0, pool_timeout=GIVE_UP_S, connect_args={"timeout": BUSY_S}
+        )
+        event.listen(engine, "connect", _prepare_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+        return engine
+    if parsed.drivername != "postgresql+psycopg":
+        raise ValueError(f"{parsed.drivername} is not one of sqlite, postgresql")
+    # A transaction that hangs on a lost network, or on a lock, must not hold a thread for ever.
+    options = "-c statement_timeout=30000 -c lock_timeout=10000 -c idle_in_transaction_session_timeout=30000"
+    return sa.create_engine(
+        parsed,
+        pool_size=POOL,
+        max_overflow=0,
+        pool_timeout=GIVE_UP_S,
+        pool_pre_ping=True,
+        pool_recycle=1800,
+        connect_args={"connect_timeout": 5, "options": options, "application_name": "relens"},
+    )
+
+
+def _prepare_sqlite(connection: Any, _record: Any) -> None:
+    connection.isolation_level = None  # sqlite3 would begin late, and not for reads: `_begin_sqlite` does
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA journal_mode = WAL")
+    cursor.execute("PRAGMA foreign_keys = ON")
+    cursor.execute("PRAGMA synchronous = FULL")  # a finished segment stays finished through a power cut
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    """A writer takes its place at once: one that only reads first may find that it may not write any more."""
+    writes = connection.get_execution_options().get("relens_writes")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _passes(error: Exception) -> bool:
+    """Whether the same transaction may succeed soon: the connection was lost, or another was in the way."""
+    if isinstance(error, exc.TimeoutError):
+        return True
+    if not isinstance(error, exc.DBAPIError):
+        return False
+    if error.connection_invalidated or isinstance(error, exc.InterfaceError):
+        return True
+    state = getattr(error.orig, "sqlstate", None)
+    if state is None:
+        busy = ("database is locked", "database table is locked", "connection failed", "server closed")
+        return isinstance(error, exc.OperationalError) and any(word in _words(error) for word in busy)
+    # class 08: connection; 57P0x: shut down, crashed, starting; 55P03: lock not available
+    return state in AGAIN or state[:2] == "08" or state[:4] == "57P0" or state == "55P03"
+
+
+def _words(error: Exception) -> str:
+    orig = error.orig if isinstance(error, exc.DBAPIError) else error
+    return str(orig).strip().partition("\n")[0][:200]
+
+
+def _unusable(url: str, error: Exception) -> Exception:
+    """What a person is told; defects of ours stay what they are."""
+    if isinstance(error, exc.OperationalError):
+        words = _words(error)
+        full = "disk is full" in words or getattr(error.orig, "sqlstate", "") == "53100"
+        remedy = "free some of its disk" if full else "see that it runs and may be written"
+        return DatabaseUnavailable(f"the database {url} cannot be used ({words}): {remedy}")
+    return error
