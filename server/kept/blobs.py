@@ -9,13 +9,14 @@ import contextlib
 import logging
 import os
 import shutil
-import threading
 import time
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
+from server.kept.blob_cache import BlobCache
 from server.kept.errors import KeptError, NotKept, StorageFull, StorageUnavailable
 from server.kept.keys import check_key
 
@@ -27,6 +28,7 @@ CACHE_BYTES = 50 << 30  # of films fetched from S3 to be read
 TRIES_S = 20.0  # of one call, all together
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.1, 2.0
 PIECE_BYTES = 8 << 20
+PART_BYTES, PARTS_AT_ONCE = 16 << 20, 4  # of one put: 64 MiB of memory; S3 takes 10 000 parts, 156 GiB
 _FULL = ("os error 28", "No space left", "EntityTooLarge", "QuotaExceeded", "os error 122")
 
 
@@ -39,15 +41,24 @@ class Blobs:
         """`url`: a folder's path, or s3://bucket/prefix with the rest (endpoint, keys, region) from the
         environment as AWS names it. `cache`: a folder for what is fetched. Raises StorageUnavailable."""
         self.url, self._tries_s = url, tries_s
-        self._cache, self._cache_bytes = cache, cache_bytes
-        self._cache_lock = threading.Lock()
+        self._cache = BlobCache(cache, cache_bytes)
         self._folder: Path | None = None
         try:
             from obstore.store import LocalStore, from_url
 
             if "://" in url and urlsplit(url).scheme != "file":
                 self._store: Any = from_url(
-                    url, client_options={"timeout": "30s", "connect_timeout": "5s", "allow_http": True}
+                    url,
+                    client_options={"timeout": "30s", "connect_timeout": "5s", "allow_http": True},
+                    retry_config={
+                        "max_retries": 10,
+                        "retry_timeout": timedelta(seconds=tries_s),
+                        "backoff": {
+                            "init_backoff": timedelta(seconds=FIRST_WAIT_S),
+                            "max_backoff": timedelta(seconds=LONGEST_WAIT_S),
+                            "base": 2,
+                        },
+                    },
                 )
             else:
                 self._folder = Path(url.removeprefix("file://")).expanduser().resolve()
@@ -59,10 +70,18 @@ class Blobs:
             ) from error
 
     def put(self, key: str, data: bytes | Path) -> int:
-        """Keep it, in the place of what had the key; how many bytes. Raises StorageFull."""
+        """Keep it, in the place of what had the key; how many bytes. In a folder it outlives a power cut from
+        here on. A file is read in parts. Raises StorageFull."""
         check_key(key)
         size = data.stat().st_size if isinstance(data, Path) else len(data)
-        self._call(lambda: self._store.put(key, data), key)
+
+        def put() -> None:
+            self._store.put(key, data, chunk_size=PART_BYTES, max_concurrency=PARTS_AT_ONCE)
+            if self._folder is not None:
+                _to_disk(self._folder / key)
+
+        self._call(put, key)
+        self._cache.forget(key)
         return size
 
     def get(self, key: str) -> bytes:
@@ -83,8 +102,12 @@ class Blobs:
         return True
 
     def range(self, key: str, start: int, end: int) -> bytes:
-        """Bytes `start` to `end`, that one not among them. Raises NotKept."""
+        """Bytes `start` to `end`, that one not among them. Raises NotKept, and KeptError for no range."""
         check_key(key)
+        if not 0 <= start < end:
+            raise KeptError(
+                f"bytes {start} to {end} of {key} are no range: the first, and the one after the last"
+            )
         return self._call(lambda: bytes(self._store.get_range(key, start=start, end=end)), key)
 
     def pieces(self, key: str, start: int, end: int) -> Iterator[bytes]:
@@ -99,56 +122,32 @@ class Blobs:
         check_key(key)
         with contextlib.suppress(NotKept):
             self._call(lambda: self._store.delete(key), key)
+        self._cache.forget(key)
 
     def list(self, prefix: str = "") -> Iterator[tuple[str, int, float]]:
-        """(key, bytes, when it was written in seconds since 1970) of every blob in the folder `prefix`."""
-        pages = self._call(lambda: list(self._store.list(prefix or None)), prefix)
-        for page in pages:
+        """(key, bytes, when it was written in seconds since 1970) of every blob in the folder `prefix`, a page
+        at a time."""
+        pages = self._call(lambda: iter(self._store.list(prefix or None, chunk_size=500)), prefix)
+        while page := self._call(lambda: next(pages, None), prefix):
             for each in page:
                 yield each["path"], int(each["size"]), each["last_modified"].timestamp()
 
     def open_local(self, key: str) -> Path:
-        """A file of it, only to be read; from S3 it is fetched once and may go when others come. Raises
-        NotKept, StorageFull."""
+        """A file of it, only to be read; from S3 it is fetched once, and may go a minute after it was
+        last asked for when others come: see `local`. Raises NotKept, StorageFull."""
         check_key(key)
         if self._folder is not None:
             path = self._folder / key
             if not path.is_file():
                 raise NotKept(f"there is no {key}")
             return path
-        path = self._cache / key.replace("/", "!")
-        with self._cache_lock:
-            size = self.size(key)
-            if path.is_file() and path.stat().st_size == size:
-                os.utime(path)
-                return path
-            self._make_room(size, path)
-            self._fetch(key, size, path)
-            return path
+        return self._cache.path(key, lambda: self.size(key), lambda size: self.pieces(key, 0, size))
 
-    def _fetch(self, key: str, size: int, path: Path) -> None:
-        part = path.with_name(path.name + ".part")
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with part.open("wb") as file:
-                for piece in self.pieces(key, 0, size):
-                    file.write(piece)
-            part.replace(path)
-        except OSError as error:
-            part.unlink(missing_ok=True)
-            raise StorageFull(f"{key} cannot be fetched to {self._cache} ({error.strerror})") from error
-
-    def _make_room(self, size: int, keep: Path) -> None:
-        """Files used longest ago go first; who reads one keeps it open, and so alive."""
-        if not self._cache.is_dir():
-            return
-        files = [path for path in self._cache.iterdir() if path.is_file() and path != keep]
-        files.sort(key=lambda path: path.stat().st_mtime)
-        used = sum(path.stat().st_size for path in files)
-        while files and used + size > self._cache_bytes:
-            gone = files.pop(0)
-            used -= gone.stat().st_size
-            gone.unlink(missing_ok=True)
+    @contextlib.contextmanager
+    def local(self, key: str) -> Iterator[Path]:
+        """As `open_local`, and the file stays for as long as the context is open."""
+        with self._cache.held(key):
+            yield self.open_local(key)
 
     def free_bytes(self) -> int | None:
         """Of a folder's disk; None where nobody says."""
@@ -189,3 +188,13 @@ def _known(error: Exception, key: str) -> KeptError | None:
 
 def _words(error: Exception) -> str:
     return " ".join(str(error).split())[:200] or type(error).__name__
+
+
+def _to_disk(path: Path) -> None:
+    """The file and its name."""
+    for each in (path, path.parent):
+        handle = os.open(each, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)

@@ -1,0 +1,134 @@
+"""Writes down live sessions for the event loop, which never waits for it. Knows no session's parts.
+
+What is said is held in a bounded queue and written a few times a second. While the database is away it waits
+there; once full, what is new is dropped, counted and said once in the log.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
+
+from server.kept.errors import KeptError
+from server.kept.types import SessionEdit
+
+if TYPE_CHECKING:
+    from server.kept.kept import Kept
+    from server.kept.sessions import SessionRecords
+
+log = logging.getLogger(__name__)
+
+MOST = 10_000  # records; an edit is at most 2000 characters: 40 MB at the very worst
+EVERY_S = 0.5
+AGAIN_S = 5.0  # after the database failed
+CLOSE_S = 5.0  # for the last ones
+
+Record = Callable[["SessionRecords"], None]
+
+
+class SessionLog:
+    """Loop thread only; every method but `flush` and `close` returns at once."""
+
+    def __init__(self, kept: Kept, most: int = MOST) -> None:
+        self._kept, self._most = kept, most
+        self._records: deque[Record | SessionEdit] = deque()
+        self._wake = asyncio.Event()
+        self._writing = asyncio.Lock()
+        self._task: asyncio.Task[None] | None = None
+        self.dropped = 0
+
+    def begin(self, session_id: str, model: str, width: int = 0, height: int = 0) -> None:
+        """A session began. `width` and `height`: of its pictures, where known; else see `size`."""
+        now = time.time()
+        self._add(lambda records: records.begin(session_id, model, now, width, height))
+
+    def size(self, session_id: str, width: int, height: int) -> None:
+        """Its first picture came."""
+        self._add(lambda records: records.size(session_id, width, height))
+
+    def edit(
+        self,
+        session_id: str,
+        number: int,
+        at_ticks: int,
+        prompt: str,
+        strength: float = 1.0,
+        transition_ms: int = 400,
+        seed: int = 0,
+    ) -> None:
+        """An instruction was applied at `at_ticks` of 90 kHz from the session's first picture. A `number` that
+        came before is not written again."""
+        self._add(SessionEdit(session_id, number, at_ticks, prompt, strength, transition_ms, seed))
+
+    def end(self, session_id: str, reason: str) -> None:
+        """It ended; `reason` in a word. Only the first counts."""
+        now = time.time()
+        self._add(lambda records: records.end(session_id, reason, now))
+
+    async def flush(self) -> None:
+        """All that was said is written. Raises KeptError where it cannot be; it is kept then."""
+        async with self._writing:
+            while self._records:
+                some = list(self._records)[:500]
+                await self._kept.run(_write, self._kept.sessions, some)
+                for _ in some:
+                    self._records.popleft()
+
+    async def close(self) -> None:
+        """Write what is left, within five seconds."""
+        if self._task is None:
+            return
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+        self._task = None
+        await _quietly(asyncio.wait_for(self.flush(), CLOSE_S))
+        if self._records:
+            log.warning("%d records of sessions could not be written", len(self._records))
+
+    def _add(self, record: Record | SessionEdit) -> None:
+        if len(self._records) >= self._most:
+            if not self.dropped:
+                log.warning("sessions are not recorded: the database does not keep up")
+            self.dropped += 1
+            return
+        self._records.append(record)
+        self._wake.set()
+        if self._task is None:
+            self._task = asyncio.get_running_loop().create_task(self._run(), name="session-log")
+
+    async def _run(self) -> None:
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            await asyncio.sleep(EVERY_S)  # what comes together is written together
+            if not await _quietly(self.flush()):
+                self._wake.set()
+                await asyncio.sleep(AGAIN_S)
+
+
+def _write(records: SessionRecords, some: list[Record | SessionEdit]) -> None:
+    """In order; edits that follow each other in one transaction. May run twice: each finds what it did."""
+    edits: list[SessionEdit] = []
+    for record in some:
+        if isinstance(record, SessionEdit):
+            edits.append(record)
+            continue
+        if edits:
+            records.add(edits)
+            edits = []
+        record(records)
+    if edits:
+        records.add(edits)
+
+
+async def _quietly(work: Awaitable[None]) -> bool:
+    try:
+        await work
+    except (KeptError, TimeoutError) as error:
+        log.warning("sessions are written down later: %s", error)
+        return False
+    return True
