@@ -167,6 +167,7 @@ class _BlockWriter:
 
     def __init__(self, tokens: int) -> None:
         self._tokens = tokens
+        self._rows: tuple[Tensor, Tensor, Tensor] | None = None  # kept, and what _of says of it
 
     def __call__(
         self, ring: Tensor, update: Tensor, write_index: Tensor, kept: Tensor | None = None
@@ -177,17 +178,21 @@ class _BlockWriter:
 
     def _whole(self, ring: Tensor, update: Tensor, write_index: Tensor, kept: Tensor) -> Tensor:
         """[B, N, U, D] -> [B, N, tokens, D]"""
-        places = ring_tokens(self._tokens, write_index, None)
-        # Of each token of the block, where it is in the ring's block with the update behind it.
-        own = torch.arange(self._tokens, device=kept.device).expand(len(kept), -1)
-        fresh = torch.arange(self._tokens, self._tokens + kept.shape[1], device=kept.device).expand_as(kept)
-        source = own.scatter(1, kept, fresh)
+        if self._rows is None or self._rows[0] is not kept:  # once a pass: all layers keep the same
+            self._rows = (kept, *self._of(write_index, kept))
+        _, places, source = self._rows
         return torch.stack(
             [
                 torch.cat((ring[entry].index_select(1, places[entry]), update[entry]), 1).index_select(1, one)
                 for entry, one in enumerate(source)
             ]
         )
+
+    def _of(self, write_index: Tensor, kept: Tensor) -> tuple[Tensor, Tensor]:
+        """The block's tokens in the ring, and where each is in these with the update behind: [B, tokens]."""
+        own = torch.arange(self._tokens, device=kept.device).expand(len(kept), -1)
+        fresh = torch.arange(self._tokens, self._tokens + kept.shape[1], device=kept.device).expand_as(kept)
+        return ring_tokens(self._tokens, write_index, None), own.scatter(1, kept, fresh)
 
 
 @contextlib.contextmanager

@@ -119,6 +119,7 @@ def _transpose_in_file(graph: ir.Graph, weights: dict[str, ir.Value]) -> set[str
 
 def _pick_rows(graph: ir.Graph) -> None:
     """Gathering and scattering element by element, with an index for each, become the same by rows."""
+    where: dict[tuple[str | None, int, int], ir.Value] = {}
     for node in list(graph):
         if node.op_type not in ("GatherElements", "ScatterElements") or node.attributes["axis"].value != 1:
             continue
@@ -133,11 +134,14 @@ def _pick_rows(graph: ir.Graph) -> None:
             extra = []
         else:
             batch, count = (int(size) for size in node.inputs[2].shape.dims[:2])
-            entry = np.broadcast_to(np.arange(batch, dtype=np.int64)[:, None, None], (batch, count, 1))
-            of = _constant(graph, f"{node.outputs[0].name}_entry", entry.copy())
-            index = ir.Node("", "Concat", [of, rows], {"axis": ir.AttrInt64("axis", -1)})
-            made = ir.Node("", "ScatterND", [node.inputs[0], index.outputs[0], node.inputs[2]])
-            extra = [index]
+            at, extra = where.get((rows.name, batch, count)), []
+            if at is None:
+                entry = np.broadcast_to(np.arange(batch, dtype=np.int64)[:, None, None], (batch, count, 1))
+                of = _constant(graph, f"{rows.name}_entries", entry.copy())
+                index = ir.Node("", "Concat", [of, rows], {"axis": ir.AttrInt64("axis", -1)})
+                at = where[rows.name, batch, count] = index.outputs[0]
+                extra = [index]
+            made = ir.Node("", "ScatterND", [node.inputs[0], at, node.inputs[2]])
         old, new = node.outputs[0], made.outputs[0]
         new.shape, new.dtype = old.shape, old.dtype
         graph.insert_before(node, [*extra, made])
