@@ -47,6 +47,12 @@ class Worker:
         with self._changed:
             return len(self._pipelines)
 
+    @property
+    def served_ns(self) -> int:
+        """When a stream that is open last had its turn (monotonic); 0: none had. Any thread."""
+        with self._changed:
+            return max((pipeline.served_ns for pipeline in self._pipelines), default=0)
+
     def start(self) -> None:
         for thread in self._threads:
             thread.start()

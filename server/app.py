@@ -10,6 +10,7 @@ import importlib.metadata
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from urllib.parse import urlsplit
 
 from aiohttp import web
@@ -19,12 +20,18 @@ from gpu.cuda.report import GpuMachine
 from gpu.errors import RelensError
 from gpu.media import CPU_ONLY, Media
 from server.config import LOOPBACK, Config
+from server.jobs.courtesy import LIVE_S
+from server.jobs.metrics import JobMetrics
+from server.jobs.runner import Runner
+from server.kept.errors import KeptError
+from server.kept.kept import Kept
 from server.loop_delay import LoopDelay
 from server.metrics import Metrics
 from server.problem import problem, problem_of
 from server.routes.table import ROUTES
 from server.sessions import Sessions
 from server.state import STATE, ServerState
+from server.uploads.films import Films
 from server.workers import Workers
 
 log = logging.getLogger(__name__)
@@ -64,19 +71,57 @@ def _parts(config: Config) -> Callable[[web.Application], AsyncIterator[None]]:
         workers = Workers(config.model, config.threads, executor, media, config.models)
         sessions = Sessions(config, workers, metrics, executor)
         metrics.on_scrape(lambda: _set_loop_delay(metrics, loop_delay))
-        app[STATE] = ServerState(config, version(), metrics, workers, sessions, loop_delay, gpus, media)
+        kept = await asyncio.get_running_loop().run_in_executor(executor, _open_kept, config)
+        films = Films(kept, config.most_video_bytes, config.quota_bytes) if kept is not None else None
+        jobs = _jobs(config, kept, workers, metrics)
+        app[STATE] = ServerState(
+            config, version(), metrics, workers, sessions, loop_delay, gpus, media, kept, films, jobs
+        )
         try:
             await workers.start()
+            if films is not None:
+                await films.start()
+            if jobs is not None:
+                jobs.start()
             loop_delay.start()
             yield
         finally:
             await sessions.close()
+            if jobs is not None:  # before the models it renders with
+                await asyncio.get_running_loop().run_in_executor(executor, jobs.close)
+            if films is not None:
+                await films.close()
             await loop_delay.close()
             await workers.close()
+            if kept is not None:
+                kept.close()
             await asyncio.get_running_loop().run_in_executor(executor, media.close)
             executor.shutdown(wait=False, cancel_futures=True)
 
     return run
+
+
+def _open_kept(config: Config) -> Kept | None:
+    """None where nothing can be kept: live edits go on without, and the log says what is missing."""
+    try:
+        return Kept.open(config.data_dir, config.database_url, config.storage_url)
+    except KeptError as error:
+        log.error("films are off, live edits are not: %s", error)
+        return None
+
+
+def _jobs(config: Config, kept: Kept | None, workers: Workers, metrics: Metrics) -> Runner | None:
+    """None where nothing can be kept."""
+    if kept is None:
+        return None
+    live = partial(workers.serving, LIVE_S)
+    try:
+        jobs = Runner(kept, workers, config.render_workers, live, asyncio.get_running_loop())
+    except OSError as error:
+        log.error("films cannot be edited, live edits go on: %s", error)
+        return None
+    metrics.on_scrape(JobMetrics(metrics.registry, jobs.board).refresh)
+    return jobs
 
 
 def _set_loop_delay(metrics: Metrics, loop_delay: LoopDelay) -> None:

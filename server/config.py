@@ -60,6 +60,28 @@ class Config:
         "Folder of the large models' weights, as `relens models` lays it out or as the hub's repositories "
         "are; empty: ~/.cache/relens/models.",
     )
+    data_dir: str = _key(
+        "", "Folder for films, what is rendered of them and the database; empty: ~/.local/share/relens."
+    )
+    database_url: str = _key(
+        "",
+        "Database, as SQLAlchemy names it: postgresql+psycopg://user@host/name; empty: SQLite in data_dir.",
+    )
+    storage_url: str = _key(
+        "",
+        "Where films and results lie: a folder, or s3://bucket/prefix with keys and endpoint from the "
+        "environment (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_ENDPOINT_URL, AWS_REGION); empty: "
+        "data_dir.",
+    )
+    keep_days: float = _key(30.0, "Films that nobody used for so many days are deleted; 0: never.", 0, 3650)
+    most_video_bytes: int = _key(20 << 30, "The largest film that is taken.", 1, 1 << 50)
+    render_workers: int = _key(
+        1,
+        "Spans of films that are rendered at once; 0: this server takes jobs, and others render them.",
+        0,
+        16,
+    )
+    quota_bytes: int = _key(200 << 30, "Of all films and what is rendered of them; 0: no limit.", 0, 1 << 60)
     chunk_frames: int = _key(
         4, "Pictures that the liveedit models edit together: 4 for little delay, 12 as LiveEdit was trained."
     )

@@ -9,9 +9,12 @@ from aiohttp import web
 from gpu.cuda.report import GpuMachine
 from gpu.media import Media
 from server.config import Config
+from server.jobs.runner import Runner
+from server.kept.kept import Kept
 from server.loop_delay import LoopDelay
 from server.metrics import Metrics
 from server.sessions import Sessions
+from server.uploads.films import Films
 from server.workers import Workers
 
 
@@ -25,6 +28,9 @@ class ServerState:
     loop_delay: LoopDelay
     gpus: GpuMachine  # what was found at start
     media: Media
+    kept: Kept | None  # None: this server keeps nothing, see its log
+    films: Films | None
+    jobs: Runner | None
 
 
 STATE = web.AppKey("relens", ServerState)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from concurrent.futures import Executor
 
 import numpy as np
@@ -51,6 +52,11 @@ class Workers:
 
     def loaded(self, name: str) -> Worker | None:
         return self._workers.get(name)
+
+    def serving(self, within_s: float) -> bool:
+        """Whether a stream had its turn in the last `within_s`. Any thread."""
+        newest_ns = max((worker.served_ns for worker in list(self._workers.values())), default=0)
+        return newest_ns > 0 and time.monotonic_ns() - newest_ns < within_s * 1e9
 
     async def start(self) -> None:
         """Settle the default, and load it. Raises as `get`."""

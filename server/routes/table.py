@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from server.routes import operators, page, sessions
+from server.routes import files, hls, jobs, operators, page, previews, sessions, videos
 from server.routes.route import Route
 
-ROUTES: tuple[Route, ...] = (*sessions.ROUTES, *operators.ROUTES, *page.ROUTES)
+ROUTES: tuple[Route, ...] = (
+    *sessions.ROUTES,
+    *files.ROUTES,
+    *videos.ROUTES,
+    *jobs.ROUTES,
+    *hls.ROUTES,
+    *previews.ROUTES,
+    *operators.ROUTES,
+    *page.ROUTES,
+)

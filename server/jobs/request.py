@@ -1,0 +1,87 @@
+"""What POST /edit-video asks for, read and checked. Knows models' words, no HTTP and no database."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from gpu.film.timeline import MOST_PROMPT, EditAt, Timeline, check_timeline
+from gpu.film.types import FilmError, FilmInfo
+from gpu.models.base import EditModel
+from gpu.types import Reading
+from server.errors import ProtocolError
+
+_ALSO = {"video_id": "videoId"}  # as architecture's first clients say it
+
+
+class EditVideo(msgspec.Struct, rename="camel", frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Edit a whole film: by one instruction, or by a timeline of them. `model`: without it the timeline's, or
+    the server's default. `strength` (0 to 1) and `seed` go with an instruction."""
+
+    video_id: str
+    instruction: str | None = None
+    timeline: Timeline | None = None
+    strength: float = 1.0
+    model: str = ""
+    seed: int = 0
+
+
+class NotUnderstood(FilmError):
+    """The model takes nothing of it for an edit."""
+
+
+def read_request(body: bytes) -> EditVideo:
+    """Raises ProtocolError naming what is wrong."""
+    try:
+        said: Any = msgspec.json.decode(body)
+        if isinstance(said, dict):
+            for old, new in _ALSO.items():
+                if old in said and new in said:
+                    raise ProtocolError(f"{old} and {new} at once: give one of them")
+                said = {new if name == old else name: value for name, value in said.items()}
+        made = msgspec.convert(said, EditVideo)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise ProtocolError(f"the body is not what is asked for: {error}") from error
+    if (made.instruction is None) == (made.timeline is None):
+        raise ProtocolError("give instruction, or timeline, and not both")
+    if made.instruction is None and (made.strength != 1.0 or made.seed):
+        raise ProtocolError("strength and seed go with an instruction: in a timeline each edit has its own")
+    if made.instruction is not None and not made.instruction.strip():
+        raise ProtocolError("instruction is empty: say what should change")
+    if made.instruction is not None and len(made.instruction) > MOST_PROMPT:
+        raise ProtocolError(f"instruction has {len(made.instruction)} characters: at most {MOST_PROMPT}")
+    return made
+
+
+def timeline_of(request: EditVideo, model: str) -> Timeline:
+    """What the job keeps: its edits in order, its model named. Raises FilmError for values out of range."""
+    if request.timeline is not None:
+        return msgspec.structs.replace(check_timeline(request.timeline), model=model)
+    edit = EditAt(
+        prompt=request.instruction or "", strength=request.strength, seed=request.seed, transition_ms=0
+    )
+    return check_timeline(Timeline(model=model, edits=(edit,)))
+
+
+def check_understood(model: EditModel, timeline: Timeline) -> None:
+    """Raises NotUnderstood where the model understands none of the instructions, with the nearest it knows;
+    as in a live session, one among others that it does not understand changes nothing."""
+    readings = [(edit.prompt, model.read(edit.prompt)) for edit in timeline.edits]
+    if readings and not any(reading.understood for _, reading in readings):
+        prompt, reading = readings[0]
+        raise NotUnderstood(f"{model.spec.name} cannot do {prompt[:200]!r}{_nearest(reading)}")
+
+
+def check_size(model: EditModel, info: FilmInfo) -> None:
+    """Raises FilmError for a film larger than the model takes, before anything is rendered."""
+    width, height = model.spec.max_size
+    if info.video.width > width or info.video.height > height:
+        raise FilmError(
+            f"the film is {info.video.width}x{info.video.height}, {model.spec.name} takes up to "
+            f"{width}x{height}: choose another model, or send it smaller"
+        )
+
+
+def _nearest(reading: Reading) -> str:
+    return f"; the nearest it can do: {', '.join(reading.nearest)}" if reading.nearest else ""
