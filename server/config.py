@@ -77,7 +77,7 @@ class Config:
     most_video_bytes: int = _key(20 << 30, "The largest film that is taken.", 1, 1 << 50)
     render_workers: int = _key(
         1,
-        "Spans of films that are rendered at once; 0: this server takes jobs, and others render them.",
+        "Spans of films rendered at once; 0: this server takes jobs, and others render them.",
         0,
         16,
     )

@@ -20,7 +20,8 @@ DATA_CHANNEL = {"ClientMessage": protocol.ClientMessage, "ServerMessage": protoc
 def document(routes: Iterable[Route], version: str) -> dict[str, Any]:
     """The whole document; the data channel's messages are among its schemas."""
     routes = list(routes)
-    bodies = list(dict.fromkeys(a.body for route in routes for a in route.answers if a.body is not None))
+    said = [body for route in routes for body in (route.body, *(answer.body for answer in route.answers))]
+    bodies = list(dict.fromkeys(body for body in said if body is not None))
     types = [*bodies, Problem, *DATA_CHANNEL.values()]
     schemas, components = msgspec.json.schema_components(types, ref_template="#/components/schemas/{name}")
     components.update(zip(DATA_CHANNEL, schemas[-len(DATA_CHANNEL) :], strict=True))
@@ -51,7 +52,8 @@ def _operation(route: Route, references: dict[Any, Any]) -> dict[str, Any]:
     if route.parameters:
         operation["parameters"] = [_parameter(p) for p in route.parameters]
     if route.takes:
-        content = {route.takes: {"schema": {"type": "string"}}}
+        schema = references[route.body] if route.body is not None else {"type": "string"}
+        content = {route.takes: {"schema": schema}}
         operation["requestBody"] = {"required": True, "content": content}
     for status in route.problems:
         operation["responses"][str(status)] = {

@@ -14,6 +14,7 @@ from aiohttp import web
 from gpu.errors import RelensError
 from server.errors import CapacityError, ProtocolError
 from server.jobs.request import (
+    EditVideo,
     NotUnderstood,
     check_size,
     check_understood,
@@ -251,7 +252,7 @@ ROUTES = (
                 where="header",
             ),
         ),
-        JSON, (400, 403, 404, 408, 409, 413, 415, 422, 500, 503, 507),
+        JSON, (400, 403, 404, 408, 409, 413, 415, 422, 500, 503, 507), EditVideo,
     ),
     Route(
         "GET", "/jobs", list_jobs, "Edits of films, newest first",

@@ -49,3 +49,4 @@ class Route:
     parameters: tuple[Parameter, ...] = ()
     takes: str = ""  # the request body's media type
     problems: tuple[int, ...] = ()
+    body: Any = None  # of the request: a msgspec struct, or None for text or bytes
