@@ -37,8 +37,12 @@ _GLOBAL_HEADER = 1 << 22
 def main() -> None:
     wire = Wire(socket.socket(fileno=os.dup(0)))
     held = sandbox.enter(memory_bytes=int(sys.argv[-1]))
+    # Everything that will be needed: behind the first barriers, before none can be opened any more.
     import av
-    from av.audio.resampler import AudioResampler  # noqa: F401  # before no file can be opened any more
+    import av.audio.resampler
+
+    import gpu.film.probe
+    import gpu.film.source  # noqa: F401
 
     held += sandbox.seal()
     try:

@@ -16,7 +16,7 @@ from gpu.types import Frame
 from tests.gpu.film.film_frames import HEIGHT, WIDTH
 
 LIGHT, DARK = 220, 40
-_CLICK = 64  # samples
+_CLICK_S = 0.0013
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ def make_film(path: Path, seconds: Sequence[Fraction], recipe: Recipe) -> Path:
             sound = file.add_stream(recipe.sound, rate=recipe.rate)
             sound.layout = "stereo" if recipe.channels == 2 else "mono"
             sound.codec_context.format = sound.codec_context.codec.audio_formats[0]
-            if recipe.sound in ("vorbis",):
+            if recipe.sound == "vorbis":
                 sound.codec_context.options = {"strict": "experimental"}
         packets = []
         for number, time in enumerate(seconds[:-1]):
@@ -80,10 +80,11 @@ def _sound_packets(sound: Any, seconds: Sequence[Fraction], recipe: Recipe, lead
     begin = round(recipe.sound_from * rate)
     end = round((float(seconds[-1]) if recipe.sound_to is None else recipe.sound_to) * rate)
     wave = np.zeros((recipe.channels, end - begin), np.float32)
-    for number in recipe.flashes:
+    for number in (each for each in recipe.flashes if each < len(seconds) - 1):
         at = round(float(seconds[number]) * rate) - begin
-        if 0 <= at < end - begin - _CLICK:
-            wave[:, at : at + _CLICK] = 0.9 * np.sin(np.arange(_CLICK) * 0.9)
+        count = round(_CLICK_S * rate)
+        if 0 <= at < end - begin - count:
+            wave[:, at : at + count] = 0.9 * np.sin(np.arange(count) * (2 * np.pi * 6000 / rate))
     form = sound.codec_context.format.name
     resampler = av.AudioResampler(format=form, layout=sound.codec_context.layout.name, rate=rate)
     packets = []
