@@ -131,7 +131,8 @@ def _child(errors: IO[bytes]) -> Iterator[subprocess.Popen[bytes]]:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=errors,
-            env={**os.environ, "PYTHONPATH": path},
+            # without the dump of faulthandler, the last line of standard error is what the library said
+            env={**os.environ, "PYTHONPATH": path, "PYTHONFAULTHANDLER": ""},
         )
     except OSError as exc:
         raise DeviceError(f"no process could be started to build an engine: {exc.strerror or exc}") from exc

@@ -1,0 +1,116 @@
+"""`relens edit` in processes of its own: whole films, stopped and gone on with, and what it refuses."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from gpu.film.reader import open_film
+from gpu.film.timeline import EditAt, write_timeline
+from tests.gpu.film.small_film import make_film
+
+ENOUGH_S = 100.0
+
+
+def command(*words: str | Path) -> list[str]:
+    return [sys.executable, "-m", "server", "edit", *map(str, words), "--threads", "1"]
+
+
+def run(*words: str | Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command(*words), capture_output=True, text=True, timeout=ENOUGH_S, check=False)
+
+
+@pytest.fixture(scope="module")
+def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_film(tmp_path_factory.mktemp("film") / "film.mp4", 200, sound=True)
+
+
+def frames_of(path: Path) -> list[bytes]:
+    with open_film(path) as reader:
+        return [frame.y.tobytes() for frame in reader.frames()]
+
+
+def test_a_film_comes_out_as_long_as_it_went_in_with_its_sound(film: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out.mp4"
+    done = run(film, out, "--prompt", "sepia")
+    assert done.returncode == 0, done.stderr
+    assert "200 of 200 frames" in done.stderr
+    with open_film(film) as before, open_film(out) as after:
+        assert after.info.video.frames == before.info.video.frames == 200
+        assert after.info.video.duration == before.info.video.duration
+        assert before.info.audio is not None
+        assert after.info.audio == before.info.audio
+    assert [path.name for path in tmp_path.iterdir()] == ["out.mp4"]
+    again = run(film, out, "--prompt", "sepia")
+    assert again.returncode == 1
+    assert "--force" in again.stderr
+
+
+def test_stopped_and_killed_it_goes_on_and_gives_the_same_bytes(film: Path, tmp_path: Path) -> None:
+    whole, broken = tmp_path / "whole.mp4", tmp_path / "broken.mp4"
+    assert run(film, whole, "--prompt", "as a pencil sketch").returncode == 0
+    for number in (signal.SIGINT, signal.SIGKILL):
+        child = subprocess.Popen(
+            command(film, broken, "--prompt", "as a pencil sketch"), stderr=subprocess.PIPE, text=True
+        )
+        deadline_s = time.monotonic() + ENOUGH_S
+        done = len(list(tmp_path.glob(".broken*/*.m4s")))
+        while len(list(tmp_path.glob(".broken*/*.m4s"))) <= done and time.monotonic() < deadline_s:
+            time.sleep(0.02)
+        child.send_signal(number)
+        _, said = child.communicate(timeout=30)
+        assert child.returncode == (130 if number == signal.SIGINT else -signal.SIGKILL), said
+        assert not broken.exists()
+        if number == signal.SIGINT:
+            assert "goes on from here" in said
+    kept = {path: path.stat().st_mtime_ns for path in tmp_path.glob(".broken*/*.m4s")}
+    assert kept
+    last = run(film, broken, "--prompt", "as a pencil sketch")
+    assert last.returncode == 0, last.stderr
+    assert broken.read_bytes() == whole.read_bytes()
+
+
+def test_a_timeline_changes_the_edit_on_its_frame(film: Path, tmp_path: Path) -> None:
+    edits = [EditAt(at=0.0, prompt=""), EditAt(at=3.0, prompt="black and white, 100%", transition_ms=0)]
+    timeline, out = tmp_path / "session.json", tmp_path / "out.mp4"
+    timeline.write_bytes(write_timeline([*edits, EditAt(at=6.0, prompt="make it night", transition_ms=0)]))
+    done = run(film, out, "--timeline", timeline)
+    assert done.returncode == 0, done.stderr
+    with open_film(film) as before, open_film(out) as after:
+        changed = [
+            abs(float(a.y.mean()) - float(b.y.mean())) > 6
+            for a, b in zip(before.frames(), after.frames(), strict=True)
+        ]
+    assert not any(changed[:74])
+    assert all(changed[150:])
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["IN", "OUT"], "what should change"),
+        (["IN", "OUT", "--prompt", "xyzzy frobnicate"], "cannot do"),
+        (["IN", "OUT", "--prompt", "night", "--timeline", "T"], "give one of them"),
+        (["IN", "OUT", "--timeline", "missing.json"], "cannot be read"),
+        (["IN", "nowhere/out.mp4", "--prompt", "night"], "no folder nowhere"),
+        (["IN", "IN", "--prompt", "night", "--force"], "is the film itself"),
+        (["missing.mp4", "OUT", "--prompt", "night"], "cannot be opened"),
+        (["IN", "OUT", "--prompt", "night", "--strength", "2"], "strength is 2"),
+        (["IN", "OUT", "--prompt", "night", "--crf", "99"], "crf is 0 to 51"),
+    ],
+)
+def test_what_it_refuses_it_explains_and_leaves_nothing(
+    film: Path, tmp_path: Path, words: list[str], said: str
+) -> None:
+    places = {"IN": str(film), "OUT": str(tmp_path / "out.mp4"), "T": os.devnull}
+    done = run(*(places.get(word, word) for word in words))
+    assert done.returncode == 1, done.stderr
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+    assert list(tmp_path.iterdir()) == []
