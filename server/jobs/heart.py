@@ -29,7 +29,8 @@ class Heart:
 
     def close(self) -> None:
         self._stop.set()
-        self._thread.join(_JOIN_S)
+        if self._thread.ident is not None:  # it was started
+            self._thread.join(_JOIN_S)
 
     def hold(self, segment: Segment) -> threading.Event:
         """From here on; what is set when it is not its worker's any more."""

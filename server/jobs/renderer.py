@@ -42,6 +42,8 @@ class Renderer:
 
     def join(self) -> None:
         """Once the tools' `stop` is set: the frame in work ends, its segment is given back."""
+        if self._thread.ident is None:  # it never was started
+            return
         self._thread.join(_JOIN_S)
         if self._thread.is_alive():
             log.error("a render did not stop within %.0f s: its thread is left to the exit", _JOIN_S)

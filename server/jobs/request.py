@@ -64,6 +64,12 @@ def timeline_of(request: EditVideo, model: str) -> Timeline:
     return check_timeline(Timeline(model=model, edits=(edit,)))
 
 
+def plain(timeline: Timeline) -> dict[str, Any]:
+    """As a database's JSON gives it back, to be compared with."""
+    made: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(timeline))
+    return made
+
+
 def check_understood(model: EditModel, timeline: Timeline) -> None:
     """Raises NotUnderstood where the model understands none of the instructions, with the nearest it knows;
     as in a live session, one among others that it does not understand changes nothing."""

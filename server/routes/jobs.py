@@ -18,6 +18,7 @@ from server.jobs.request import (
     NotUnderstood,
     check_size,
     check_understood,
+    plain,
     read_request,
     timeline_of,
 )
@@ -70,9 +71,7 @@ async def edit_video(request: web.Request) -> web.Response:
         check_size(model, film_info(video.info))
         if len(await kept.run(kept.jobs.list, MOST_ACTIVE, None, None, ACTIVE)) >= MOST_ACTIVE:
             raise CapacityError(f"{MOST_ACTIVE} jobs wait already: try again later", 60)
-        job, _ = await kept.run(
-            kept.jobs.create, video.id, model.spec.name, msgspec.to_builtins(timeline), key
-        )
+        job, _ = await kept.run(kept.jobs.create, video.id, model.spec.name, plain(timeline), key)
     except NotUnderstood as error:
         return problem(
             422, "instruction", "Not understood", str(error), "GET /models lists what each model can do."

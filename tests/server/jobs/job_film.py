@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
+import threading
 import time
 from collections.abc import AsyncIterator, Sequence
 from fractions import Fraction
@@ -13,8 +14,10 @@ from typing import Any
 
 import av
 import numpy as np
+import pytest
 
 from gpu.film.reader import open_film
+from gpu.models.passthrough import PassthroughModel
 from server.kept.kept import Kept
 from server.kept.keys import video_key
 from server.uploads.told import told
@@ -137,3 +140,28 @@ def shown(path: Path) -> tuple[list[int], list[float]]:
             times.append(round(frame.pts * frame.time_base * 90_000))
             lumas.append(float(frame.to_ndarray()[: frame.height].mean()))
     return times, lumas
+
+
+class Brake:
+    """Holds the passthrough model's steps: each frame needs one of those that were let."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._free = threading.Event()
+        self._let = threading.Semaphore(0)
+        self.stepped = 0
+        step = PassthroughModel.step
+
+        def held(model: PassthroughModel, state: Any, chunk: Sequence[Any]) -> list[Any]:
+            if not self._free.is_set():
+                assert self._let.acquire(timeout=30), "the brake was never let go"
+            self.stepped += 1
+            return step(model, state, chunk)
+
+        monkeypatch.setattr(PassthroughModel, "step", held)
+
+    def let(self, frames: int) -> None:
+        self._let.release(frames)
+
+    def go(self) -> None:
+        self._free.set()
+        self._let.release(1000)
