@@ -104,11 +104,11 @@ def _edit(arguments: dict[str, Any], bar: _Bar) -> int:
             spans.append(span)
             files.append(path)
         bar.say("putting the film together")
-        made = assemble(init_segment(info, settings), files, source, tuple(spans), out)
+        notes = assemble(init_segment(info, settings), files, source, tuple(spans), out)
     shutil.rmtree(work.folder, ignore_errors=True)
     bar.end()
-    if made.note:
-        print(made.note, file=sys.stderr)
+    for note in notes:
+        print(note, file=sys.stderr)
     print(f"{out}: {info.video.frames} frames, {duration(info.video.duration / CLOCK_HZ)}", file=sys.stderr)
     return GOOD
 
