@@ -35,6 +35,7 @@ class Totals:
     done: int = 0  # jobs
     failed: int = 0
     cancelled: int = 0
+    rested_s: float = 0.0  # while live streams were served
 
 
 @dataclass(slots=True)
@@ -112,6 +113,11 @@ class Board:
             entry = self._entries.get(job_id)
             if entry is not None:
                 entry.running.pop(index, None)
+
+    def rested(self, seconds: float) -> None:
+        """Work stood still so long, so that live streams could be served."""
+        with self._lock:
+            self._totals.rested_s += seconds
 
     def over(self, *, done: int = 0, failed: int = 0, cancelled: int = 0) -> None:
         """Jobs that ended."""

@@ -15,11 +15,12 @@ class Courtesy:
     """One for each thread that works. With it the thread works at most half of the time that streams are
     served; without a stream it does not rest at all."""
 
-    def __init__(self, live: Callable[[], bool], aborted: Signal) -> None:
-        """`live()`: whether a stream is being served. Work begins here."""
-        self._live, self._aborted = live, aborted
+    def __init__(
+        self, live: Callable[[], bool], aborted: Signal, note: Callable[[float], None] = lambda seconds: None
+    ) -> None:
+        """`live()`: whether a stream is being served; `note` is told how long it rested. Work begins here."""
+        self._live, self._aborted, self._note = live, aborted, note
         self._since_s = time.monotonic()
-        self.rested_s = 0.0
 
     def rest(self) -> None:
         """Between two pieces of work; returns when the next may begin."""
@@ -27,5 +28,5 @@ class Courtesy:
             worked_s = min(time.monotonic() - self._since_s, MOST_REST_S)
             began_s = time.monotonic()
             self._aborted.wait(worked_s)
-            self.rested_s += time.monotonic() - began_s
+            self._note(time.monotonic() - began_s)
         self._since_s = time.monotonic()

@@ -21,6 +21,9 @@ class JobMetrics:
         self._segments = Counter(
             "relens_render_segments", "Segments rendered, or found rendered", ["how"], registry=registry
         )
+        self._rested = Counter(
+            "relens_render_rest_seconds", "Rendering stood still for live streams", registry=registry
+        )
         for state in ("DONE", "FAILED", "CANCELLED"):
             self._ended.labels(state)
 
@@ -28,6 +31,7 @@ class JobMetrics:
         totals, before = self._board.counted(), self._before
         self._before = totals
         self._frames.inc(totals.frames - before.frames)
+        self._rested.inc(totals.rested_s - before.rested_s)
         self._segments.labels("rendered").inc(totals.rendered - before.rendered)
         self._segments.labels("reused").inc(totals.reused - before.reused)
         self._ended.labels("DONE").inc(totals.done - before.done)

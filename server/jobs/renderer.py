@@ -13,11 +13,10 @@ from gpu.errors import RelensError
 from gpu.film.produce import Cancelled, produce
 from gpu.film.reader import FilmReader
 from gpu.film.types import Span
-from server.jobs.courtesy import Courtesy
 from server.jobs.heart import LEASE_S
 from server.jobs.patience import Abandoned, Signal, persist
 from server.jobs.plan import Plan
-from server.jobs.tools import Gated, Tools
+from server.jobs.tools import Tools
 from server.kept.errors import KeptError, NotKept, Refused
 from server.kept.keys import work_blob
 from server.kept.types import Segment
@@ -129,7 +128,7 @@ class Renderer:
         for tries_left in reversed(range(TRIES)):
             try:
                 film = persist(lambda: self._film(plan), aborted, partial(board.waits, plan.job_id))
-                gated = Gated(film, aborted, Courtesy(self._tools.live, aborted))
+                gated = self._tools.gated(film, aborted)
                 return produce(
                     plan.model, gated, span, plan.steps, film.info, plan.settings, on_frame, aborted.is_set
                 )

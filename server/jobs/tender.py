@@ -21,7 +21,6 @@ from gpu.film.cut import find_spans
 from gpu.film.rendition import write_rendition
 from gpu.film.segment import init_segment
 from gpu.film.types import FilmError, FilmInfo, Span
-from server.jobs.courtesy import Courtesy
 from server.jobs.patience import Abandoned, Signal, persist
 from server.jobs.plan import Plan
 from server.jobs.renderer import DEFECT, span_of
@@ -106,8 +105,7 @@ class Tender:
             self._persist(lambda: kept.blobs.put(job_key(self._job_id, INIT), init))
             spans = self._laid(info)
             if not spans:
-                gated = Gated(reader, self._aborted, Courtesy(self._tools.live, self._aborted))
-                spans = self._find(plan, gated)
+                spans = self._find(plan, self._tools.gated(reader, self._aborted))
         if self._size(SOUND) is None:
             self._make_sound(plan, spans)
         return info, spans

@@ -65,6 +65,9 @@ class Tools:
             if not self.stop.is_set():
                 self.nudged.wait(seconds)
 
+    def gated(self, film: _Film, aborted: Signal) -> Gated:
+        return Gated(film, aborted, Courtesy(self.live, aborted, self.board.rested))
+
 
 class _Film(Protocol):
     @property

@@ -1,0 +1,168 @@
+"""Nothing is rendered twice, live streams come first, and one job's fault is not another's."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gpu.errors import ModelError
+from gpu.models.passthrough import PassthroughModel
+from server.jobs.courtesy import Courtesy
+from server.jobs.patience import Signal
+from tests.server.jobs.job_film import Brake, working
+from tests.server.visitor import Visitor, until
+
+
+async def test_a_second_job_of_the_same_edit_computes_nothing(tmp_path: Path, film: Path) -> None:
+    async with working(tmp_path / "kept") as jobs:
+        video = await jobs.add(film)
+        first = (await jobs.post(video))["job_id"]
+        await jobs.until(first, "DONE")
+        frames = jobs.segments("frames")
+        second = (await jobs.post(await jobs.add(film, "another upload.mp4")))["job_id"]
+        await jobs.until(second, "DONE")
+        assert (jobs.segments("rendered"), jobs.segments("reused"), jobs.segments("frames")) == (3, 3, frames)
+        assert await jobs.result(first) == await jobs.result(second)
+
+
+async def test_only_what_an_edit_changes_is_rendered_anew(tmp_path: Path, film: Path) -> None:
+    async with working(tmp_path / "kept", model="nano", threads=1) as jobs:
+        video = await jobs.add(film)
+        night = {"at": 0, "prompt": "make it night", "transitionMs": 0}
+        first = (await jobs.post(video, timeline={"edits": [night]}))["job_id"]
+        await jobs.until(first, "DONE")
+        later = {"at": 4.0, "prompt": "make it sepia", "transitionMs": 0}  # in the last of three scenes
+        second = (await jobs.post(video, timeline={"edits": [night, later]}))["job_id"]
+        await jobs.until(second, "DONE")
+        assert (jobs.segments("rendered"), jobs.segments("reused")) == (4, 2)
+
+
+async def test_two_workers_at_the_same_edit_do_not_compute_it_twice(
+    tmp_path: Path, film: Path, brake: Brake
+) -> None:
+    async with working(tmp_path / "kept", render_workers=2) as jobs:
+        video = await jobs.add(film)
+        both = [(await jobs.post(video))["job_id"] for _ in range(2)]
+        brake.let(1)
+        await until(lambda: brake.stepped == 1)
+        brake.go()
+        for job in both:
+            await jobs.until(job, "DONE")
+        assert (jobs.segments("rendered"), jobs.segments("reused")) == (3, 3)
+        assert await jobs.result(both[0]) == await jobs.result(both[1])
+
+
+async def test_a_fault_fails_its_job_with_a_reason_and_a_retry_goes_on(
+    tmp_path: Path, film: Path, silent: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    step = PassthroughModel.step
+    broken = [True]
+
+    def fails(model: PassthroughModel, state: Any, chunk: Any) -> Any:
+        if broken[0] and chunk[0].pts > 4 * 90_000:
+            raise ModelError("the model does not like this picture: choose another")
+        return step(model, state, chunk)
+
+    monkeypatch.setattr(PassthroughModel, "step", fails)
+    async with working(tmp_path / "kept") as jobs:
+        job = (await jobs.post(await jobs.add(film)))["job_id"]
+        other = (await jobs.post(await jobs.add(silent)))["job_id"]
+        failed = await jobs.until(job, "FAILED")
+        assert "does not like this picture" in failed["reason"]
+        assert failed["done"] == [[0.0, 3.52]]
+        await jobs.until(other, "DONE")
+        rendered = jobs.segments("rendered")
+        broken[0] = False
+        async with jobs.http.post(f"{jobs.base}/jobs/{job}/retry") as reply:
+            assert reply.status == 202
+        done = await jobs.until(job, "DONE")
+        assert done["reason"] == ""
+        assert jobs.segments("rendered") == rendered + 1
+
+
+async def test_a_defect_fails_its_job_and_not_the_worker(
+    tmp_path: Path, silent: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with working(tmp_path / "kept") as jobs:
+        with monkeypatch.context() as patched:
+            patched.setattr(PassthroughModel, "step", lambda *_: 1 / 0)
+            job = (await jobs.post(await jobs.add(silent)))["job_id"]
+            failed = await jobs.until(job, "FAILED")
+            assert "defect of relens" in failed["reason"]
+        async with jobs.http.post(f"{jobs.base}/jobs/{job}/retry"):
+            pass
+        await jobs.until(job, "DONE")
+
+
+async def test_a_film_whose_bytes_are_gone_fails_its_job(tmp_path: Path, silent: Path) -> None:
+    async with working(tmp_path / "kept") as jobs:
+        video = await jobs.add(silent)
+        jobs.kept.blobs.delete(f"videos/{video}/film")
+        failed = await jobs.until((await jobs.post(video))["job_id"], "FAILED")
+        assert "upload it again" in failed["reason"]
+
+
+async def test_rendering_rests_while_a_stream_is_served(tmp_path: Path, film: Path, brake: Brake) -> None:
+    async with working(tmp_path / "kept") as jobs:
+        video = await jobs.add(film)
+        visitor = await Visitor(jobs.base, jobs.http).connect()
+        try:
+            brake.go()
+            await until(lambda: visitor.pictures > 5)
+            assert jobs.served.state.workers.serving(0.5)
+            job = (await jobs.post(video))["job_id"]
+            await jobs.until(job, "DONE", seconds=60)
+            assert jobs.runner.board.counted().rested_s > 0
+            pictures = visitor.pictures
+            await until(lambda: visitor.pictures > pictures + 5)
+        finally:
+            await visitor.leave()
+        await until(lambda: not jobs.served.state.workers.serving(0.5))
+
+
+def test_rest_is_as_long_as_the_work_before_it_and_none_without_streams() -> None:
+    rests: list[float] = []
+
+    class Noted(Signal):
+        def wait(self, seconds: float) -> bool:
+            rests.append(seconds)
+            return super().wait(seconds)
+
+    live = [False]
+    rested: list[float] = []
+    courtesy = Courtesy(lambda: live[0], Noted(threading.Event()), rested.append)
+    time.sleep(0.02)
+    courtesy.rest()
+    assert rests == []
+    live[0] = True
+    time.sleep(0.03)
+    courtesy.rest()
+    time.sleep(0.01)
+    courtesy.rest()
+    assert rests[0] >= 0.03
+    assert 0.01 <= rests[1] < rests[0] + 0.02
+    assert sum(rested) >= sum(rests) * 0.99
+
+
+async def test_a_server_that_stops_gives_its_segment_back_and_the_next_goes_on(
+    tmp_path: Path, film: Path, brake: Brake
+) -> None:
+    async with working(tmp_path / "kept") as jobs:
+        job = (await jobs.post(await jobs.add(film)))["job_id"]
+        brake.let(60)
+        await until(lambda: brake.stepped == 60)
+        brake.let(1)
+        closing = asyncio.get_running_loop().run_in_executor(None, jobs.runner.close)
+        await closing
+        states = [each.state for each in jobs.kept.segments.list(job)]
+        assert states == ["DONE", "PENDING", "PENDING"]
+        assert (await jobs.get(f"/jobs/{job}"))["status"] == "RUNNING"
+    brake.go()
+    async with working(tmp_path / "kept") as jobs:
+        await jobs.until(job, "DONE")
+        assert jobs.segments("rendered") == 2
