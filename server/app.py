@@ -37,7 +37,15 @@ from server.workers import Workers
 log = logging.getLogger(__name__)
 
 THREADS = 8  # opening and closing streams, loading models, reading instructions
-EXPOSED = "Location, ETag, Retry-After"
+EXPOSED = (
+    "Location, ETag, Retry-After, Accept-Ranges, Content-Range, Content-Disposition, X-Video-Id, "
+    "Tus-Resumable, Tus-Version, Tus-Extension, Tus-Max-Size, Tus-Checksum-Algorithm, Upload-Offset, "
+    "Upload-Length, Upload-Metadata, Upload-Expires, Upload-Defer-Length"
+)
+ALLOWED = (
+    "Content-Type, If-Match, Idempotency-Key, Range, Last-Event-ID, Tus-Resumable, Upload-Offset, "
+    "Upload-Length, Upload-Metadata, Upload-Checksum, Upload-Defer-Length"
+)
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -49,6 +57,7 @@ def make_app(config: Config) -> web.Application:
     """The application; its parts live from start-up to clean-up. Start-up raises ModelError or DeviceError
     when the default model cannot run."""
     app = web.Application(middlewares=[_guard], client_max_size=config.max_body_bytes)
+    app.on_response_prepare.append(_dress)
     for route in ROUTES:
         path = "/{file:.+}" if route.path == "/{file}" else route.path
         if route.method == "GET":
@@ -69,9 +78,10 @@ def _parts(config: Config) -> Callable[[web.Application], AsyncIterator[None]]:
             gpus = await asyncio.get_running_loop().run_in_executor(executor, probe.at_start)
         media = Media(config.media_mode, gpus)
         workers = Workers(config.model, config.threads, executor, media, config.models)
-        sessions = Sessions(config, workers, metrics, executor)
         metrics.on_scrape(lambda: _set_loop_delay(metrics, loop_delay))
         kept = await asyncio.get_running_loop().run_in_executor(executor, _open_kept, config)
+        log_to = kept.session_log if kept is not None else None
+        sessions = Sessions(config, workers, metrics, executor, log_to)
         films = Films(kept, config.most_video_bytes, config.quota_bytes) if kept is not None else None
         jobs = _jobs(config, kept, workers, metrics)
         app[STATE] = ServerState(
@@ -81,6 +91,8 @@ def _parts(config: Config) -> Callable[[web.Application], AsyncIterator[None]]:
             await workers.start()
             if films is not None:
                 await films.start()
+            if kept is not None:
+                kept.start(config.keep_days)
             if jobs is not None:
                 jobs.start()
             loop_delay.start()
@@ -94,6 +106,7 @@ def _parts(config: Config) -> Callable[[web.Application], AsyncIterator[None]]:
             await loop_delay.close()
             await workers.close()
             if kept is not None:
+                await kept.stop()
                 kept.close()
             await asyncio.get_running_loop().run_in_executor(executor, media.close)
             executor.shutdown(wait=False, cancel_futures=True)
@@ -156,12 +169,18 @@ async def _guard(request: web.Request, handler: Handler) -> web.StreamResponse:
         )
     else:
         response = await _answer(request, handler)
-    response.headers.setdefault("X-Content-Type-Options", "nosniff")
-    if foreign:
-        response.headers.add("Vary", "Origin")
-        if allowed and origin is not None:
-            _let_in(response, origin)
     return response
+
+
+async def _dress(request: web.Request, response: web.StreamResponse) -> None:
+    """Headers of every answer, before its first byte: streams are sent while their handler still runs."""
+    response.headers.setdefault("X-Content-Type-Options", "nosniff")
+    origin = request.headers.get("Origin")
+    if origin is not None and _netloc(origin) != request.host:
+        response.headers.add("Vary", "Origin")
+        allowed_origins = request.app[STATE].config.allowed_origins
+        if "*" in allowed_origins or origin in allowed_origins:
+            _let_in(response, origin)
 
 
 def _netloc(origin: str) -> str | None:
@@ -220,6 +239,6 @@ def _http_problem(refusal: web.HTTPException) -> web.Response:
 def _let_in(response: web.StreamResponse, origin: str) -> None:
     response.headers["Access-Control-Allow-Origin"] = origin
     response.headers["Access-Control-Expose-Headers"] = EXPOSED
-    response.headers["Access-Control-Allow-Methods"] = "GET, POST, PATCH, DELETE"
-    response.headers["Access-Control-Allow-Headers"] = "Content-Type, If-Match"
+    response.headers["Access-Control-Allow-Methods"] = "GET, HEAD, POST, PATCH, DELETE"
+    response.headers["Access-Control-Allow-Headers"] = ALLOWED
     response.headers["Access-Control-Max-Age"] = "600"

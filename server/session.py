@@ -26,9 +26,11 @@ from server.bridge import LoopBridge
 from server.config import Config
 from server.edit_channel import EditChannel
 from server.errors import PeerLost, ProtocolError
+from server.kept.session_log import SessionLog
 from server.metrics import Metrics
 from server.peer import EncodedAudio, Peer, PeerState
 from server.rate import TokenBucket
+from server.recording import Recording
 from server.session_parts import SessionState, close_bounded, open_pipeline, peer_config, pipeline_config
 from server.session_stats import SessionFacts, SessionMeter
 
@@ -53,9 +55,10 @@ class Session:
         executor: Executor,
         encodes: tuple[Codec, ...] = ENCODES,
         film: FilmPlayer | None = None,
+        log_to: SessionLog | None = None,
     ) -> None:
         """`encodes`: what the stream's media path can send back. `film`: what is edited in the place of what
-        the peer sends; it is the session's to close."""
+        the peer sends; it is the session's to close. `log_to`: where its edits are written down."""
         loop = asyncio.get_running_loop()
         self.id = session_id
         self.state = SessionState.CONNECTING
@@ -74,6 +77,7 @@ class Session:
         self._meter = SessionMeter()
         self._model: EditModel | None = None
         self._film = film
+        self._recording = Recording(log_to, session_id)
         self._paused = False
         self._media_s = self.started_s
         self._ticker: asyncio.Task[None] | None = None
@@ -101,6 +105,7 @@ class Session:
             await asyncio.get_running_loop().run_in_executor(self._executor, pipeline.close)
             raise PeerLost("the peer left while the session was opened: offer again")
         self._pipeline, self._model = pipeline, worker.model
+        self._recording.begin(worker.model.spec.name)
         name = worker.model.spec.name
         way = pipeline.path.words
         log.info("session %s: %s in, %s out, model %s: %s", self.id[:6], codec_in, codec_out, name, way)
@@ -149,6 +154,8 @@ class Session:
     async def _close_parts(self, code: str, message: str) -> None:
         log.info("session %s ends after %.1f s: %s (%s)", self.id[:6], self.age_s, message, code)
         self._metrics.session_ended(code)
+        shown = self._pipeline.stats() if self._pipeline is not None else None
+        self._recording.end(code, (shown.width, shown.height) if shown is not None else (0, 0))
         if self._ticker is not None:
             self._ticker.cancel()
         if code not in (
@@ -226,7 +233,10 @@ class Session:
         # What is not understood must not be applied: the picture keeps the edit in force. What steps back is
         # asked for again as the edit that it steps back to.
         applies = reading.understood and not reading.steps_back
-        return self._pipeline.set_edit(edit) if applies else reading
+        if not applies:
+            return reading
+        self._recording.asked(edit)
+        return self._pipeline.set_edit(edit)
 
     def seek(self, at_s: float) -> None:
         if self._film is None:
@@ -258,6 +268,7 @@ class Session:
     # -- BridgeListener
 
     def on_edited(self, frame: EncodedFrame) -> None:
+        self._recording.shown(frame.pts)
         try:
             self._peer.send_video(frame)
         except FrameError as error:
@@ -272,6 +283,7 @@ class Session:
             self._audio.video_latency(latency_s)
 
     def on_applied(self, revision: int, pts: int) -> None:
+        self._recording.applied(revision, pts)
         self._channel.on_applied(revision, pts)
 
     def on_source_keyframe_needed(self) -> None:

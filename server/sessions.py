@@ -13,6 +13,7 @@ from gpu.film.play import FilmPlayer
 from gpu.types import Edit
 from server.config import Config
 from server.errors import CapacityError
+from server.kept.session_log import SessionLog
 from server.metrics import Metrics
 from server.session import Session
 from server.session_parts import SessionState
@@ -29,12 +30,19 @@ class Sessions:
     """The registry. Loop thread only."""
 
     def __init__(
-        self, config: Config, workers: Workers, metrics: Metrics, executor: ThreadPoolExecutor
+        self,
+        config: Config,
+        workers: Workers,
+        metrics: Metrics,
+        executor: ThreadPoolExecutor,
+        log_to: SessionLog | None = None,
     ) -> None:
+        """`log_to`: where sessions' edits are written down."""
         self._config = config
         self._workers = workers
         self._metrics = metrics
         self._executor = executor
+        self._log_to = log_to
         self._sessions: dict[str, Session] = {}
         self.draining = False
         metrics.on_scrape(self._refresh)
@@ -69,7 +77,13 @@ class Sessions:
         # The place is taken before the first await: two offers at once cannot share the last one.
         encodes = self._workers.encodes(model, self._config.video_codecs)
         session = Session(
-            secrets.token_urlsafe(16), self._config, self._metrics, self._executor, encodes, film
+            secrets.token_urlsafe(16),
+            self._config,
+            self._metrics,
+            self._executor,
+            encodes,
+            film,
+            self._log_to,
         )
         session.on_closed = self._closed
         self._sessions[session.id] = session

@@ -10,10 +10,13 @@ import msgspec
 from aiohttp import web
 
 from gpu.errors import RelensError
+from gpu.film.timeline import Timeline, write_timeline
 from gpu.types import Edit
 from server import protocol
 from server.api import SessionList
 from server.errors import ProtocolError
+from server.kept.errors import Unavailable
+from server.kept.sessions import edits_at
 from server.problem import problem, problem_of
 from server.routes.route import JSON, SDP, SDP_FRAGMENT, Answer, Parameter, Route
 from server.session import Session
@@ -102,6 +105,25 @@ async def list_sessions(request: web.Request) -> web.Response:
             draining=state.sessions.draining,
         )
     )
+
+
+async def session_timeline(request: web.Request) -> web.Response:
+    """Of a session that is open or was: its edits over time, as `relens edit --timeline` takes them."""
+    session_id = request.match_info["session"]
+    kept = request.app[STATE].kept
+    try:
+        if kept is None:
+            raise Unavailable("this server keeps nothing: its log and `relens doctor` say why")
+        await kept.session_log.flush()
+        session = await kept.run(kept.sessions.get, session_id)
+        edits = edits_at(await kept.run(kept.sessions.edits, session_id))
+    except RelensError as error:
+        return problem_of(error)
+    headers = {
+        "Cache-Control": "no-store",
+        "Content-Disposition": 'attachment; filename="session.json"',
+    }
+    return web.Response(body=write_timeline(edits, session.model), content_type=JSON, headers=headers)
 
 
 def etag_of(answer: str) -> str:
@@ -220,5 +242,15 @@ ROUTES = (
         (ID,),
         "",
         (404,),
+    ),
+    Route(
+        "GET",
+        "/sessions/{session}/timeline",
+        session_timeline,
+        "The edits of a session over time, to render it again",
+        (Answer(200, "For `relens edit --timeline` and POST /edit-video", JSON, Timeline),),
+        (ID,),
+        "",
+        (404, 503),
     ),
 )
