@@ -152,7 +152,7 @@ class _Counted:
         unit = Fraction(self._video.time_base)
         if unit <= 0:
             raise FilmError("the film has no unit of time: it is damaged; convert it first")
-        pts = np.unique(np.frombuffer(self._pts, np.int64))
+        pts = np.sort(np.frombuffer(self._pts, np.int64))  # np.unique would load more of NumPy
         pts = pts[pts >= first_pts]
         if not len(pts) or not len(self._keys):
             raise FilmError("the film has no frame to begin decoding at: it is damaged; convert it first")

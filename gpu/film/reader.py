@@ -7,6 +7,7 @@ import os
 import stat
 import struct
 import threading
+import time
 import weakref
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -26,6 +27,7 @@ from gpu.types import Frame
 
 LIMITS = FilmLimits()
 _MOST_HEAD = 1 << 16
+_PATIENCE = 30.0  # times `stall_s`, while work goes on: counting, or the way to a frame far off a keyframe
 
 
 @dataclass(slots=True)
@@ -121,8 +123,9 @@ class FilmReader:
             yield frame
 
     def _next(self, generation: int, number: int) -> Frame:
+        until = self._until()
         while True:
-            message = self._receive(_MOST_HEAD)
+            message = self._receive(_MOST_HEAD, until)
             if message.kind == Say.FRAME and message.a == generation:
                 break
         if message.b != number or self._ring is None or message.slot >= self._ring.slots:
@@ -162,8 +165,9 @@ class FilmReader:
             os.close(memory)
 
     def _wanted(self, kind: Say, most_bytes: int) -> Message:
+        until = self._until()
         while True:
-            message = self._receive(most_bytes)
+            message = self._receive(most_bytes, until)
             if message.kind == kind:
                 return message
 
@@ -177,14 +181,17 @@ class FilmReader:
         except Late as error:
             raise self._fail("the film's reader does not listen any more: open the film again") from error
 
-    def _receive(self, most_bytes: int) -> Message:
+    def _receive(self, most_bytes: int, until: float) -> Message:
+        """`until`: by time.monotonic(), whatever signs of life there are."""
         if self._closed:
             raise FilmError("the film was closed: open it again")
+        stall_s = min(self._limits.stall_s, max(0.0, until - time.monotonic()))
         try:
-            message = self._child.wire.receive(self._limits.stall_s, most_bytes)
+            message = self._child.wire.receive(stall_s, most_bytes)
         except Late as error:
             raise self._fail(
-                f"the film gave nothing for {self._limits.stall_s:.0f} s: damaged, or too heavy; convert it"
+                f"the film gave no frame for {self._limits.stall_s:.0f} s, or {_PATIENCE:.0f} times that "
+                "while work went on: damaged or without keyframes; convert it"
             ) from error
         except Gone as error:
             raise self._fail(
@@ -193,6 +200,9 @@ class FilmReader:
         if message.kind == Say.REFUSED:
             raise self._fail(message.body.decode("utf-8", "replace"))
         return message
+
+    def _until(self) -> float:
+        return time.monotonic() + _PATIENCE * self._limits.stall_s
 
     def _fail(self, text: str) -> FilmError:
         """The child is of no more use."""

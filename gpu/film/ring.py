@@ -5,7 +5,6 @@ from __future__ import annotations
 import fcntl
 import mmap
 import os
-import tempfile
 
 import numpy as np
 
@@ -25,6 +24,8 @@ def make_memory() -> int:
     """A descriptor of empty shared memory; the caller's to close."""
     if hasattr(os, "memfd_create"):
         return os.memfd_create("relens-film", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+    import tempfile  # large
+
     with tempfile.TemporaryFile() as file:
         return os.dup(file.fileno())
 

@@ -14,7 +14,8 @@ from concurrent.futures import Future
 from importlib.util import find_spec
 from pathlib import Path
 
-from gpu.film.types import FilmError
+from gpu.film import sandbox
+from gpu.film.types import FilmError, FilmLimits
 from gpu.film.wire import Gone, Late, Wire
 
 _START_S = 30.0  # until it is ready: loading libraries on a busy machine
@@ -65,6 +66,17 @@ class Child:
             self._process.kill()
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(_END_S)
+
+
+def barriers() -> tuple[str, ...]:
+    """What holds a child on this machine, in words, for `relens doctor`. Raises FilmError as Child does."""
+    child = Child(FilmLimits().memory_bytes)
+    try:
+        if sandbox.NAMESPACE in child.barriers or sandbox.FILTER in child.barriers:
+            return child.barriers
+        return (*child.barriers, "no barrier to the network but libav's lists of what it may open")
+    finally:
+        child.end()
 
 
 class _Nursery:
