@@ -6,7 +6,7 @@ import argparse
 import asyncio
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from typing import Any
 
@@ -14,6 +14,8 @@ from gpu.errors import DeviceError, ModelError
 from server.config import KEYS, Config, load_config
 from server.edit_command import add_arguments as add_edit_arguments
 from server.errors import ConfigError
+from server.gc_command import add_arguments as add_gc_arguments
+from server.kept.errors import KeptError
 from server.models_command import add_commands
 
 BAD_USE = 2
@@ -28,10 +30,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = vars(parser.parse_args(words))
     command = arguments.pop("command")
     try:
-        code = {"serve": _serve, "doctor": _doctor, "models": _models, "edit": _edit}[command](arguments)
+        code = _COMMANDS[command](arguments)
         sys.stdout.flush()
         return code
-    except (ConfigError, DeviceError, ModelError) as error:
+    except (ConfigError, DeviceError, ModelError, KeptError) as error:
         print(f"relens: {error}", file=sys.stderr)
         return BAD_USE
     except KeyboardInterrupt:
@@ -56,6 +58,9 @@ def _parser() -> argparse.ArgumentParser:
     add_commands(models)
     edit = commands.add_parser("edit", help="edit a film: IN OUT --prompt …")
     add_edit_arguments(edit)
+    gc = commands.add_parser("gc", help="remove films, results and uploads that nobody needs any more")
+    add_gc_arguments(gc)
+    _add_config(gc)
     commands.add_parser("distill", help="make nano anew: pictures, training, export, report", add_help=False)
     return parser
 
@@ -114,6 +119,13 @@ def _edit(arguments: dict[str, Any]) -> int:
     return edit_command.run(arguments)
 
 
+def _gc(arguments: dict[str, Any]) -> int:
+    from server.gc_command import run
+
+    dry_run, now = arguments.pop("dry_run"), arguments.pop("now")
+    return run(_config(arguments), dry_run=dry_run, now=now)
+
+
 def _distill(words: Sequence[str]) -> int:
     from gpu.nano.distill.cli import main as distill
 
@@ -122,6 +134,14 @@ def _distill(words: Sequence[str]) -> int:
     except KeyboardInterrupt:
         return 130
 
+
+_COMMANDS: dict[str, Callable[[dict[str, Any]], int]] = {
+    "serve": _serve,
+    "doctor": _doctor,
+    "models": _models,
+    "edit": _edit,
+    "gc": _gc,
+}
 
 if __name__ == "__main__":
     raise SystemExit(main())

@@ -76,7 +76,12 @@ class Blobs:
         size = data.stat().st_size if isinstance(data, Path) else len(data)
 
         def put() -> None:
-            self._store.put(key, data, chunk_size=PART_BYTES, max_concurrency=PARTS_AT_ONCE)
+            try:
+                self._store.put(key, data, chunk_size=PART_BYTES, max_concurrency=PARTS_AT_ONCE)
+            except FileNotFoundError as error:
+                raise StorageUnavailable(
+                    f"there is no {self.url}: make the bucket, or name another"
+                ) from error
             if self._folder is not None:
                 _to_disk(self._folder / key)
 
@@ -125,7 +130,7 @@ class Blobs:
         self._cache.forget(key)
 
     def list(self, prefix: str = "") -> Iterator[tuple[str, int, float]]:
-        """(key, bytes, when it was written in seconds since 1970) of every blob in the folder `prefix`, a page
+        """(key, bytes, when it was put in seconds since 1970) of every blob in the folder `prefix`, some
         at a time."""
         pages = self._call(lambda: iter(self._store.list(prefix or None, chunk_size=500)), prefix)
         while page := self._call(lambda: next(pages, None), prefix):
@@ -149,12 +154,20 @@ class Blobs:
         with self._cache.held(key):
             yield self.open_local(key)
 
+    def unfinished(self, older_s: float) -> Iterator[Path]:
+        """Files that a killed process left half written in a folder: LocalStore names them "key#1"."""
+        for path in self._folder.rglob("*#*") if self._folder is not None else ():
+            with contextlib.suppress(OSError):
+                if path.is_file() and time.time() - path.stat().st_mtime > older_s:
+                    yield path
+
     def free_bytes(self) -> int | None:
         """Of a folder's disk; None where nobody says."""
         return shutil.disk_usage(self._folder).free if self._folder is not None else None
 
     def _call(self, work: Callable[[], T], key: str) -> T:
         """Tried again, for a while, where the storage cannot be reached."""
+        said = False
         until_s, wait_s = time.monotonic() + self._tries_s, FIRST_WAIT_S
         while True:
             try:
@@ -167,7 +180,9 @@ class Blobs:
                     raise StorageUnavailable(
                         f"the storage {self.url} does not answer ({_words(error)}): it is tried again later"
                     ) from error
-                log.warning("the storage does not answer, trying again: %s", _words(error))
+                if not said:
+                    log.warning("the storage does not answer, trying again: %s", _words(error))
+                said = True
             time.sleep(wait_s)
             wait_s = min(2 * wait_s, LONGEST_WAIT_S)
 
@@ -179,6 +194,8 @@ def _known(error: Exception, key: str) -> KeptError | None:
     if isinstance(error, FileNotFoundError) or type(error).__name__ == "NotFoundError":
         return NotKept(f"there is no {key}")
     text = str(error)
+    if "416 Range" in text or "InvalidRange" in text or "larger than file" in text or "StartTooLarge" in text:
+        return KeptError(f"{key} ends before that range")
     if any(word in text for word in _FULL):
         return StorageFull(f"the storage is full: {key} could not be kept")
     if type(error).__name__ in ("PermissionDeniedError", "UnauthenticatedError", "PermissionError"):
@@ -187,7 +204,9 @@ def _known(error: Exception, key: str) -> KeptError | None:
 
 
 def _words(error: Exception) -> str:
-    return " ".join(str(error).split())[:200] or type(error).__name__
+    """Without the insides that obstore shows behind its message."""
+    text = " ".join(str(error).partition("Debug source")[0].split())
+    return text[:200] or type(error).__name__
 
 
 def _to_disk(path: Path) -> None:

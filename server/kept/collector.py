@@ -1,8 +1,8 @@
 """Retention: what of all that is kept goes, and when. Blocks; run it in a thread. Knows no job's work.
 
-Goes: uploads past their expiry; films that nobody used for `keep_days`, with their jobs; sessions as old; blobs
-that nobody names, and those of jobs cancelled a day ago. Never what a job that waits or runs names, and never
-what was written in the last day: who wrote it may be about to name it.
+Goes: uploads past their expiry; films that nobody used for `keep_days`, with their jobs; sessions as old;
+blobs that nobody names, and those of jobs cancelled a day ago. Never what a job that waits or runs names, and
+never what was written in the last day: who wrote it may be about to name it.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -49,12 +49,14 @@ class Collector:
         """`keep_days` 0: films and sessions stay for ever."""
         self._database, self._blobs, self._uploads_dir = database, blobs, uploads_dir
         self._keep_s = keep_days * DAY_S
+        self._going: set[str] = set()  # videos that a dry run leaves, but counts as gone
 
     def collect(
         self, *, dry_run: bool = False, grace_s: float = DAY_S, stop: Callable[[], bool] = lambda: False
     ) -> Collected:
         """Once over everything, or until `stop()`. `dry_run`: only say what would go. Raises Unavailable."""
         made = Collected()
+        self._going.clear()
         for step in (self._uploads, self._videos, self._sessions, self._blobs_unnamed):
             if stop():
                 break
@@ -93,7 +95,9 @@ class Collector:
                 return
             made.lines.append(f"video {video_id} ({name}, {size} bytes): not used")
             made.videos += 1
-            if not dry_run:  # a job may have come since: then it stays
+            if dry_run:
+                self._going.add(video_id)
+            else:  # a job may have come since: then it stays
                 with contextlib.suppress(NotKept, Refused):
                     repository.delete(video_id)
 
@@ -122,19 +126,23 @@ class Collector:
             made.blobs += 1
             if not dry_run:
                 self._blobs.delete(key)
+        for path in self._blobs.unfinished(grace_s):
+            _count(made, f"{path.name}: left half written", _size(path))
+            if not dry_run:
+                path.unlink(missing_ok=True)
 
     def _named(self, key: str, grace_s: float) -> bool:
         """Whether somebody needs the blob, asked just before it would go (keys.py says who owns which)."""
         owner, _, rest = key.partition("/")
-        query: sa.Select[tuple[str]]
+        alive = sa.and_(~_long_cancelled(grace_s), ~JobRow.video_id.in_(self._going))
         if owner == "videos":
             query = sa.select(VideoRow.id).where(VideoRow.id == rest.partition("/")[0])
-            query = query.where(VideoRow.state != "refused")
+            query = query.where(VideoRow.state != "refused", ~VideoRow.id.in_(self._going))
         elif owner == "jobs":
-            query = sa.select(JobRow.id).where(JobRow.id == rest.partition("/")[0], ~_long_cancelled(grace_s))
+            query = sa.select(JobRow.id).where(JobRow.id == rest.partition("/")[0], alive)
         elif owner == "work":
             query = sa.select(SegmentRow.job_id).join(JobRow, JobRow.id == SegmentRow.job_id)
-            query = query.where(SegmentRow.work_key == rest, ~_long_cancelled(grace_s))
+            query = query.where(SegmentRow.work_key == rest, alive)
         else:
             return True  # not ours: a bucket may be shared
         return self._database.read(lambda connection: connection.execute(query.limit(1)).first()) is not None
@@ -145,7 +153,7 @@ def _long_cancelled(grace_s: float) -> sa.ColumnElement[bool]:
 
 
 def _forget_cancelled(connection: Connection, grace_s: float) -> None:
-    """What jobs cancelled long ago have rendered is about to go: to be rendered again, should one be retried."""
+    """What jobs cancelled long ago have rendered is about to go: rendered again, should one be retried."""
     query = sa.select(JobRow.id).where(_long_cancelled(grace_s), JobRow.frames_done > 0)
     for job_id in connection.scalars(query.limit(MOST).with_for_update(skip_locked=True)).all():
         done = sa.and_(SegmentRow.job_id == job_id, SegmentRow.state == "DONE")
@@ -163,11 +171,3 @@ def _size(path: Path) -> int:
         return path.stat().st_size
     except OSError:
         return 0
-
-
-def unfinished(folder: Path, older_s: float) -> Iterator[Path]:
-    """Files that a killed process left half written in a folder of blobs: LocalStore names them "key#1"."""
-    for path in folder.rglob("*#*"):
-        with contextlib.suppress(OSError):
-            if path.is_file() and time.time() - path.stat().st_mtime > older_s:
-                yield path

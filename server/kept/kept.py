@@ -6,27 +6,28 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from server.kept.blobs import Blobs
-from server.kept.database import POOL, Database
 from server.kept.errors import KeptError, Unavailable
-from server.kept.jobs import Jobs
-from server.kept.migrate import upgrade
-from server.kept.segments import Segments
-from server.kept.sessions import SessionRecords
-from server.kept.uploads import Uploads
-from server.kept.videos import Videos
+from server.kept.session_log import SessionLog
+
+if TYPE_CHECKING:  # slow to import, and only needed where something is kept
+    from server.kept.blobs import Blobs
+    from server.kept.collector import Collected
+    from server.kept.database import Database
 
 log = logging.getLogger(__name__)
 
-P = ParamSpec("P")
 T = TypeVar("T")
 
+DATABASE_THREADS, BLOB_THREADS = 8, 8  # apart: a bucket that hangs stops no call of the database
+MOST_WAITING = 512  # calls that run or wait; one more is refused at once
+COLLECT_EVERY_S, FIRST_COLLECT_S = 3600.0, 300.0
 CALL_S = 30.0  # of one call; a database or storage that is away gives up before
 
 
@@ -39,17 +40,32 @@ class Kept:
     """`run` from a loop; the repositories from any thread."""
 
     def __init__(self, database: Database, blobs: Blobs, data_dir: Path) -> None:
+        from server.kept.jobs import Jobs
+        from server.kept.segments import Segments
+        from server.kept.sessions import SessionRecords
+        from server.kept.uploads import Uploads
+        from server.kept.videos import Videos
+
         self.database, self.blobs, self.data_dir = database, blobs, data_dir
         self.uploads_dir = data_dir / "uploads"
         self.videos, self.uploads = Videos(database), Uploads(database)
         self.jobs, self.segments = Jobs(database), Segments(database)
         self.sessions = SessionRecords(database)
-        self._executor = ThreadPoolExecutor(POOL, thread_name_prefix="relens-kept")
+        self.session_log = SessionLog(self)
+        self._executor = ThreadPoolExecutor(DATABASE_THREADS, thread_name_prefix="relens-kept")
+        self._blob_executor = ThreadPoolExecutor(BLOB_THREADS, thread_name_prefix="relens-blobs")
+        self._running = 0
+        self._closing = threading.Event()
+        self._collecting: asyncio.Task[None] | None = None
 
     @classmethod
     def open(cls, data_dir: str = "", database_url: str = "", storage_url: str = "") -> Kept:
         """Makes the folder and brings the database up to date; empty: all of it in the folder. May take a
         second. Raises KeptError naming the remedy."""
+        from server.kept.blobs import Blobs
+        from server.kept.database import Database
+        from server.kept.migrate import upgrade
+
         folder = Path(data_dir).expanduser() if data_dir else default_dir()
         try:
             (folder / "uploads").mkdir(parents=True, exist_ok=True)
@@ -70,18 +86,65 @@ class Kept:
         return cls(database, blobs, folder)
 
     async def run(self, work: Callable[..., T], *args: Any, timeout_s: float | None = CALL_S) -> T:
-        """`work(*args)` on a thread of ours. Raises what it raises, and Unavailable when it takes longer than
-        `timeout_s` (None: as long as it takes, for what is bounded by itself); it then goes on unheard."""
-        doing = asyncio.get_running_loop().run_in_executor(self._executor, work, *args)
+        """`work(*args)` on a thread of ours. Raises what it raises; Unavailable when it takes longer than
+        `timeout_s` (None: as long as it takes, for what is bounded by itself), and then goes on unheard;
+        Unavailable at once when too much waits."""
+        if self._running >= MOST_WAITING:
+            raise Unavailable("too much is being read and written just now: try again in a few seconds")
+        of_blobs = getattr(work, "__self__", None) is self.blobs
+        executor = self._blob_executor if of_blobs else self._executor
+        self._running += 1
+        doing = asyncio.get_running_loop().run_in_executor(executor, work, *args)
+        doing.add_done_callback(self._over)
         try:
             return await asyncio.wait_for(asyncio.shield(doing), timeout_s)
         except TimeoutError as error:
+            if doing.done():  # its own
+                raise
             doing.add_done_callback(_unheard)
             raise Unavailable(f"what is kept did not answer within {timeout_s} s: try again") from error
 
+    def _over(self, _done: asyncio.Future[Any]) -> None:
+        self._running -= 1
+
+    def collect(self, keep_days: float, *, dry_run: bool = False, grace_s: float | None = None) -> Collected:
+        """Remove what nobody needs any more (collector.py). Blocks; ends soon after `close`."""
+        from server.kept.collector import DAY_S, Collector
+
+        collector = Collector(self.database, self.blobs, self.uploads_dir, keep_days)
+        grace_s = DAY_S if grace_s is None else grace_s
+        return collector.collect(dry_run=dry_run, grace_s=grace_s, stop=self._closing.is_set)
+
+    def start(self, keep_days: float) -> None:
+        """From here on it is collected every hour, until `stop`. Loop thread only, as `stop`."""
+        self._collecting = asyncio.get_running_loop().create_task(self._collect(keep_days), name="collect")
+
+    async def stop(self) -> None:
+        """Write down what is left of sessions, end collecting; `close` comes after it."""
+        self._closing.set()
+        if self._collecting is not None:
+            self._collecting.cancel()
+            await asyncio.gather(self._collecting, return_exceptions=True)
+        await self.session_log.close()
+
+    async def _collect(self, keep_days: float) -> None:
+        wait_s = FIRST_COLLECT_S
+        while True:
+            await asyncio.sleep(wait_s)
+            wait_s = COLLECT_EVERY_S
+            try:
+                made = await self.run(self.collect, keep_days, timeout_s=None)
+            except (KeptError, OSError) as error:
+                log.warning("nothing is collected this time: %s", error)
+                continue
+            if made.lines:
+                log.info("collected %d things, %d bytes", len(made.lines), made.bytes)
+
     def close(self) -> None:
         """What runs ends by itself, in bounded time. Idempotent."""
+        self._closing.set()
         self._executor.shutdown(wait=False, cancel_futures=True)
+        self._blob_executor.shutdown(wait=False, cancel_futures=True)
         self.database.close()
 
 

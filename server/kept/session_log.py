@@ -60,8 +60,8 @@ class SessionLog:
         transition_ms: int = 400,
         seed: int = 0,
     ) -> None:
-        """An instruction was applied at `at_ticks` of 90 kHz from the session's first picture. A `number` that
-        came before is not written again."""
+        """An instruction was applied at `at_ticks` of 90 kHz from the session's first picture. A `number`
+        that came before is not written again."""
         self._add(SessionEdit(session_id, number, at_ticks, prompt, strength, transition_ms, seed))
 
     def end(self, session_id: str, reason: str) -> None:
