@@ -53,7 +53,9 @@ class Signal:
 
 def passing(error: BaseException | None) -> str:
     """Why it will pass by waiting, for a person; "" where it will not."""
-    if isinstance(error, (Unavailable, StorageFull, NoMemory)):
+    if isinstance(error, StorageFull):
+        return f"{error}: free some room, the job goes on then"
+    if isinstance(error, (Unavailable, NoMemory)):
         return str(error)
     full = next((e for e in (error, getattr(error, "__cause__", None)) if isinstance(e, OSError)), None)
     if full is not None and full.errno in _FULL:
