@@ -31,8 +31,8 @@ DEFECT = "a defect of relens: its log says more; retry the job after an update"
 
 
 class Renderer:
-    def __init__(self, tools: Tools, name: str, lease_s: float = LEASE_S) -> None:
-        self._tools, self._name, self._lease_s = tools, name, lease_s
+    def __init__(self, tools: Tools, name: str) -> None:
+        self._tools, self._name = tools, name
         self._reader: tuple[str, FilmReader] | None = None
         self._thread = threading.Thread(target=self._run, name="relens-render", daemon=True)
 
@@ -56,7 +56,7 @@ class Renderer:
 
     def _turn(self) -> None:
         try:
-            segment = self._tools.kept.segments.claim(self._name, self._lease_s)
+            segment = self._tools.kept.segments.claim(self._name, LEASE_S)
         except KeptError as error:
             log.warning("no work can be asked for: %s", error)
             self._tools.stop.wait(AWAY_S)
