@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import random
+import sqlite3
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
@@ -79,13 +80,12 @@ class Database:
             wait_s = min(2 * wait_s, LONGEST_WAIT_S)
 
 
-def insert_new(connection: Connection, table: Any, rows: Mapping[str, Any] | list[dict[str, Any]]) -> int:
-    """Insert what is not there yet by its primary or a unique key; how many were."""
+def insert_new(connection: Connection, table: Any, rows: Mapping[str, Any] | list[dict[str, Any]]) -> None:
+    """Insert what is not there yet by its primary or a unique key."""
     from sqlalchemy.dialects import postgresql, sqlite
 
     make = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
-    statement = make(table).on_conflict_do_nothing()
-    return connection.execute(statement, rows).rowcount
+    connection.execute(make(table).on_conflict_do_nothing(), rows)
 
 
 def now_of(connection: Connection) -> float:
@@ -154,8 +154,9 @@ def _passes(error: Exception) -> bool:
         return True
     state = getattr(error.orig, "sqlstate", None)
     if state is None:
-        busy = ("database is locked", "database table is locked", "connection failed", "server closed")
-        return isinstance(error, exc.OperationalError) and any(word in _words(error) for word in busy)
+        if isinstance(error.orig, sqlite3.Error):
+            return "locked" in _words(error)
+        return isinstance(error, exc.OperationalError)  # there was no server to give the error a number
     # class 08: connection; 57P0x: shut down, crashed, starting; 55P03: lock not available
     return state in AGAIN or state[:2] == "08" or state[:4] == "57P0" or state == "55P03"
 
@@ -167,7 +168,9 @@ def _words(error: Exception) -> str:
 
 def _unusable(url: str, error: Exception) -> Exception:
     """What a person is told; defects of ours stay what they are."""
-    if isinstance(error, exc.OperationalError):
+    if (
+        isinstance(error, exc.OperationalError) or type(error) is exc.DatabaseError
+    ):  # "file is not a database"
         words = _words(error)
         full = "disk is full" in words or getattr(error.orig, "sqlstate", "") == "53100"
         remedy = "free some of its disk" if full else "see that it runs and may be written"

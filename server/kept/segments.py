@@ -42,13 +42,14 @@ class Segments:
 
         def work(connection: Connection) -> tuple[Segment, ...]:
             job_of(connection, job_id, lock=True)
-            if rows:
-                insert_new(connection, _SEGMENTS, rows)
-            frames = sum(span.frames for span in spans)
-            connection.execute(sa.update(JobRow).where(JobRow.id == job_id).values(frames=frames))
             laid = _all(connection, job_id)
-            if [_span(each) for each in laid] != sorted(spans, key=lambda span: span.index):
+            if laid and [_span(each) for each in laid] != sorted(spans, key=lambda span: span.index):
                 raise Refused(f"job {job_id} was cut otherwise before: make a new job")
+            if rows and not laid:
+                insert_new(connection, _SEGMENTS, rows)
+                frames = sum(span.frames for span in spans)
+                connection.execute(sa.update(JobRow).where(JobRow.id == job_id).values(frames=frames))
+                laid = _all(connection, job_id)
             return laid
 
         return self._database.write(work)
