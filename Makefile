@@ -61,6 +61,7 @@ run: setup
 # Prepared beforehand so that a second `make test` needs no network.
 browser: $(V)/.test
 	@bash .ci/browser
+	@bash .ci/services
 
 test: setup $(V)/.test browser
 	@$(PY) -m pytest $(ARGS)
