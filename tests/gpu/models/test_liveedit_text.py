@@ -58,6 +58,41 @@ def test_one_at_a_time_and_each_once(encoder: Encoder) -> None:
     assert encoder.most_at_once == 1
 
 
+def test_of_a_burst_the_last_comes_first_on_one_thread(encoder: Encoder) -> None:
+    encoder.go_on.clear()
+    embeddings = Embeddings(encoder)
+    embeddings.ready("")
+    wait_until(lambda: bool(encoder.asked))
+    prompts = ["x" * n for n in range(1, 4 * KEPT)]
+    for prompt in prompts:
+        embeddings.ready(prompt)
+    wait_until(lambda: [thread.name for thread in threading.enumerate()].count("relens-text") == 1)
+    embeddings.ready(prompts[-3])  # a stream asks at each of its steps
+    encoder.go_on.set()
+    wait_until(lambda: len(encoder.asked) >= 3)
+    assert encoder.asked[1:3] == [prompts[-3], prompts[-1]]
+    assert embeddings.get(prompts[-KEPT]) == len(prompts[-KEPT])
+    assert len(encoder.asked) <= KEPT + 1, "those that were typed over long ago are left out"
+
+
+def test_who_waits_is_not_passed_over_by_those_who_ask_without_end(
+    encoder: Encoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gpu.models.liveedit_text._ASK_AGAIN_S", 0.01)
+    encoder.go_on.clear()
+    embeddings = Embeddings(encoder)
+    embeddings.ready("being encoded")
+    wait_until(lambda: bool(encoder.asked))
+    got: list[int] = []
+    waiting = threading.Thread(target=lambda: got.append(embeddings.get("a film's")), daemon=True)
+    waiting.start()
+    for n in range(2 * KEPT):  # it is pushed out meanwhile
+        embeddings.ready("x" * n)
+    encoder.go_on.set()
+    waiting.join(20)
+    assert got == [len("a film's")]
+
+
 def test_the_oldest_goes(encoder: Encoder) -> None:
     embeddings = Embeddings(encoder)
     for n in range(KEPT + 1):
@@ -68,7 +103,10 @@ def test_the_oldest_goes(encoder: Encoder) -> None:
     assert len(encoder.asked) == KEPT + 2
 
 
-@pytest.mark.parametrize("error", [DeviceError("no memory for it"), ValueError("no memory for it")])
+@pytest.mark.parametrize(
+    "error",
+    [DeviceError("no memory for it"), ValueError("no memory for it"), TimeoutError("no memory for it")],
+)
 def test_a_failure_is_told_and_may_be_tried_again(error: Exception) -> None:
     def fails(prompt: str) -> None:
         if len(encoder.asked) == 1:
