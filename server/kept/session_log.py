@@ -10,9 +10,11 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING
 
+from gpu.film.timeline import EditAt
+from gpu.types import CLOCK_HZ
 from server.kept.errors import KeptError
 from server.kept.types import SessionEdit
 
@@ -108,6 +110,20 @@ class SessionLog:
             if not await _quietly(self.flush()):
                 self._wake.set()
                 await asyncio.sleep(AGAIN_S)
+
+
+def edits_at(edits: Sequence[SessionEdit]) -> tuple[EditAt, ...]:
+    """As a timeline has them; `gpu.film.timeline.write_timeline` makes the file."""
+    return tuple(
+        EditAt(
+            at=max(0, edit.at_ticks) / CLOCK_HZ,
+            prompt=edit.prompt,
+            strength=edit.strength,
+            transition_ms=edit.transition_ms,
+            seed=edit.seed,
+        )
+        for edit in edits
+    )
 
 
 def _write(records: SessionRecords, some: list[Record | SessionEdit]) -> None:

@@ -7,8 +7,6 @@ from collections.abc import Sequence
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from gpu.film.timeline import EditAt
-from gpu.types import CLOCK_HZ
 from server.kept.database import Database, insert_new
 from server.kept.errors import NotKept
 from server.kept.models import SessionEditRow, SessionRow
@@ -73,20 +71,6 @@ class SessionRecords:
             return tuple(SessionEdit(**row._mapping) for row in connection.execute(query))
 
         return self._database.read(work)
-
-
-def edits_at(edits: Sequence[SessionEdit]) -> tuple[EditAt, ...]:
-    """As a timeline has them; `gpu.film.timeline.write_timeline` makes the file."""
-    return tuple(
-        EditAt(
-            at=max(0, edit.at_ticks) / CLOCK_HZ,
-            prompt=edit.prompt,
-            strength=edit.strength,
-            transition_ms=edit.transition_ms,
-            seed=edit.seed,
-        )
-        for edit in edits
-    )
 
 
 def _session_of(connection: Connection, session_id: str) -> SessionKept:

@@ -16,7 +16,7 @@ from server import protocol
 from server.api import SessionList
 from server.errors import ProtocolError
 from server.kept.errors import Unavailable
-from server.kept.sessions import edits_at
+from server.kept.session_log import edits_at
 from server.problem import problem, problem_of
 from server.routes.route import JSON, SDP, SDP_FRAGMENT, Answer, Parameter, Route
 from server.session import Session

@@ -141,7 +141,7 @@ def test_a_job_is_cut_once(database: Database) -> None:
     segments = Segments(database)
     assert segments.lay(job.id, spans(2)) == segments.list(job.id), "laid again: the first counts"
     with pytest.raises(Refused, match="cut otherwise"):
-        segments.lay(job.id, spans(3))
+        segments.lay(job.id, spans(2, frames=11))
     assert len(segments.list(job.id)) == 2
     assert isinstance(segments.get(job.id, 1), Segment)
     with pytest.raises(NotKept):

@@ -16,8 +16,7 @@ from gpu.film.timeline import read_timeline, write_timeline
 from server.kept import kept as module
 from server.kept.errors import DatabaseUnavailable, KeptError, NotKept, Unavailable
 from server.kept.kept import Kept
-from server.kept.session_log import SessionLog
-from server.kept.sessions import edits_at
+from server.kept.session_log import SessionLog, edits_at
 
 
 def test_it_opens_in_a_folder_that_is_not_there_yet(tmp_path: Path) -> None:
