@@ -78,6 +78,11 @@ class FilmReader:
         return self._ticks
 
     @property
+    def pid(self) -> int:
+        """The child's."""
+        return self._child.pid
+
+    @property
     def barriers(self) -> tuple[str, ...]:
         """What the child is held by, in words."""
         return self._child.barriers

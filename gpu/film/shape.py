@@ -63,6 +63,9 @@ def shape_of(picture: Any, sample_aspect: float, most_pixels: int) -> Shape:
 
 
 def is_full_range(picture: Any) -> bool:
+    """RGB always is, and never counts as such."""
+    if picture.format.is_rgb:
+        return False
     return picture.format.name.startswith("yuvj") or int(picture.color_range) == _FULL
 
 
