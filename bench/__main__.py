@@ -22,6 +22,8 @@ NAMES = {
     "nano-report": "nano against its teachers on held-out clips: everything that must be shown of it",
     "nano-speed": "nano's time a frame, whole and graph by graph",
     "liveedit": "the full-size model: frames a second, memory, mask cache, with random weights",
+    "film-edit": "relens edit against the bare model loop on the same frames",
+    "render-beside": "a live stream and a film's render on one server: what each loses",
     "gpu-media": "the NVIDIA GPU's media path: kernels, NVDEC, NVENC, bytes over the bus, memory",
     "wan-build": "the full-size model exported and built by TensorRT-RTX without a GPU: time, size, memory",
     "nano-sizes": "nano beside nano-plus at 1280x720: a contact sheet, and the time a frame",

@@ -28,7 +28,8 @@ class Segments:
         self._database = database
 
     def lay(self, job_id: str, spans: Sequence[Span], work_keys: Sequence[str] = ()) -> tuple[Segment, ...]:
-        """The job's segments, made where they are not yet. `work_keys`, one a span, name what each will be
+        """The job's segments from the first on, made where they are not yet: more may be laid later, as the
+        film is cut, and what is laid again stays as it is. `work_keys`, one a span, name what each will be
         found under: from here on nobody throws it away. Raises Refused where others are laid already."""
         rows = [
             {
@@ -43,10 +44,11 @@ class Segments:
         def work(connection: Connection) -> tuple[Segment, ...]:
             job_of(connection, job_id, lock=True)
             laid = _all(connection, job_id)
-            if laid and [_span(each) for each in laid] != sorted(spans, key=lambda span: span.index):
+            both = min(len(laid), len(spans))
+            if [_span(each) for each in laid[:both]] != list(spans[:both]):
                 raise Refused(f"job {job_id} was cut otherwise before: make a new job")
-            if rows and not laid:
-                insert_new(connection, _SEGMENTS, rows)
+            if rows[both:]:
+                insert_new(connection, _SEGMENTS, rows[both:])
                 frames = sum(span.frames for span in spans)
                 connection.execute(sa.update(JobRow).where(JobRow.id == job_id).values(frames=frames))
                 laid = _all(connection, job_id)

@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from gpu.errors import ModelError
+from gpu.film.types import Span
 from gpu.models.passthrough import PassthroughModel
+from server.jobs import tender
 from server.jobs.courtesy import Courtesy
 from server.jobs.patience import Signal
 from tests.server.jobs.job_film import Brake, working
@@ -166,3 +169,21 @@ async def test_a_server_that_stops_gives_its_segment_back_and_the_next_goes_on(
     async with working(tmp_path / "kept") as jobs:
         await jobs.until(job, "DONE")
         assert jobs.segments("rendered") == 2
+
+
+async def test_a_film_is_rendered_while_it_is_still_being_cut(
+    tmp_path: Path, film: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tender, "LAY_EVERY_S", 0.0)
+    async with working(tmp_path / "kept") as jobs:
+        lay, laid = jobs.kept.segments.lay, []
+
+        def noted(job_id: str, spans: Sequence[Span], keys: Sequence[str] = ()) -> Any:
+            laid.append(len(spans))
+            return lay(job_id, spans, keys)
+
+        monkeypatch.setattr(jobs.kept.segments, "lay", noted)
+        job = (await jobs.post(await jobs.add(film)))["job_id"]
+        await jobs.until(job, "DONE")
+    assert laid[0] == 1
+    assert laid[-1] == 3
