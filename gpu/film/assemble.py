@@ -13,7 +13,7 @@ import os
 import struct
 import tempfile
 from array import array
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from fractions import Fraction
@@ -23,37 +23,25 @@ from pathlib import Path
 from typing import IO
 
 from gpu.film.boxes import Run, Track, box, children, movie_header, read_run, track_box
+from gpu.film.chunks import SOUND_TRACK, Chunk, chunks_of
 from gpu.film.entries import COPIED, sound_entry
 from gpu.film.reader import LIMITS
 from gpu.film.segment import VIDEO_TRACK
-from gpu.film.sound import Sound, take_sound
+from gpu.film.sound import Sound, SoundLost, take_sound
 from gpu.film.tables import sample_tables
 from gpu.film.types import FilmError, FilmLimits, Span
 from gpu.types import CLOCK_HZ
 
 Progress = Callable[[int, int], None]  # bytes written, of how many
 
-SOUND_TRACK = 2
-_RUN = CLOCK_HZ  # pictures and sound lie in turns of a second
 _PIECE_BYTES = 1 << 20
 _MOST_HEAD = 16 << 20  # of a segment: its moof
 
 
 @dataclass(frozen=True, slots=True)
-class _Chunk:
-    """Samples of one track that lie together: in segment `segment` (the sound: -1) at byte `at`."""
-
-    track: int
-    samples: int
-    bytes: int
-    segment: int
-    at: int
-
-
-@dataclass(frozen=True, slots=True)
 class _Plan:
     head: bytes  # all before the samples
-    chunks: tuple[_Chunk, ...]
+    chunks: tuple[Chunk, ...]
     bytes: int
 
 
@@ -78,7 +66,7 @@ def assemble(
     with ExitStack() as stack:
         try:
             runs = [_read_run(each, span) for each, span in zip(segments, spans, strict=True)]
-            sound = take_sound(source, COPIED, folder=out.parent, limits=limits, alive=lambda: progress(0, 1))
+            sound, note = _take(source, out.parent, limits, lambda: progress(0, 1))
             if sound is not None:
                 stack.callback(sound.close)
             plan = _plan(init, runs, sound, spans[-1].end)
@@ -99,7 +87,30 @@ def assemble(
             if temporary is not None:
                 with suppress(OSError):
                     temporary.unlink()
-    return (sound.note,) if sound is not None and sound.note else ()
+    return (note,) if note else ()
+
+
+def _take(
+    source: Path, folder: Path, limits: FilmLimits, alive: Callable[[], None]
+) -> tuple[Sound | None, str]:
+    """(the sound, what was done to it in words). As AAC where its own packets have no place in an MP4."""
+    try:
+        sound = take_sound(source, COPIED, folder=folder, limits=limits, alive=alive)
+        if sound is not None and not sound.note:
+            try:
+                _sound_entry(sound)
+            except FilmError:
+                sound.close()
+                sound = take_sound(source, (), folder=folder, limits=limits, alive=alive)
+    except SoundLost as error:
+        return None, str(error)
+    return sound, "" if sound is None else sound.note
+
+
+def _sound_entry(sound: Sound) -> bytes:
+    sound.data.seek(0)
+    first = sound.data.read(sound.sizes[0])
+    return sound_entry(sound.codec, sound.rate, sound.channels, sound.extradata, first)
 
 
 def _read_run(segment: Path | bytes, span: Span) -> Run:
@@ -144,7 +155,7 @@ def _plan(init: bytes, runs: Sequence[Run], sound: Sound | None, duration: int) 
         media_duration=duration,
         edits=((shift, -1), (duration, 0)) if shift else (),
     )
-    chunks = tuple(_chunks(runs, sound))
+    chunks = tuple(chunks_of(runs, sound))
     durations = array("I", (length for run in runs for length in run.durations))
     sizes = array("I", (count for run in runs for count in run.sizes))
     keys = [number for number, sync in enumerate((s for run in runs for s in run.syncs), 1) if sync]
@@ -188,9 +199,7 @@ def _video_entry(init: bytes) -> tuple[bytes, tuple[int, int]]:
 
 def _sound_track(sound: Sound, delay: int) -> Track:
     """`delay`: ticks until it is heard."""
-    sound.data.seek(0)
-    first = sound.data.read(sound.sizes[0])
-    entry = sound_entry(sound.codec, sound.rate, sound.channels, sound.extradata, first)
+    entry = _sound_entry(sound)
     heard = sound.total - sound.skip - sound.drop
     length = -(-heard * CLOCK_HZ // sound.rate)
     edits = ((delay, -1),) if delay else ()
@@ -203,47 +212,6 @@ def _sound_track(sound: Sound, delay: int) -> Track:
         media_duration=sound.total,
         edits=(*edits, (length, sound.skip)),
     )
-
-
-def _chunks(runs: Sequence[Run], sound: Sound | None) -> Iterator[_Chunk]:
-    """In the order of the file: a second of pictures, then the sound until its end."""
-    cursor = _Cursor(sound)
-    for segment, run in enumerate(runs):
-        samples = count = 0
-        time, at, until = run.start, run.data_at, run.start + _RUN
-        for length, size in zip(run.durations, run.sizes, strict=True):
-            samples, count, time = samples + 1, count + size, time + length
-            if time >= until:
-                yield _Chunk(VIDEO_TRACK, samples, count, segment, at)
-                yield from cursor.until(time)
-                samples, at, count, until = 0, at + count, 0, time + _RUN
-        if samples:
-            yield _Chunk(VIDEO_TRACK, samples, count, segment, at)
-            yield from cursor.until(time)
-    yield from cursor.until(None)
-
-
-class _Cursor:
-    """Goes through the sound's packets."""
-
-    def __init__(self, sound: Sound | None) -> None:
-        self._sound = sound
-        self._number = self._at = 0
-        self._position = 0  # samples
-
-    def until(self, time: int | None) -> Iterator[_Chunk]:
-        """Those that begin before `time` (ticks; None: all) and were not given yet: one chunk, or none."""
-        sound = self._sound
-        if sound is None:
-            return
-        first, begun = self._number, self._at
-        last = None if time is None else Fraction(time * sound.rate, CLOCK_HZ) - sound.begins
-        while self._number < len(sound.sizes) and (last is None or self._position < last):
-            self._at += sound.sizes[self._number]
-            self._position += sound.durations[self._number]
-            self._number += 1
-        if self._number > first:
-            yield _Chunk(SOUND_TRACK, self._number - first, self._at - begun, -1, begun)
 
 
 def _write(
@@ -265,7 +233,7 @@ def _write(
             progress(done, plan.bytes)
 
 
-def _copy(source: IO[bytes], chunk: _Chunk, file: IO[bytes]) -> bool:
+def _copy(source: IO[bytes], chunk: Chunk, file: IO[bytes]) -> bool:
     """Whether all of the chunk was there."""
     source.seek(chunk.at)
     left = chunk.bytes

@@ -11,6 +11,7 @@ from gpu.film.types import FilmError
 # MP2, Vorbis and PCM are encoded anew: MP4 has no place for Vorbis, and what plays the others in MP4 is rare.
 COPIED = ("aac", "mp3", "opus", "flac", "alac", "ac3")
 _AAC, _MP3 = 0x40, 0x6B  # object types of ISO/IEC 14496-1 (mp4ra.org)
+_LEAST_HEAD = {"flac": 34, "alac": 24}  # bytes
 _AUDIO_STREAM = 0x15  # stream type 5, upstream 0, reserved 1: ISO/IEC 14496-1 §7.2.6.6
 
 
@@ -23,6 +24,8 @@ def sound_entry(codec: str, rate: int, channels: int, extradata: bytes, first_pa
             return _entry(b"mp4a", rate, channels, _esds(_MP3, b""))
         if codec == "opus":
             return _entry(b"Opus", 48_000, channels, _opus(extradata))
+        if len(extradata) < _LEAST_HEAD.get(codec, 0):
+            raise ValueError(f"a head of {len(extradata)} bytes")
         if codec == "flac":
             head = (
                 struct.pack(">BBH", 0x80, 0, 34) + extradata[-34:]

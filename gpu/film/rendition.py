@@ -21,7 +21,7 @@ from typing import IO
 from gpu.film.boxes import Sample, Track, children, fragment, init_of, read_run
 from gpu.film.entries import sound_entry
 from gpu.film.reader import LIMITS
-from gpu.film.sound import HOLE_S, Sound, take_sound
+from gpu.film.sound import HOLE_S, Sound, SoundLost, take_sound
 from gpu.film.types import FilmError, FilmLimits, Span
 from gpu.types import CLOCK_HZ
 
@@ -60,14 +60,18 @@ def write_rendition(
     limits: FilmLimits = LIMITS,
     alive: Callable[[], None] = lambda: None,
 ) -> Rendition | None:
-    """Write the sound of a film to `out`, whole or not at all; None, and no file, where it has none.
+    """Write the sound of a film to `out`, whole or not at all; None, and no file, where it has none that can
+    be decoded.
 
     Raises FilmError for a sound that cannot be read, and a disk that is full."""
-    folder, end = out.parent, spans[-1].end
-    sound = take_sound(source, ("aac",), (0.0, end / CLOCK_HZ), folder=folder, limits=limits, alive=alive)
-    if sound is not None and not sound.note and not _serves(sound, spans):
-        sound.close()
-        sound = take_sound(source, (), (0.0, end / CLOCK_HZ), folder=folder, limits=limits, alive=alive)
+    folder, fill = out.parent, (0.0, spans[-1].end / CLOCK_HZ)
+    try:
+        sound = take_sound(source, ("aac",), fill, folder=folder, limits=limits, alive=alive)
+        if sound is not None and not sound.note and not _serves(sound, spans):
+            sound.close()
+            sound = take_sound(source, (), fill, folder=folder, limits=limits, alive=alive)
+    except SoundLost:  # the film at the end says so
+        return None
     if sound is None:
         return None
     temporary = None

@@ -19,7 +19,7 @@ from typing import IO
 
 from gpu.film.reader import LIMITS
 from gpu.film.signature import read_signature
-from gpu.film.sound_child import RECORD
+from gpu.film.sound_wire import LOST, RECORD
 from gpu.film.spawn import Child
 from gpu.film.types import FilmError, FilmLimits
 from gpu.film.wire import Gone, Late, Message, Say
@@ -29,8 +29,14 @@ ENTRY = "gpu.film.sound_child"
 # even.
 HOLE_S = 0.005
 _MOST_MESSAGE = 64 << 20
-_MOST_PACKETS = 20_000_000
+_FURTHEST_S = 24 * 3600  # of its begin from the first frame
+_HOLE = "the film's sound has a hole of hours: it is damaged; convert it first"
+_MOST_PACKETS = 10_000_000
 _FIRST_PACKETS = 256  # their times together say when the sound begins, finer than one of them
+
+
+class SoundLost(FilmError):
+    """A film has sound that nothing here can decode. The film itself can go on without it."""
 
 
 @dataclass(slots=True)
@@ -75,7 +81,8 @@ def take_sound(
     from the first frame; sound that is made AAC begins and ends there, in silence where the film has none.
     `folder`: where the packets are put for the time being. `alive`: called now and then.
 
-    Raises FilmError for a film or a sound that cannot be read, or a full disk."""
+    Raises SoundLost where there is sound that cannot be decoded; FilmError for a film that cannot be read, or
+    a full disk."""
     fd = _open(source)
     data: IO[bytes] | None = None
     child: Child | None = None
@@ -146,7 +153,8 @@ class _Taken:
         try:
             while (message := self._child.wire.receive(stall_s, _MOST_MESSAGE)).kind not in kinds:
                 if message.kind == Say.REFUSED:
-                    raise FilmError(message.body.decode("utf-8", "replace"))
+                    kind = SoundLost if message.flags & LOST else FilmError
+                    raise kind(message.body.decode("utf-8", "replace"))
                 self._alive()
             return message
         except Late as error:
@@ -207,6 +215,8 @@ def even(
                 break
             least, most, before = low, high, before + count
         begins = Fraction(round((least + most) / 2))
+    if abs(begins) > _FURTHEST_S * rate:
+        raise FilmError("the times of the film's sound are out of reach: it is damaged; convert it first")
     allowed = max(rough, HOLE_S * rate)
     first = float(begins)
     scale, shift = rough, float(zero * rate)
@@ -217,7 +227,7 @@ def even(
         if number and abs(off) > allowed:
             changed = max(1, lengths[-1] + round(off))
             if changed >= 1 << 31:
-                raise FilmError("the film's sound has a hole of hours: it is damaged; convert it first")
+                raise FilmError(_HOLE)
             position += changed - lengths[-1]
             lengths[-1] = changed
         if not count:
@@ -226,6 +236,8 @@ def even(
             if following is None and lengths:
                 count = lengths[-1]
             count = max(1, count)
+        if count >= 1 << 31:
+            raise FilmError(_HOLE)
         lengths.append(count)
         position += count
     return begins, lengths

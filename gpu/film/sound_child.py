@@ -11,27 +11,13 @@ import os
 import socket
 import struct
 import sys
-import time
-from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any
 
-import numpy as np
-
 from gpu.film import sandbox
+from gpu.film.sound_wire import LOST, Out, Silent, sound_packets
 from gpu.film.types import FilmError, FilmLimits
 from gpu.film.wire import Gone, Say, Wire
-
-# pts in the head's unit; samples (0: not known), samples not to be played at its begin and end, bytes,
-# whether it is only there for the decoder
-RECORD = struct.Struct("<qIIII?")
-_BATCH_BYTES = 1 << 18
-_ALIVE_S = 0.5
-_AAC_RATES = (96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000)
-_AAC_SAMPLES = 1024  # a packet's, and the encoder's delay
-_BPS_A_CHANNEL = 96_000
-_CONTIGUOUS_S = 0.005  # times that are off by less are rounding or jitter, not a hole
-_GLOBAL_HEADER = 1 << 22
 
 
 def main() -> None:
@@ -39,10 +25,10 @@ def main() -> None:
     held = sandbox.enter(memory_bytes=int(sys.argv[-1]))
     # Everything that will be needed: behind the first barriers, before none can be opened any more.
     import av
-    import av.audio.resampler
 
     import gpu.film.probe
-    import gpu.film.source  # noqa: F401
+    import gpu.film.source
+    import gpu.film.transcode  # noqa: F401
 
     held += sandbox.seal()
     try:
@@ -52,9 +38,11 @@ def main() -> None:
             _serve(wire, json.loads(message.body), wire.take_fd())
         except FilmError as error:
             _refuse(wire, str(error))
+        except Silent as error:
+            wire.send(Say.REFUSED, flags=LOST, body=str(error).encode())
         except MemoryError:
             _refuse(wire, "the film's sound needs more memory than is given to it: convert it first")
-        except (av.FFmpegError, ValueError, OSError) as error:
+        except (av.FFmpegError, ValueError, OSError, struct.error) as error:
             _refuse(wire, f"the film's sound cannot be read ({error}): convert it to AAC first")
     except Gone:
         pass
@@ -71,6 +59,7 @@ def _serve(wire: Wire, order: dict[str, Any], fd: int) -> None:
     film has none)."""
     from gpu.film.probe import decode_first
     from gpu.film.source import Opening, Source
+    from gpu.film.transcode import Transcoder
 
     limits = FilmLimits(**{**order["limits"], "containers": tuple(order["limits"]["containers"])})
     opening = Opening(fd, order["demuxer"], limits)
@@ -78,15 +67,17 @@ def _serve(wire: Wire, order: dict[str, Any], fd: int) -> None:
     zero = decode_first(source).pts * Fraction(source.video.time_base)
     source.close()
     source = Source(opening)
-    if source.audio is None or source.audio.codec_context is None:
+    if source.audio is not None and source.audio.codec_context is None:
+        raise Silent("the film's sound is in a codec that is not known here, and is left out")
+    if source.audio is None:
         wire.send(Say.SOUND, body=json.dumps({"codec": ""}).encode())
         wire.send(Say.END)
         return
-    out = _Out(wire)
+    out = Out(wire)
     if kept(source.audio.codec_context, order["keep"]):
         _copy(source, zero, out)
     else:
-        _Transcoder(source, zero, order["fill"], limits).run(out)
+        Transcoder(source, zero, order["fill"], limits).run(out)
     out.flush()
     source.check_unchanged()
     wire.send(Say.END)
@@ -100,44 +91,7 @@ def kept(context: Any, names: list[str]) -> bool:
     return name in names and bool(context.sample_rate) and not (needs_head and not context.extradata)
 
 
-class _Out:
-    """Sends packets in batches."""
-
-    def __init__(self, wire: Wire) -> None:
-        self._wire = wire
-        self._batch = bytearray()
-        self._said = time.monotonic()
-
-    def head(self, **said: Any) -> None:
-        self._wire.send(Say.SOUND, body=json.dumps(said).encode())
-
-    def packet(self, pts: int, samples: int, skip: int, drop: int, hidden: bool, data: bytes) -> None:
-        self._batch += RECORD.pack(pts, samples, skip, drop, len(data), hidden)
-        self._batch += data
-        if len(self._batch) >= _BATCH_BYTES:
-            self.flush()
-
-    def alive(self) -> None:
-        if time.monotonic() - self._said > _ALIVE_S:
-            self._wire.send(Say.ALIVE)
-            self._said = time.monotonic()
-
-    def flush(self) -> None:
-        if self._batch:
-            self._wire.send(Say.PACKETS, body=bytes(self._batch))
-            self._batch.clear()
-            self._said = time.monotonic()
-
-
-def _sound_packets(source: Any, out: _Out) -> Iterator[Any]:
-    """Of the sound track; the parent hears that work goes on while pictures are passed over."""
-    for packet in source.packets(sound=True):
-        out.alive()
-        if packet.stream_index == source.audio.index:
-            yield packet
-
-
-def _copy(source: Any, zero: Fraction, out: _Out) -> None:
+def _copy(source: Any, zero: Fraction, out: Out) -> None:
     track, context = source.audio, source.audio.codec_context
     name = "mp3" if context.name == "mp3float" else context.name
     unit = Fraction(track.time_base)
@@ -151,7 +105,7 @@ def _copy(source: Any, zero: Fraction, out: _Out) -> None:
         note="",
     )
     last = 0
-    for packet in _sound_packets(source, out):
+    for packet in sound_packets(source, out):
         if not packet.size or packet.is_corrupt:
             continue
         data = bytes(packet)
@@ -200,152 +154,3 @@ def opus_samples(data: bytes) -> int:
         size = (120, 240, 480, 960)[config & 3]
     count = 1 if code == 0 else 2 if code < 3 else (data[1] & 63 if len(data) > 1 else 0)
     return size * count
-
-
-class _Transcoder:
-    """Decodes, and encodes as AAC in mono or stereo; holes become silence, so that time goes on in the
-    sound."""
-
-    def __init__(self, source: Any, zero: Fraction, fill: list[float] | None, limits: FilmLimits) -> None:
-        import av
-        from av.audio.resampler import AudioResampler
-
-        self._av, self._source, self._zero, self._limits = av, source, zero, limits
-        self._unit = Fraction(source.audio.time_base)
-        context = source.audio.codec_context
-        self._rate_in = int(context.sample_rate or 0)
-        if self._rate_in < 1:
-            raise FilmError("the film's sound says no sample rate: convert it to AAC first")
-        self._rate = self._rate_in if self._rate_in in _AAC_RATES else 48_000
-        self._layout = "mono" if context.channels == 1 else "stereo"
-        self._channels = 1 if self._layout == "mono" else 2
-        self._make_resampler: Any = lambda: AudioResampler(
-            format="fltp", layout=self._layout, rate=self._rate
-        )
-        begin, end = fill or (None, None)
-        self._end = None if end is None else round(end * self._rate)
-        self._begins = (
-            None if begin is None else round(begin * self._rate)
-        )  # the time of the first sample encoded
-        self._late = 0  # samples to come that belong where others are already
-        self._given = 0  # samples given to the encoder or waiting for it
-        self._waiting = np.zeros((self._channels, 0), np.float32)
-        self._blocks = self._packets = 0
-        self._encoder = self._open()
-
-    def run(self, out: _Out) -> None:
-        encoder = self._encoder
-        out.head(
-            codec="aac",
-            rate=self._rate,
-            channels=self._channels,
-            extradata=bytes(encoder.extradata or b"").hex(),
-            unit=(1, self._rate),
-            zero=(0, 1),
-            note=f"sound in {self._source.audio.name or 'another codec'} was encoded anew as AAC",
-        )
-        resampler = self._make_resampler()
-        expected: Fraction | None = None  # seconds, where the next samples belong if nothing is missing
-        for frame in self._frames(out):
-            at = expected if frame.pts is None else frame.pts * self._unit - self._zero
-            at = Fraction(0) if at is None else at
-            if expected is None or abs(at - expected) > _CONTIGUOUS_S:
-                self._convert(resampler, None, out)
-                resampler = self._make_resampler()
-                self._jump(round(at * self._rate), out)
-                expected = at
-            expected += Fraction(frame.samples, self._rate_in)
-            frame.pts = None
-            self._convert(resampler, frame, out)
-        self._convert(resampler, None, out)
-        self._finish(out)
-
-    def _finish(self, out: _Out) -> None:
-        if self._begins is None:
-            return
-        if self._end is not None:
-            self._silence(self._end - self._begins - self._given, out)
-        total = self._given
-        self._silence(-total % _AAC_SAMPLES, out)
-        self._send(self._encoder.encode(None), out, total)
-
-    def _open(self) -> Any:
-        context: Any = self._av.CodecContext.create("aac", "w")
-        context.sample_rate, context.layout, context.format = self._rate, self._layout, "fltp"
-        context.bit_rate = _BPS_A_CHANNEL * self._channels
-        context.time_base = Fraction(1, self._rate)
-        context.flags |= _GLOBAL_HEADER
-        context.thread_count = 1
-        context.open()
-        return context
-
-    def _frames(self, out: _Out) -> Iterator[Any]:
-        """Decoded; what cannot be is left out, and a hole takes its place."""
-        for packet in _sound_packets(self._source, out):
-            try:
-                frames = packet.decode()
-            except (self._av.FFmpegError, ValueError):
-                continue
-            for frame in frames:
-                if frame.sample_rate == self._rate_in:
-                    yield frame
-
-    def _convert(self, resampler: Any, frame: Any, out: _Out) -> None:
-        """`frame` None: what the resampler holds back; nothing, where the rate stays."""
-        if frame is None and self._rate == self._rate_in:
-            return
-        for made in resampler.resample(frame):
-            self._give(made.to_ndarray(), out)
-
-    def _jump(self, at: int, out: _Out) -> None:
-        """Go on at sample `at`: after silence, or, where something is there already, without what
-        overlaps."""
-        if abs(at) > (self._limits.longest_s + 60) * self._rate:
-            raise FilmError("the times of the film's sound are out of reach: it is damaged; convert it first")
-        if self._begins is None:
-            self._begins = at
-        hole = at - (self._begins + self._given)
-        self._late = max(0, -hole)
-        if self._end is not None:
-            hole = min(hole, self._end - self._begins - self._given)
-        self._silence(hole, out)
-
-    def _silence(self, samples: int, out: _Out) -> None:
-        while samples > 0:
-            count = min(samples, self._rate)
-            self._encode(np.zeros((self._channels, count), np.float32), out)
-            samples -= count
-
-    def _give(self, samples: Any, out: _Out) -> None:
-        """Samples [channels, n] of the film, without those that are late or beyond the end."""
-        cut = min(self._late, samples.shape[1])
-        self._late -= cut
-        samples = samples[:, cut:]
-        if self._end is not None:
-            samples = samples[:, : max(0, self._end - (self._begins or 0) - self._given)]
-        self._encode(samples, out)
-
-    def _encode(self, samples: Any, out: _Out) -> None:
-        self._given += samples.shape[1]
-        self._waiting = np.concatenate([self._waiting, samples], axis=1)
-        while self._waiting.shape[1] >= _AAC_SAMPLES:
-            block = np.ascontiguousarray(self._waiting[:, :_AAC_SAMPLES])
-            self._waiting = self._waiting[:, _AAC_SAMPLES:]
-            frame = self._av.AudioFrame.from_ndarray(block, "fltp", layout=self._layout)
-            frame.sample_rate, frame.time_base = self._rate, Fraction(1, self._rate)
-            frame.pts = self._blocks * _AAC_SAMPLES
-            self._blocks += 1
-            self._send(self._encoder.encode(frame), out)
-
-    def _send(self, packets: list[Any], out: _Out, total: int | None = None) -> None:
-        """`total`: how many samples there are, once the last packets come."""
-        begins = self._begins or 0
-        for packet in packets:
-            if not packet.size:
-                continue
-            at = begins + (self._packets - 1) * _AAC_SAMPLES
-            beyond = 0 if total is None else max(0, at + _AAC_SAMPLES - begins - total)
-            skip = _AAC_SAMPLES if self._packets == 0 else 0
-            out.packet(at, _AAC_SAMPLES, skip, min(beyond, _AAC_SAMPLES), False, bytes(packet))
-            self._packets += 1
-        out.alive()

@@ -95,6 +95,16 @@ def test_a_film_without_sound(tmp_path: Path) -> None:
         assert [stream.type for stream in file.streams] == ["video"]
 
 
+def test_a_film_whose_sound_cannot_be_decoded(tmp_path: Path) -> None:
+    film = render(tmp_path / "film.mkv", constant(PAL, 40), Recipe("pcm_s16le"))
+    data = film.source.read_bytes()
+    film.source.write_bytes(data.replace(b"A_PCM/INT/LIT", b"A_REAL/COOK\0\0"))
+    out = tmp_path / "out.mp4"
+    (note,) = assemble(film.init, film.segments, film.source, film.spans, out)
+    assert "left out" in note
+    assert len(watch(out).frames) == 40
+
+
 @pytest.fixture(scope="module")
 def film(tmp_path_factory: pytest.TempPathFactory) -> Rendered:
     return render(tmp_path_factory.mktemp("source") / "film.mp4", constant(PAL, 75), Recipe(bframes=2))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gpu.film.sound import even, take_sound
+from gpu.film.sound import SoundLost, even, take_sound
 from gpu.film.sound_child import opus_samples
 from gpu.film.types import FilmError, FilmLimits
 from tests.gpu.film.film_files import Recipe, make_film, payloads
@@ -117,6 +117,30 @@ def test_a_film_that_is_cut_off_is_refused(tmp_path: Path) -> None:
     film.write_bytes(film.read_bytes()[:-3000])
     with pytest.raises(FilmError, match="cut off"):
         take_sound(film, ("aac",))
+
+
+def spoiled(film: Path) -> Path:
+    """The same film, its sound named as one of a codec that is not taken."""
+    data = film.read_bytes()
+    assert data.count(b"A_PCM/INT/LIT") == 1
+    film.write_bytes(data.replace(b"A_PCM/INT/LIT", b"A_REAL/COOK\0\0"))
+    return film
+
+
+def test_sound_in_a_codec_that_is_not_taken_is_lost_and_not_the_film(tmp_path: Path) -> None:
+    film = spoiled(make_film(tmp_path / "film.mkv", constant(PAL, 25), Recipe("pcm_s16le")))
+    for keep in (("aac",), ()):
+        with pytest.raises(SoundLost, match="left out"):
+            take_sound(film, keep)
+
+
+def test_times_out_of_reach_are_refused() -> None:
+    with pytest.raises(FilmError, match="out of reach"):
+        even([1 << 62], [1024], SAMPLE, Fraction(0), 48_000)
+    with pytest.raises(FilmError, match="hole of hours"):
+        even([0, 1 << 40], [1024, 1024], SAMPLE, Fraction(0), 48_000)
+    with pytest.raises(FilmError, match="hole of hours"):
+        even([0, 1 << 40], [0, 0], SAMPLE, Fraction(0), 48_000)
 
 
 @pytest.mark.parametrize("at", [0.3, 0.5, 0.7, 0.9])
