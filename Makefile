@@ -21,7 +21,7 @@ PAGE_SOURCES := $(shell find web/src web/public web/scripts -type f 2>/dev/null)
 	web/package.json web/tsconfig.json server/protocol.schema.json
 SERVE := $(V)/bin/relens serve --host $(HOST) --port $(PORT) $(ARGS)
 
-.PHONY: help setup run test check bench format generate lock clean browser services coverage screenshot
+.PHONY: help setup run test check bench format generate lock clean browser coverage screenshot
 
 help:
 	@echo "make run     prepare everything and serve the page at http://$(HOST):$(PORT)  (HOST=, PORT=, ARGS=)"
@@ -63,11 +63,7 @@ browser: $(V)/.test
 	@bash .ci/browser
 	@bash .ci/services
 
-# For the tests of what is kept.
-services:
-	@bash .ci/services
-
-test: setup $(V)/.test browser services
+test: setup $(V)/.test browser
 	@$(PY) -m pytest $(ARGS)
 	@cd web && bash ../.ci/with_node npm test --silent
 
@@ -84,7 +80,7 @@ format: $(V)/.test web/node_modules/.installed
 	@$(V)/bin/ruff check --fix --quiet . ; $(V)/bin/ruff format --quiet .
 	@cd web && bash ../.ci/with_node npx biome check --write .
 
-coverage: setup $(V)/.test services
+coverage: setup $(V)/.test
 	@$(PY) -m pytest --cov --cov-report=term:skip-covered -m "not browser and not realtime" $(ARGS)
 
 # The README's picture, on a machine that has nothing else to do.

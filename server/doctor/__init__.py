@@ -6,7 +6,7 @@ from gpu.cuda import probe
 from gpu.models.choice import AUTO
 from gpu.models.registry import MODEL_NAMES
 from server.config import Config
-from server.doctor import gpus, machine, media, network, weights
+from server.doctor import gpus, kept, machine, media, network, weights
 from server.doctor.finding import Finding, report
 
 __all__ = ["Finding", "examine", "report"]
@@ -25,6 +25,7 @@ def examine(config: Config) -> list[Finding]:
         *(trial.finding for trial in tried),
         *media.chosen(config),
         *weights.weights(config),
+        *kept.kept(config),
         *machine.tls(config),
         machine.port(config),
         *network.candidates(config),

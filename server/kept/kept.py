@@ -36,6 +36,14 @@ def default_dir() -> Path:
     return Path(os.environ.get("XDG_DATA_HOME") or "~/.local/share").expanduser() / "relens"
 
 
+def database_location(database_url: str, folder: Path) -> str:
+    return database_url or f"sqlite:///{folder / 'relens.sqlite'}"
+
+
+def storage_location(storage_url: str, folder: Path) -> str:
+    return storage_url or str(folder / "blobs")
+
+
 class Kept:
     """`run` from a loop; the repositories from any thread."""
 
@@ -76,10 +84,10 @@ class Kept:
             raise KeptError(
                 f"data_dir {folder} cannot be written ({error.strerror}): free some room, or name another"
             ) from error
-        database = Database(database_url or f"sqlite:///{folder / 'relens.sqlite'}")
+        database = Database(database_location(database_url, folder))
         try:
             upgrade(database)
-            blobs = Blobs(storage_url or str(folder / "blobs"), folder / "fetched")
+            blobs = Blobs(storage_location(storage_url, folder), folder / "fetched")
         except BaseException:
             database.close()
             raise

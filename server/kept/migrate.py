@@ -44,6 +44,24 @@ def script() -> ScriptDirectory:
     return ScriptDirectory(str(folder))
 
 
+def check(database: Database) -> bool:
+    """Whether its tables are this relens's; changes nothing. Raises as `upgrade`."""
+    before = database.read(revision_of)
+    if before != migrations.HEAD:
+        _steps_from(before)
+    return before == migrations.HEAD
+
+
+def _steps_from(before: str | None) -> ScriptDirectory:
+    steps = script()
+    if before is not None and before not in {step.revision for step in steps.walk_revisions()}:
+        raise KeptError(
+            f"the database is of a newer relens (its tables are {before}, this one knows {migrations.HEAD}): "
+            "run that relens, or give another database_url"
+        )
+    return steps
+
+
 def _upgrade(connection: Connection) -> bool:
     from alembic.config import Config
     from alembic.runtime.environment import EnvironmentContext
@@ -53,12 +71,7 @@ def _upgrade(connection: Connection) -> bool:
     before = revision_of(connection)
     if before == migrations.HEAD:  # another server was first
         return False
-    steps = script()
-    if before is not None and before not in {step.revision for step in steps.walk_revisions()}:
-        raise KeptError(
-            f"the database is of a newer relens (its tables are {before}, this one knows {migrations.HEAD}): "
-            "run that relens, or give another database_url"
-        )
+    steps = _steps_from(before)
     environment = EnvironmentContext(
         Config(),
         steps,
