@@ -53,6 +53,12 @@ class Worker:
         with self._changed:
             return max((pipeline.served_ns for pipeline in self._pipelines), default=0)
 
+    @property
+    def busy(self) -> bool:
+        """Whether a stream has its turn, or waits for it. Any thread."""
+        with self._changed:
+            return self._stepping is not None or any(pipeline.ready for pipeline in self._pipelines)
+
     def start(self) -> None:
         for thread in self._threads:
             thread.start()

@@ -10,7 +10,6 @@ import importlib.metadata
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from urllib.parse import urlsplit
 
 from aiohttp import web
@@ -20,7 +19,6 @@ from gpu.cuda.report import GpuMachine
 from gpu.errors import RelensError
 from gpu.media import CPU_ONLY, Media
 from server.config import LOOPBACK, Config
-from server.jobs.courtesy import LIVE_S
 from server.jobs.metrics import JobMetrics
 from server.jobs.runner import Runner
 from server.kept.errors import KeptError
@@ -127,9 +125,8 @@ def _jobs(config: Config, kept: Kept | None, workers: Workers, metrics: Metrics)
     """None where nothing can be kept."""
     if kept is None:
         return None
-    live = partial(workers.serving, LIVE_S)
     try:
-        jobs = Runner(kept, workers, config.render_workers, live, asyncio.get_running_loop())
+        jobs = Runner(kept, workers, config.render_workers, asyncio.get_running_loop())
     except OSError as error:
         log.error("films cannot be edited, live edits go on: %s", error)
         return None

@@ -58,6 +58,10 @@ class Workers:
         newest_ns = max((worker.served_ns for worker in list(self._workers.values())), default=0)
         return newest_ns > 0 and time.monotonic_ns() - newest_ns < within_s * 1e9
 
+    def busy(self) -> bool:
+        """Whether a stream has its turn, or waits for it. Any thread."""
+        return any(worker.busy for worker in list(self._workers.values()))
+
     async def start(self) -> None:
         """Settle the default, and load it. Raises as `get`."""
         if self.default == AUTO:

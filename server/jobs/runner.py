@@ -11,7 +11,6 @@ import logging
 import shutil
 import threading
 import time
-from collections.abc import Callable
 
 from server.jobs.board import Board
 from server.jobs.heart import Heart
@@ -39,16 +38,12 @@ _JOIN_S = 30.0
 class Runner:
     """`workers` threads render; 0: this process takes jobs in, and others render them."""
 
-    def __init__(
-        self, kept: Kept, models: Workers, workers: int, live: Callable[[], bool],
-        loop: asyncio.AbstractEventLoop,
-    ) -> None:  # fmt: skip
-        """`live()`: whether a stream is being served now; from any thread. Raises OSError where Kept's folder
-        cannot be written."""
+    def __init__(self, kept: Kept, models: Workers, workers: int, loop: asyncio.AbstractEventLoop) -> None:
+        """Raises OSError where Kept's folder cannot be written."""
         self._kept = kept
         self._name = WorkerName(kept.data_dir / "workers")
         self._scratch = kept.data_dir / "scratch" / self._name.text.rpartition("/")[2]
-        self._tools = Tools(kept, Plans(kept, models, loop), Heart(kept), live)
+        self._tools = Tools(kept, Plans(kept, models, loop), Heart(kept), models)
         self._renderers = [Renderer(self._tools, self._name.of(number)) for number in range(workers)]
         self._tenders: dict[str, Tender] = {}
         self._ours: set[str] = set()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -11,7 +11,7 @@ from typing import Protocol
 from gpu.film.types import FilmInfo
 from gpu.types import Frame
 from server.jobs.board import Board
-from server.jobs.courtesy import Courtesy
+from server.jobs.courtesy import Courtesy, Streams
 from server.jobs.heart import Heart
 from server.jobs.patience import Signal
 from server.jobs.plan import Plans
@@ -43,12 +43,12 @@ class InWork:
 
 @dataclass(slots=True)
 class Tools:
-    """`live()`: whether a stream is being served; `nudged`: there may be work; `stop`: the process ends."""
+    """`nudged`: there may be work; `stop`: the process ends."""
 
     kept: Kept
     plans: Plans
     heart: Heart
-    live: Callable[[], bool]
+    streams: Streams
     board: Board = field(default_factory=Board)
     in_work: InWork = field(default_factory=InWork)
     nudged: threading.Condition = field(default_factory=threading.Condition)
@@ -66,7 +66,7 @@ class Tools:
                 self.nudged.wait(seconds)
 
     def gated(self, film: _Film, aborted: Signal) -> Gated:
-        return Gated(film, aborted, Courtesy(self.live, aborted, self.board.rested))
+        return Gated(film, aborted, Courtesy(self.streams, aborted, self.board.rested))
 
 
 class _Film(Protocol):

@@ -15,7 +15,7 @@ from gpu.errors import ModelError
 from gpu.film.types import Span
 from gpu.models.passthrough import PassthroughModel
 from server.jobs import tender
-from server.jobs.courtesy import Courtesy
+from server.jobs.courtesy import PRESSED, Courtesy
 from server.jobs.patience import Signal
 from tests.server.jobs.job_film import Brake, working
 from tests.server.visitor import Visitor, until
@@ -128,28 +128,43 @@ async def test_rendering_rests_while_a_stream_is_served(tmp_path: Path, film: Pa
         await until(lambda: not jobs.served.state.workers.serving(0.5))
 
 
-def test_rest_is_as_long_as_the_work_before_it_and_none_without_streams() -> None:
-    rests: list[float] = []
+class Streams:
+    def __init__(self) -> None:
+        self.live = self.late = False
 
-    class Noted(Signal):
-        def wait(self, seconds: float) -> bool:
-            rests.append(seconds)
-            return super().wait(seconds)
+    def serving(self, within_s: float) -> bool:
+        return self.live
 
-    live = [False]
+    def busy(self) -> bool:
+        return self.late
+
+
+def test_rest_is_as_long_as_the_work_before_it_longer_for_late_streams_and_none_without() -> None:
     rested: list[float] = []
-    courtesy = Courtesy(lambda: live[0], Noted(threading.Event()), rested.append)
+    streams = Streams()
+    courtesy = Courtesy(streams, Signal(threading.Event()), rested.append)
     time.sleep(0.02)
     courtesy.rest()
-    assert rests == []
-    live[0] = True
+    assert rested == []
+    streams.live = True
     time.sleep(0.03)
     courtesy.rest()
-    time.sleep(0.01)
+    assert rested[0] >= 0.03
+    streams.late = True
+    time.sleep(0.03)
     courtesy.rest()
-    assert rests[0] >= 0.03
-    assert 0.01 <= rests[1] < rests[0] + 0.02
-    assert sum(rested) >= sum(rests) * 0.99
+    assert rested[1] >= (1 + PRESSED) * 0.03
+
+
+def test_rest_ends_when_the_work_is_abandoned() -> None:
+    streams, abandoned = Streams(), threading.Event()
+    streams.live = streams.late = True
+    courtesy = Courtesy(streams, Signal(abandoned))
+    abandoned.set()
+    time.sleep(0.2)
+    began_s = time.monotonic()
+    courtesy.rest()
+    assert time.monotonic() - began_s < 0.2
 
 
 async def test_a_server_that_stops_gives_its_segment_back_and_the_next_goes_on(
