@@ -36,6 +36,8 @@ log = logging.getLogger(__name__)
 WARM_CHUNKS = 3
 _MIN_SIDE = 16
 OUT_OF_MEMORY = 2  # CUDA_ERROR_OUT_OF_MEMORY (cuda.h)
+# torch has no exception of its own for memory of the host (c10/core/impl/alloc_cpu.cpp, Linux and Windows)
+_HOST_IS_FULL = ("can't allocate memory", "not enough memory")
 T = TypeVar("T")
 
 
@@ -60,9 +62,13 @@ class LiveEditModel:
         self._embeddings = Embeddings(parts.text)
 
     @classmethod
-    def load(cls, name: str, settings: ModelSettings = DEFAULT) -> LiveEditModel:
-        """Raises ModelError for weights that are missing or unfit, NoMemory where they do not fit,
+    def load(cls, name: str, settings: ModelSettings = DEFAULT, threads: int = 0) -> LiveEditModel:
+        """`threads`: of the CPU, for torch in the whole process; 0: as many as it finds.
+
+        Raises ModelError for weights that are missing or unfit, NoMemory where they do not fit,
         DeviceError where nothing can run it."""
+        if threads:
+            torch.set_num_threads(threads)
         parts = _parts(name, settings)
         model = cls(name, parts, settings, room_for(parts, settings.mask_cache), _lane(parts))
         if parts.on_gpu:
@@ -91,11 +97,13 @@ class LiveEditModel:
                 f"{_MIN_SIDE}x{_MIN_SIDE} to {most[0]}x{most[1]}, or {most[1]}x{most[0]} held upright"
             )
         shape = shape_of(self._spec.name, canvas_of(self._spec.name, width, height), self._settings)
-        self._preflight(shape)
         sampling = Sampling(self._settings.steps, mask_cache=self._settings.mask_cache)
-        return self._guarded(
-            None, lambda: LiveEditState(self._parts, self._lane, shape, (width, height), sampling)
-        )
+
+        def opened() -> LiveEditState:
+            self._preflight(shape)  # in the turn: of two who ask at once, the second sees what the first took
+            return LiveEditState(self._parts, self._lane, shape, (width, height), sampling)
+
+        return self._guarded(None, opened)
 
     def warm_up(self) -> None:
         """Run a few chunks, so that libraries choose their kernels before anybody waits for it.
@@ -152,9 +160,7 @@ class LiveEditModel:
         try:
             with self._lane.turn():
                 return work()
-        except torch.OutOfMemoryError as error:
-            why = _first_line(error)
-        except DeviceError as error:
+        except (DeviceError, MemoryError, RuntimeError) as error:
             if not _is_full(error):
                 raise
             why = _first_line(error)
@@ -183,9 +189,11 @@ def _floats(device: str) -> FloatKind:
 
 
 def _is_full(error: BaseException | None) -> bool:
-    """Whether an error comes from memory that ran out, torch's or the driver's."""
+    """Whether an error comes from memory that ran out, torch's, the driver's or the machine's."""
     while error is not None:
-        if isinstance(error, torch.OutOfMemoryError):
+        if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
+            return True
+        if type(error) is RuntimeError and any(words in str(error) for words in _HOST_IS_FULL):
             return True
         if isinstance(error, CudaError) and error.code == OUT_OF_MEMORY:
             return True

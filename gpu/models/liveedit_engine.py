@@ -45,7 +45,9 @@ def engine_of(name: str, network: Any, settings: ModelSettings, device: str) -> 
         from gpu.wan.engines.ort import OrtPassEngine
 
         network.to(device)  # its conditioning is PyTorch's all the same
-        return OrtPassEngine(network, device, torch.float16 if gpu else dtype)
+        return OrtPassEngine(
+            network, device, torch.float16 if gpu else dtype, threads=torch.get_num_threads()
+        )
     if not gpu:
         raise DeviceError("pass_engine tensorrt needs a GPU, and PyTorch finds none: set it to auto")
     return _tensorrt(name, network, settings, device)

@@ -15,7 +15,7 @@ LARGE_NAMES = liveedit_spec.NAMES  # what has weights of its own, or only random
 
 
 def load_model(name: str, threads: int = 0, settings: ModelSettings = DEFAULT) -> EditModel:
-    """Load a model ready to step; `threads` 0: as many as the machine has (torch has its own count).
+    """Load a model ready to step; `threads` 0: as many as the machine has.
 
     Raises ModelError for an unknown name or unusable weights, DeviceError when no engine can run it.
     """
@@ -39,7 +39,7 @@ def load_model(name: str, threads: int = 0, settings: ModelSettings = DEFAULT) -
             raise ModelError(refusal)
         from gpu.models.liveedit import LiveEditModel
 
-        return LiveEditModel.load(name, settings)
+        return LiveEditModel.load(name, settings, threads)
     names = (*MODEL_NAMES, *(spec.name for spec in list_large(settings)))
     raise ModelError(f"there is no model {name!r}: choose one of {', '.join(names)}")
 

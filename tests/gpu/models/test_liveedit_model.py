@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import gc
 import threading
+import time
 import weakref
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
@@ -276,6 +278,63 @@ def test_a_stream_that_runs_out_of_memory_ends_alone_and_gives_its_own_back() ->
         with pytest.raises(ModelError, match="has ended"):
             model.step(state, pictures(4, 8))
         assert not alike(model.step(other, pictures(4, 4)), pictures(4, 4))
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 33177600 bytes"),
+        MemoryError("Unable to allocate 31.6 MiB for an array"),
+    ],
+)
+def test_memory_of_the_host_runs_out_as_a_gpus_does(error: Exception) -> None:
+    def full() -> None:
+        raise error
+
+    engine = Engine()
+    with tiny_model(engine) as model:
+        state = model.open_state(*SIZE)
+        model.set_edit(state, RED)
+        engine.on_run = full
+        with pytest.raises(NoMemory, match="allocate"):
+            model.step(state, pictures(4))
+        engine.on_run = lambda: None
+        with pytest.raises(ModelError, match="has ended"):
+            model.step(state, pictures(4))
+
+
+def test_another_error_of_torch_is_no_memory() -> None:
+    def broken() -> None:
+        raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
+
+    engine = Engine()
+    with tiny_model(engine) as model:
+        state = model.open_state(*SIZE)
+        model.set_edit(state, RED)
+        engine.on_run = broken
+        with pytest.raises(RuntimeError, match="mat1"):
+            model.step(state, pictures(4))
+
+
+def test_of_two_who_open_at_once_the_second_sees_what_the_first_took() -> None:
+    asking, at_once, most = threading.Lock(), 0, 0
+    engine = Engine()
+
+    def asks(shape: StreamShape) -> None:
+        nonlocal at_once, most
+        with asking:
+            at_once += 1
+            most = max(most, at_once)
+        opened = len(engine.passes)
+        time.sleep(0.05)
+        assert len(engine.passes) == opened, "somebody opened between the question and what follows"
+        with asking:
+            at_once -= 1
+
+    with tiny_model(engine, preflight=asks) as model, ThreadPoolExecutor(4) as pool:
+        states = [pool.submit(model.open_state, *SIZE) for _ in range(4)]
+        assert all(state.result(20) is not None for state in states)
+    assert most == 1
 
 
 def test_other_streams_of_a_worker_go_on() -> None:

@@ -82,6 +82,21 @@ def test_all_that_a_large_model_lacks_is_said_at_once(empty: str, monkeypatch: p
         load_model("liveedit-toy", settings=ModelSettings(True, autoencoder="wan"))
 
 
+def test_a_large_model_takes_as_many_threads_as_it_is_given() -> None:
+    torch = pytest.importorskip("torch")
+    before = torch.get_num_threads()
+    try:
+        load_model("liveedit-toy", 3, ModelSettings(True)).close()
+        assert torch.get_num_threads() == 3
+        load_model("liveedit-toy", 0, ModelSettings(True)).close()
+        assert torch.get_num_threads() == 3, "nothing was asked for"
+        model = load_model("liveedit-toy", 2, ModelSettings(True, engine="onnxruntime"))
+        assert "2 threads" in model.device
+        model.close()
+    finally:
+        torch.set_num_threads(before)
+
+
 def test_what_a_stream_takes_follows_from_its_shapes() -> None:
     full = liveedit_spec.spec_of("liveedit-1.3b").memory_bytes_per_stream
     ring = 2 * 30 * 12 * 1560 * 1536 * 2  # keys and values, layers, latents, tokens, width, bytes
