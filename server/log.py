@@ -1,11 +1,11 @@
-"""Sets up logging once, for the command. Libraries of the media path are kept to warnings."""
+"""Sets up logging once, for the command. Libraries are kept to warnings."""
 
 from __future__ import annotations
 
 import logging
 import sys
 
-NOISY = ("aiortc", "aioice", "aiohttp.access", "libav", "asyncio")
+NOISY = ("aiortc", "aioice", "aiohttp.access", "libav", "asyncio", "alembic", "onnx_ir", "onnxscript")
 
 
 def setup_logging(level: str) -> None:

@@ -1,4 +1,4 @@
-"""Logging: one handler, and the media libraries quiet unless debugging."""
+"""Logging: one handler, and libraries quiet unless debugging."""
 
 from __future__ import annotations
 
@@ -22,11 +22,13 @@ def logging_as_before() -> Iterator[None]:
         logging.getLogger(name).setLevel(was)
 
 
-def test_libraries_are_quiet_but_in_debug() -> None:
+@pytest.mark.parametrize("library", ["aiortc", "alembic.runtime.migration", "onnx_ir.passes", "onnxscript"])
+def test_libraries_are_quiet_but_in_debug(library: str) -> None:
     setup_logging("info")
     setup_logging("info")
     assert len(logging.getLogger().handlers) == 1
-    assert not logging.getLogger("aiortc").isEnabledFor(logging.INFO)
+    assert not logging.getLogger(library).isEnabledFor(logging.INFO)
+    assert logging.getLogger(library).isEnabledFor(logging.WARNING)
     assert logging.getLogger("server.session").isEnabledFor(logging.INFO)
     setup_logging("debug")
-    assert logging.getLogger("aiortc").isEnabledFor(logging.DEBUG)
+    assert logging.getLogger(library).isEnabledFor(logging.DEBUG)
