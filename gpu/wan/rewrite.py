@@ -126,15 +126,15 @@ def _pick_rows(graph: ir.Graph) -> None:
         expand = node.inputs[1].producer() if node.inputs[1] is not None else None
         if expand is None or expand.op_type != "Expand":
             continue
+        extra: list[ir.Node] = []
         rows = expand.inputs[0]  # [B, K, 1]
         if node.op_type == "GatherElements":
             made = ir.Node(
                 "", "GatherND", [node.inputs[0], rows], {"batch_dims": ir.AttrInt64("batch_dims", 1)}
             )
-            extra = []
         else:
             batch, count = (int(size) for size in node.inputs[2].shape.dims[:2])
-            at, extra = where.get((rows.name, batch, count)), []
+            at = where.get((rows.name, batch, count))
             if at is None:
                 entry = np.broadcast_to(np.arange(batch, dtype=np.int64)[:, None, None], (batch, count, 1))
                 of = _constant(graph, f"{rows.name}_entries", entry.copy())

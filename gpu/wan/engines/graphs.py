@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, cuda
 
-from gpu.errors import DeviceError
+from gpu.errors import DeviceError, NoMemory
 from gpu.wan.config import StreamShape, WanConfig
 from gpu.wan.engines.eager import EagerEngine, EagerPass
 from gpu.wan.network import Network
@@ -151,7 +151,7 @@ class GraphEngine:
             for graph in graphs.values():
                 graph.reset()
             if isinstance(exc.__cause__ or exc, torch.OutOfMemoryError):
-                raise DeviceError(f"no memory left on {self.device} for a stream at {eager.shape}") from exc
+                raise NoMemory(f"no memory left on {self.device} for a stream at {eager.shape}") from exc
             self.why = f"recording failed: {_first_line(exc)}"  # a kernel that cannot be recorded
             log.warning("CUDA graphs: %s; passes run un-recorded", self.why)
             return {}

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gpu.errors import DeviceError, ModelError
+from gpu.errors import DeviceError, ModelError, NoMemory
 from gpu.wan.bindings import Kind, bindings
 from gpu.wan.config import StreamShape, WanConfig
 from gpu.wan.export import WRITTEN, export_pass
@@ -192,7 +192,7 @@ class OrtPassEngine:
                 for one in wanted
             }
         except torch.OutOfMemoryError as exc:
-            raise DeviceError(f"no memory left on {self._device} for a stream at {shape}") from exc
+            raise NoMemory(f"no memory left on {self._device} for a stream at {shape}") from exc
         return OrtPass(shape, batch, tensors, sessions)
 
     def _session(self, shape: StreamShape, batch: int, mask_cache: bool, pruned: bool) -> _Session:
