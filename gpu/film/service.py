@@ -69,9 +69,9 @@ class Service:
         if table:
             index = unpack_index(table)
         else:
-            if not source.seek(-(1 << 62)):
-                source.close()
-                source = Source(opening)
+            # Not by seeking: that goes to the first keyframe, past sound that begins before it.
+            source.close()
+            source = Source(opening)
             index, audio = count(source, first.pts, lambda: self._wire.send(Say.ALIVE))
             info = describe(source, order["container"], first, index, audio)
             said = asdict(info)

@@ -19,6 +19,9 @@ from gpu.film.sound_wire import LOST, Out, Silent, sound_packets
 from gpu.film.types import FilmError, FilmLimits
 from gpu.film.wire import Gone, Say, Wire
 
+_CPU_S, _CPU_S_PER_BYTE = 60.0, 2e-7  # to open a film, and to go through it at a few MB a second
+_CPU_S_PER_S = 1.0  # of sound decoded and encoded; measured: a twentieth
+
 
 def main() -> None:
     wire = Wire(socket.socket(fileno=os.dup(0)))
@@ -62,6 +65,7 @@ def _serve(wire: Wire, order: dict[str, Any], fd: int) -> None:
     from gpu.film.transcode import Transcoder
 
     limits = FilmLimits(**{**order["limits"], "containers": tuple(order["limits"]["containers"])})
+    sandbox.allow_cpu(_CPU_S + _CPU_S_PER_BYTE * os.fstat(fd).st_size + limits.longest_s * _CPU_S_PER_S)
     opening = Opening(fd, order["demuxer"], limits)
     source = Source(opening)
     zero = decode_first(source).pts * Fraction(source.video.time_base)

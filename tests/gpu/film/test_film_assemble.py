@@ -15,6 +15,7 @@ import pytest
 from gpu.film.assemble import assemble
 from gpu.film.boxes import children
 from gpu.film.types import FilmError
+from gpu.types import CLOCK_HZ
 from tests.gpu.film.film_files import Recipe, payloads, watch
 from tests.gpu.film.film_render import Rendered, constant, render, uneven
 
@@ -78,6 +79,9 @@ def test_frames_and_sound_stay_where_they_were(name: str, tmp_path: Path) -> Non
     assert max(map(abs, after.offsets())) < 2e-3
     assert before.sound is not None
     assert after.sound is not None
+    assert film.info.audio is not None
+    told = film.info.audio.start / CLOCK_HZ
+    assert told == pytest.approx(before.sound[0] - before.frames[0], abs=1.1e-3)
     start, end = after.sound[0] - after.frames[0], after.sound[1] - after.frames[0]
     assert start == pytest.approx(before.sound[0] - before.frames[0], abs=allowed)
     assert end == pytest.approx(before.sound[1] - before.frames[0], abs=0.03)
@@ -198,6 +202,7 @@ from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 from gpu.film.assemble import assemble
 from gpu.film.types import FilmError
+from gpu.types import CLOCK_HZ
 folder = Path(sys.argv[2])
 subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4k", "tmpfs", str(folder)], check=True)
 init, segments, source, spans = pickle.load(open(sys.argv[3], "rb"))
