@@ -18,14 +18,16 @@ from types import TracebackType
 import numpy as np
 
 from gpu.film.index import I64, Index, unpack_index
+from gpu.film.known import Known
 from gpu.film.ring import Ring, make_memory, size_memory
 from gpu.film.signature import Signature, read_signature
-from gpu.film.spawn import Child
+from gpu.film.spawn import take
 from gpu.film.types import AudioInfo, FilmError, FilmInfo, FilmLimits, VideoInfo
 from gpu.film.wire import Gone, Late, Mark, Message, Say
 from gpu.types import Frame
 
 LIMITS = FilmLimits()
+_known = Known()
 _MOST_HEAD = 1 << 16
 _PATIENCE = 30.0  # times `stall_s`, while work goes on: counting, or the way to a frame far off a keyframe
 
@@ -61,7 +63,7 @@ class FilmReader:
         self._generation = 0
         self._closed = False
         self.stats = ReadStats()
-        self._child = Child(limits.memory_bytes)
+        self._child = take(limits.memory_bytes)
         self._ring: Ring | None = None
         self._end = weakref.finalize(self, self._child.end)
         try:
@@ -150,12 +152,16 @@ class FilmReader:
             "container": signature.container,
         }
         text = json.dumps(order).encode()
-        self._send(Say.OPEN, body=struct.pack("<I", len(text)) + text, fd=fd)
-        table = self._wanted(Say.INDEX, 1024 + 24 * (self._limits.most_frames + 1))
-        index = unpack_index(table.body)
+        known = _known.find(fd, self._limits)
+        table = b"" if known is None else known[1].pack()
+        self._send(Say.OPEN, body=struct.pack("<I", len(text)) + text + table, fd=fd)
+        if known is not None:
+            return known
+        index = unpack_index(self._wanted(Say.INDEX, 1024 + 24 * (self._limits.most_frames + 1)).body)
         info = _read_info(self._wanted(Say.INFO, _MOST_HEAD).body)
         if len(index.pts) != info.video.frames:
             raise FilmError("what is said of the film contradicts itself: open it again")
+        _known.add(fd, self._limits, (info, index))
         return info, index
 
     def _share(self) -> Ring:

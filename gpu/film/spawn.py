@@ -28,20 +28,27 @@ _ENVIRONMENT = {"OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2"}
 class Child:
     """A process ready to be given a film."""
 
-    def __init__(self, memory_bytes: int, entry: str = "gpu.film.child") -> None:
-        """`entry`: the module whose `main` runs in it. Raises FilmError when it does not start."""
+    def __init__(self, memory_bytes: int, entry: str = "gpu.film.child", wait: bool = True) -> None:
+        """`entry`: the module whose `main` runs in it. `wait`: until it is ready; else call `ready`. Raises
+        FilmError when it does not start."""
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         self.wire = Wire(ours)
         self.memory_bytes = memory_bytes
+        self.barriers: tuple[str, ...] = ()
         with theirs:
             try:
                 self._process = _nursery.start(theirs.fileno(), memory_bytes, entry)
             except OSError as error:
                 self.wire.close()
                 raise FilmError(f"no process to read the film with ({error}): free some memory") from error
+        if wait:
+            self.ready()
+
+    def ready(self) -> None:
+        """Wait until its libraries are loaded and its barriers hold. Raises FilmError."""
         try:
-            ready = self.wire.receive(_START_S)
-            self.barriers = tuple(str(each) for each in json.loads(ready.body))
+            said = self.wire.receive(_START_S)
+            self.barriers = tuple(str(each) for each in json.loads(said.body))
         except (Gone, Late, ValueError) as error:
             self.end()
             raise FilmError(
@@ -66,6 +73,67 @@ class Child:
             self._process.kill()
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(_END_S)
+
+
+class _Spare:
+    """One child that waits for a film, where somebody asked for it: loading its libraries takes longer than
+    all else that lies between a film and its first frame."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._memory_bytes = 0  # 0: none is kept
+        self._child: Child | None = None
+
+    def keep(self, memory_bytes: int) -> None:
+        with self._lock:
+            self._memory_bytes = memory_bytes
+            self._fill()
+
+    def drop(self) -> None:
+        with self._lock:
+            self._memory_bytes = 0
+            child, self._child = self._child, None
+        if child is not None:
+            child.end()
+
+    def take(self, memory_bytes: int) -> Child:
+        """Raises FilmError."""
+        with self._lock:
+            child = self._child
+            if child is not None and memory_bytes == child.memory_bytes:
+                self._child = None
+            else:
+                child = None
+        if child is not None:
+            try:
+                child.ready()
+            except FilmError:  # it died while it waited
+                child = None
+        if child is None:
+            child = Child(memory_bytes)
+        with self._lock:
+            self._fill()
+        return child
+
+    def _fill(self) -> None:
+        if self._memory_bytes and self._child is None:
+            with contextlib.suppress(FilmError):  # told to whoever needs one
+                self._child = Child(self._memory_bytes, wait=False)
+
+
+def take(memory_bytes: int) -> Child:
+    """A child that is ready: the one kept, or a new one. Raises FilmError."""
+    return _spare.take(memory_bytes)
+
+
+def keep_one(memory_bytes: int = FilmLimits().memory_bytes) -> None:
+    """From now on a child waits for the next film that is opened with this limit: for servers."""
+    _spare.keep(memory_bytes)
+
+
+def keep_none() -> None:
+    """End the child that waits, if any. Idempotent."""
+    _spare.drop()
 
 
 def barriers() -> tuple[str, ...]:
@@ -122,6 +190,7 @@ class _Nursery:
 
 
 _nursery = _Nursery()
+_spare = _Spare()
 
 
 def _paths() -> list[str]:

@@ -319,3 +319,29 @@ def test_a_child_outlives_the_thread_that_opened_it(films: dict[str, Path]) -> N
     thread.join()
     with made[0] as reader:
         assert len(list(reader.frames())) == 60
+
+
+def test_a_kept_child_is_taken_and_replaced(films: dict[str, Path]) -> None:
+    spawn.keep_one()
+    try:
+        (waiting,) = psutil.Process().children()
+        with open_film(films["bframes"]) as reader:
+            assert reader.pid == waiting.pid
+            assert len(list(reader.frames())) == 60
+            others = {child.pid for child in psutil.Process().children()} - {reader.pid}
+            assert len(others) == 1
+            psutil.Process(others.pop()).kill()  # one that died while it waited is not handed out
+            with open_film(films["bframes"]) as again:
+                assert again.info == reader.info
+    finally:
+        spawn.keep_none()
+    assert not psutil.Process().children()
+
+
+def test_a_film_that_changed_is_counted_again(tmp_path: Path) -> None:
+    path = make(tmp_path, Kind(times=(0, 40, 80)))
+    with open_film(path) as reader:
+        assert reader.info.video.frames == 3
+    make(tmp_path, Kind(times=(0, 40, 80, 120)))
+    with open_film(path) as reader:
+        assert reader.info.video.frames == len(list(reader.frames())) == 4
