@@ -85,6 +85,8 @@ def _wrong(edit: EditAt) -> str:
         return f"strength is {edit.strength}: 0 to 1"
     if not 0 <= edit.transition_ms <= 60_000:
         return f"transitionMs is {edit.transition_ms}: 0 to 60000"
+    if not 0 <= edit.seed < 2**32:
+        return f"seed is {edit.seed}: 0 to {2**32 - 1}"
     if len(edit.prompt) > MOST_PROMPT:
         return f"a prompt of {len(edit.prompt)} characters: at most {MOST_PROMPT}"
     return ""

@@ -101,15 +101,11 @@ class Runner:
         if not self._renderers:
             return
         self._tools.heart.start()
+        self._try_look()  # so that a job that runs can be cancelled before a worker takes up its segments
         for renderer in self._renderers:
             renderer.start()
         while not stop.is_set():
-            try:
-                self._look()
-            except KeptError as error:
-                log.warning("no job can be looked for: %s", error)
-            except Exception:
-                log.exception("looking for jobs failed")
+            self._try_look()
             self._tools.wait(LOOK_S)
 
     def _begin(self) -> None:
@@ -122,6 +118,14 @@ class Runner:
         )
         if freed:
             log.info("%d segments of a server that is gone are rendered anew", freed)
+
+    def _try_look(self) -> None:
+        try:
+            self._look()
+        except KeptError as error:
+            log.warning("no job can be looked for: %s", error)
+        except Exception:
+            log.exception("looking for jobs failed")
 
     def _look(self) -> None:
         for job_id, tender in list(self._tenders.items()):

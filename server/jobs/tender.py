@@ -10,6 +10,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -186,26 +187,22 @@ class Tender:
     ) -> bool:
         """False where segments were lost or damaged: they are rendered again."""
         kept, out = self._tools.kept, self._scratch / f"{self._job_id}.mp4"
-        paths = [path for each in segments if (path := self._fetch(each)) is not None]
-        if len(paths) < len(segments):
-            return False
         init, began_s = init_segment(info, plan.settings), time.monotonic()
-        try:
-            notes = self._persist(
-                lambda: assemble(
-                    init,
-                    paths,
-                    self._tools.plans.path(plan),
-                    spans,
-                    out,
-                    progress=lambda done, of: self._aborted.check(),
+        with ExitStack() as held:
+            paths = [path for each in segments if (path := self._fetch(each, held)) is not None]
+            if len(paths) < len(segments):
+                return False
+            source = self._persist(lambda: held.enter_context(kept.blobs.local(plan.blob_key)))
+            alive = self._aborted.check
+            try:
+                notes = self._persist(
+                    lambda: assemble(init, paths, source, spans, out, progress=lambda done, of: alive())
                 )
-            )
-        except FilmError as error:
-            if not self._drop_damaged(segments, paths):
-                raise
-            log.warning("job %s: %s", self._job_id[:6], error)
-            return False
+            except FilmError as error:
+                if not self._drop_damaged(segments, paths):
+                    raise
+                log.warning("job %s: %s", self._job_id[:6], error)
+                return False
         key = job_key(self._job_id, RESULT)
         size = self._persist(lambda: kept.blobs.put(key, out))
         self._persist(lambda: kept.jobs.finish(self._job_id, key, size))
@@ -215,10 +212,11 @@ class Tender:
         )  # fmt: skip
         return True
 
-    def _fetch(self, segment: Segment) -> Path | None:
+    def _fetch(self, segment: Segment, held: ExitStack) -> Path | None:
+        """A file of it that stays while `held` does; None where it is gone."""
         blob = work_blob(segment.work_key or "none")
         try:
-            return self._persist(lambda: self._tools.kept.blobs.open_local(blob))
+            return self._persist(lambda: held.enter_context(self._tools.kept.blobs.local(blob)))
         except NotKept:
             self._lose(segment)
             return None

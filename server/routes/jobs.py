@@ -146,6 +146,9 @@ async def events(request: web.Request) -> web.StreamResponse:
     response = web.StreamResponse(headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
     response.content_type = SSE
     response.charset = "utf-8"
+    if request.method == "HEAD":
+        await response.prepare(request)
+        return response
     jobs.listeners += 1
     try:
         await response.prepare(request)

@@ -39,7 +39,7 @@ async def _waiting(jobs: Jobs, job: str, words: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize(
     ("call", "error"),
-    [("put", StorageFull), ("size", StorageUnavailable), ("open_local", StorageUnavailable)],
+    [("put", StorageFull), ("size", StorageUnavailable), ("open_local", StorageFull)],
 )
 async def test_a_storage_that_is_full_or_away_is_waited_for(
     tmp_path: Path, film: Path, monkeypatch: pytest.MonkeyPatch, call: str, error: type[Exception]

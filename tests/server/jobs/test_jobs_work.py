@@ -174,8 +174,9 @@ async def test_a_server_that_stops_gives_its_segment_back_and_the_next_goes_on(
         job = (await jobs.post(await jobs.add(film)))["job_id"]
         brake.let(60)
         await until(lambda: brake.stepped == 60)
-        brake.let(1)
         closing = asyncio.get_running_loop().run_in_executor(None, jobs.runner.close)
+        await until(lambda: jobs.runner.closing)
+        brake.let(1)  # the step that is waiting
         await closing
         states = [each.state for each in jobs.kept.segments.list(job)]
         assert states == ["DONE", "PENDING", "PENDING"]
@@ -202,3 +203,20 @@ async def test_a_film_is_rendered_while_it_is_still_being_cut(
         await jobs.until(job, "DONE")
     assert laid[0] == 1
     assert laid[-1] == 3
+
+
+async def test_segments_that_are_damaged_or_gone_are_rendered_again_before_the_film_is_put_together(
+    tmp_path: Path, film: Path
+) -> None:
+    async with working(tmp_path / "kept") as jobs:
+        video = await jobs.add(film)
+        first = (await jobs.post(video))["job_id"]
+        await jobs.until(first, "DONE")
+        expected = await jobs.result(first)
+        blobs = [f"work/{each.work_key}" for each in jobs.kept.segments.list(first)]
+        jobs.kept.blobs.put(blobs[1], jobs.kept.blobs.get(blobs[1])[:-7])
+        jobs.kept.blobs.put(blobs[2], jobs.kept.blobs.get(blobs[0]))
+        second = (await jobs.post(video))["job_id"]
+        await jobs.until(second, "DONE")
+        assert await jobs.result(second) == expected
+        assert (jobs.segments("rendered"), jobs.segments("reused")) == (5, 3)
