@@ -70,9 +70,14 @@ async def create(request: web.Request) -> web.Response:
     creation = tus.read_creation(request.headers, receiver.most_bytes)
     if request.body_exists and not creation.begins and request.content_length:
         raise TusError(415, f"a body that begins the upload must be {OFFSET_STREAM}")
+    checksum = tus.read_checksum(request.headers)
     upload = await receiver.create(creation)
     if creation.begins and request.body_exists:
-        upload = await receiver.write(upload, 0, _chunks(request), tus.read_checksum(request.headers))
+        try:
+            upload = await receiver.write(upload, 0, _chunks(request), checksum)
+        except BaseException:  # nobody heard where it is: nobody can go on with it
+            await asyncio.shield(receiver.drop(upload.id))
+            raise
     headers = {"Location": f"/files/{upload.id}", "X-Video-Id": upload.video_id, **_where(upload)}
     return web.Response(status=201, headers=headers)
 
@@ -128,6 +133,7 @@ async def _chunks(request: web.Request) -> AsyncIterator[bytes]:
 
 
 _PROBLEMS = (400, 403, 404, 409, 412, 413, 415, 423, 460, 503, 507)
+_FINDING = (404, 409, 412, 423, 503, 507)  # one that is whole is kept first, where it was not
 _LOCATION = ("Location", "Tus-Resumable", "Upload-Offset", "Upload-Expires", "X-Video-Id")
 
 ROUTES = (
@@ -150,7 +156,7 @@ ROUTES = (
     Route(
         "HEAD", "/files/{upload}", head, "How far an upload is",
         (Answer(200, "In headers", headers=("Upload-Offset", "Upload-Length", "Upload-Expires")),),
-        (ID, RESUMABLE), "", (404, 412, 503),
+        (ID, RESUMABLE), "", _FINDING,
     ),
     Route(
         "PATCH", "/files/{upload}", patch, "More bytes of an upload",
@@ -158,6 +164,7 @@ ROUTES = (
         (
             ID, RESUMABLE,
             Parameter("Upload-Offset", "Where they go", where="header", kind="integer", required=True),
+            Parameter("Upload-Length", "Of the whole, where it was not said", where="header", kind="integer"),
             Parameter("Upload-Checksum", "Of this body: sha1, sha256 or md5, and base64", where="header"),
         ),
         OFFSET_STREAM, _PROBLEMS,

@@ -12,7 +12,7 @@ from gpu.errors import RelensError
 from gpu.film.play import FilmPlayer
 from gpu.film.render import resolved
 from gpu.film.timeline import Step, Timeline, steps_of
-from server.errors import ProtocolError
+from server.errors import CapacityError, ProtocolError
 from server.kept.errors import Refused
 from server.kept.types import Video
 from server.problem import problem_of
@@ -23,6 +23,8 @@ from server.routes.videos import films
 from server.state import STATE
 from server.uploads.films import Films
 
+MOST_OPENING = 8
+RETRY_AFTER_S = 5
 JOB = Parameter("job", "The job, from Location", where="path", required=True)
 AT = Parameter("at", "Where it begins, in seconds", kind="number")
 
@@ -43,7 +45,8 @@ async def preview_job(request: web.Request) -> web.Response:
         job = await held.kept.run(held.kept.jobs.get, request.match_info["job"])
         video = await held.kept.run(held.kept.videos.get, job.video_id)
         model = (await state.workers.get(job.model)).model
-        steps = resolved(model, steps_of(msgspec.convert(job.timeline, Timeline)))
+        timeline = steps_of(msgspec.convert(job.timeline, Timeline))
+        steps = await held.players.run(resolved, model, timeline)  # a text encoder may take its time
         return await _open(request, held, video, job.model, steps)
     except RelensError as error:
         return _refused(request, error)
@@ -59,12 +62,29 @@ async def _open(
         why = f": {video.problem}" if video.problem else ""
         raise Refused(f"the film is {video.state} and cannot be shown{why}")
     path: Path = await held.kept.run(held.kept.blobs.open_local, video.blob_key, timeout_s=None)
-    film = await held.kept.run(FilmPlayer, path, at_s, steps)
-    session, answer = await state.sessions.open(offer, model, first, film)
     await held.kept.run(held.kept.videos.touch, video.id)
+    film = await _player(held, path, at_s, steps)
+    session, answer = await state.sessions.open(offer, model, first, film)  # closes it, whatever happens
     session.etag = etag_of(answer)
     headers = {"Location": f"/sessions/{session.id}", "ETag": session.etag}
     return web.Response(status=201, body=answer.encode(), content_type=SDP, headers=headers)
+
+
+async def _player(held: Films, path: Path, at_s: float, steps: tuple[Step, ...]) -> FilmPlayer:
+    """Open, and its child ended where we are not heard any more. Raises FilmError, CapacityError."""
+    made: list[FilmPlayer] = []
+    if held.opening >= MOST_OPENING:
+        raise CapacityError("many films are being opened just now: try again in a moment", RETRY_AFTER_S)
+    held.opening += 1
+    try:
+        await held.players.run(lambda: made.append(FilmPlayer(path, at_s, steps)))
+    except BaseException:
+        for film in made:
+            film.close()
+        raise
+    finally:
+        held.opening -= 1
+    return made[0]
 
 
 def _at(request: web.Request) -> float:

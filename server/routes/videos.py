@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import math
 from collections.abc import AsyncIterator
 
 import msgspec
@@ -12,9 +14,10 @@ from gpu.errors import RelensError
 from gpu.types import CLOCK_HZ
 from server.errors import ProtocolError
 from server.kept.errors import Refused, Unavailable
+from server.kept.kept import Kept
 from server.kept.keys import video_key
 from server.kept.types import Video
-from server.problem import problem_of
+from server.problem import problem, problem_of
 from server.routes.route import JSON, Answer, Parameter, Route
 from server.state import STATE
 from server.uploads.checking import SHEET, SHEET_JSON
@@ -22,9 +25,12 @@ from server.uploads.films import Films
 from server.uploads.told import film_info
 from server.uploads.tus import Creation, TusError
 
+log = logging.getLogger(__name__)
+
 MOST_LISTED = 100
 STALL_S = 60.0
 _READ_BYTES = 1 << 18
+_AROUND_BYTES = 1 << 16  # of a form: other fields, boundaries
 ID = Parameter("video", "The video, from its list or from X-Video-Id", where="path", required=True)
 
 
@@ -108,10 +114,13 @@ async def send_video(request: web.Request) -> web.Response:
     """One part named `file`. What comes is kept even when the rest does not: /files goes on with it."""
     try:
         receiver = films(request).receiver
+        about = request.content_length or 0  # with a little around the film
+        if about > receiver.most_bytes + _AROUND_BYTES:
+            raise TusError(
+                413, f"{about} bytes are too many: this server takes at most {receiver.most_bytes}"
+            )
         part = await _file_part(request)
-        upload = await receiver.create(
-            Creation(None, {"filename": (part.filename or "film")[:200]}, "", True)
-        )
+        upload = await receiver.create(Creation(None, {"filename": part.filename or ""}, "", True))
         try:
             upload = await receiver.write(upload, 0, _chunks(part))
             if not upload.offset:
@@ -123,7 +132,9 @@ async def send_video(request: web.Request) -> web.Response:
         kept = films(request).kept
         body = video_body(await kept.run(kept.videos.get, upload.video_id))
     except TusError as error:
-        return problem_of(ProtocolError(str(error)) if error.status < 413 else Refused(str(error)))
+        if error.status == 413:
+            return problem(413, "upload", "Too large", str(error))
+        return problem_of(Refused(str(error)))
     except RelensError as error:
         return problem_of(error)
     return _json(body, {"Location": f"/videos/{body.id}"}, 201)
@@ -132,13 +143,26 @@ async def send_video(request: web.Request) -> web.Response:
 async def delete_video(request: web.Request) -> web.Response:
     video_id = request.match_info["video"]
     try:
-        kept = films(request).kept
-        keys = await kept.run(kept.videos.delete, video_id)
-        for key in (*keys, video_key(video_id, SHEET), video_key(video_id, SHEET_JSON)):
-            await kept.run(kept.blobs.delete, key)
+        held = films(request)
+        kept = held.kept
+        if (await kept.run(kept.videos.get, video_id)).state == "uploading":
+            await held.receiver.forget(video_id)
+        else:
+            await _delete(kept, video_id)
+    except TusError as error:
+        return problem_of(Refused(str(error)))
     except RelensError as error:
         return problem_of(error)
     return web.Response(status=204)
+
+
+async def _delete(kept: Kept, video_id: str) -> None:
+    keys = await kept.run(kept.videos.delete, video_id)
+    for key in (*keys, video_key(video_id, SHEET), video_key(video_id, SHEET_JSON)):
+        try:
+            await kept.run(kept.blobs.delete, key)
+        except Unavailable as error:  # the film is gone; its bytes go with the next `relens gc`
+            log.warning("bytes of a deleted film are left to `relens gc`: %s", error)
 
 
 async def thumbnails(request: web.Request) -> web.Response:
@@ -189,6 +213,8 @@ async def _chunks(part: BodyPartReader) -> AsyncIterator[bytes]:
                 data = await part.read_chunk(_READ_BYTES)
         except TimeoutError as error:
             raise ProtocolError(f"nothing came for {STALL_S:.0f} s: send the film again") from error
+        except (ValueError, AssertionError) as error:
+            raise ProtocolError(f"the form breaks off ({error}): send the film again") from error
         if not data:
             return
         yield data
@@ -196,9 +222,12 @@ async def _chunks(part: BodyPartReader) -> AsyncIterator[bytes]:
 
 def _time(text: str) -> float:
     try:
-        return float(text)
-    except ValueError as error:
-        raise ProtocolError(f"before is {text[:20]!r}: seconds since 1970") from error
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not math.isfinite(seconds):
+        raise ProtocolError(f"before is {text[:20]!r}: seconds since 1970")
+    return seconds
 
 
 def _json(body: msgspec.Struct, headers: dict[str, str] | None = None, status: int = 200) -> web.Response:

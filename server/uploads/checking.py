@@ -7,15 +7,17 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
+import threading
 from pathlib import Path
 from typing import Any
 
 from gpu.errors import RelensError
 from gpu.film.reader import open_film
 from gpu.film.types import FilmError
-from server.kept.errors import KeptError, NotKept, Unavailable
+from server.kept.errors import Full, KeptError, NotKept, Unavailable
 from server.kept.kept import Kept
 from server.kept.keys import video_key
+from server.uploads.threads import Threads
 from server.uploads.thumbnails import sprite
 from server.uploads.told import told
 
@@ -30,10 +32,11 @@ SHEET, SHEET_JSON = "thumbnails.jpg", "thumbnails.json"
 class Checking:
     """Loop thread only."""
 
-    def __init__(self, kept: Kept) -> None:
-        self._kept = kept
+    def __init__(self, kept: Kept, threads: Threads) -> None:
+        self._kept, self._threads = kept, threads
         self._places = asyncio.Semaphore(AT_ONCE)
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._ending = threading.Event()  # a look stops at its next picture
 
     async def start(self) -> None:
         """Go on with what was being looked into when the server last ended."""
@@ -49,6 +52,7 @@ class Checking:
         task.add_done_callback(lambda _: self._tasks.pop(video_id, None))
 
     async def close(self) -> None:
+        self._ending.set()
         for task in list(self._tasks.values()):
             task.cancel()
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)
@@ -59,13 +63,16 @@ class Checking:
                 try:
                     await self._look(video_id)
                     return
-                except NotKept:
-                    return  # deleted meanwhile
-                except Unavailable as error:
+                except NotKept:  # deleted meanwhile
+                    await self._forget(video_id)
+                    return
+                except (Unavailable, Full) as error:
                     log.warning("a film cannot be looked into yet: %s", error)
                 except KeptError as error:
                     log.error("a film could not be looked into: %s", error)
                     return
+                except _Ending:
+                    return  # the next server goes on
                 except Exception:  # a defect of ours must not leave it "checking" for ever
                     log.exception("a film could not be looked into")
                     await self._refuse(
@@ -81,7 +88,7 @@ class Checking:
             return
         path = await kept.run(kept.blobs.open_local, video.blob_key, timeout_s=None)
         try:
-            info, sheet, about = await kept.run(_look_into, path, timeout_s=None)
+            info, sheet, about = await self._threads.run(_look_into, path, self._ending)
         except FilmError as error:
             await self._refuse(video_id, _without(str(error), path))
             return
@@ -89,6 +96,14 @@ class Checking:
         await kept.run(kept.blobs.put, video_key(video_id, SHEET_JSON), about)
         await kept.run(kept.videos.ready, video_id, info)
         log.info("video %s is ready: %s", video_id[:6], info["video"]["codec"])
+
+    async def _forget(self, video_id: str) -> None:
+        """What a look wrote after the film was deleted."""
+        try:
+            for name in (SHEET, SHEET_JSON):
+                await self._kept.run(self._kept.blobs.delete, video_key(video_id, name))
+        except KeptError as error:
+            log.warning("thumbnails of a deleted film are left to `relens gc`: %s", error)
 
     async def _refuse(self, video_id: str, problem: str) -> None:
         video = await self._kept.run(self._kept.videos.get, video_id)
@@ -98,11 +113,21 @@ class Checking:
             await self._kept.run(self._kept.blobs.delete, video.blob_key)
 
 
-def _look_into(path: Path) -> tuple[dict[str, Any], bytes, bytes]:
-    """(what is told of it, thumbnails, what is told of those). Raises FilmError."""
+class _Ending(Exception):
+    """The server stops."""
+
+
+def _look_into(path: Path, ending: threading.Event) -> tuple[dict[str, Any], bytes, bytes]:
+    """(what is told of it, thumbnails, what is told of those). Raises FilmError, _Ending."""
+
+    def go_on() -> None:
+        if ending.is_set():
+            raise _Ending
+
+    go_on()
     with open_film(path) as reader:
         try:
-            sheet, about = sprite(reader)
+            sheet, about = sprite(reader, go_on=go_on)
         except RelensError as error:
             raise FilmError(str(error)) from error
         return told(reader.info), sheet, about

@@ -9,10 +9,12 @@ from server.kept.errors import KeptError
 from server.kept.kept import Kept
 from server.uploads.checking import Checking
 from server.uploads.receiver import Receiver
+from server.uploads.threads import Threads
 
 log = logging.getLogger(__name__)
 
 EXPIRED_EVERY_S = 600.0
+WRITING, LOOKING, OPENING = 4, 2, 2  # threads
 
 
 class Films:
@@ -20,25 +22,33 @@ class Films:
 
     def __init__(self, kept: Kept, most_bytes: int, quota_bytes: int) -> None:
         self.kept = kept
-        self.checking = Checking(kept)
-        self.receiver = Receiver(kept, most_bytes, quota_bytes, self.checking.begin)
+        self._writing, looking = Threads(WRITING, "relens-films"), Threads(LOOKING, "relens-looks")
+        self.players = Threads(OPENING, "relens-players")  # previews: opening what is watched
+        self.opening = 0
+        self._looking = looking
+        self.checking = Checking(kept, looking)
+        self.receiver = Receiver(kept, most_bytes, quota_bytes, self.checking.begin, self._writing)
         self._sweeper: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Go on with what a restart interrupted. Raises KeptError."""
         await self.checking.start()
-        self._sweeper = asyncio.get_running_loop().create_task(self._sweep(), name="expired-uploads")
+        self._sweeper = asyncio.get_running_loop().create_task(self._sweep(), name="sweep-uploads")
 
     async def close(self) -> None:
         if self._sweeper is not None:
             self._sweeper.cancel()
             await asyncio.gather(self._sweeper, return_exceptions=True)
         await self.checking.close()
+        self._writing.close()
+        self._looking.close()
+        self.players.close()
 
     async def _sweep(self) -> None:
         while True:
             try:
+                await self.receiver.finish_whole()
                 await self.receiver.give_up_expired()
             except (KeptError, OSError) as error:
-                log.warning("expired uploads could not be given up: %s", error)
+                log.warning("uploads could not be swept: %s", error)
             await asyncio.sleep(EXPIRED_EVERY_S)

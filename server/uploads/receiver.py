@@ -6,61 +6,85 @@ Knows uploads and files; no HTTP. What a request brought is kept however it ends
 from __future__ import annotations
 
 import asyncio
-import fcntl
-import hashlib
 import logging
 import os
 import time
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-from server.kept.errors import KeptError, NotKept, Refused, StorageFull
+from server.kept.errors import Full, KeptError, NotKept, StorageFull
 from server.kept.kept import Kept
 from server.kept.keys import video_key
 from server.kept.types import Upload
+from server.uploads.appending import Appending
+from server.uploads.names import clean_name
+from server.uploads.part import LOCKED, Part, remove
+from server.uploads.threads import Threads
 from server.uploads.tus import Checksum, Creation, TusError
 
 log = logging.getLogger(__name__)
 
 EXPIRES_S = 3 * 86400.0  # an upload that nobody goes on with
-_STEP_BYTES = 1 << 20  # written at once
-_HASH_BYTES = 1 << 22
-CHECKSUM_MISMATCH = 460  # tus, checksum extension
-LOCKED = 423
+_WHOLE = 1000  # finished uploads that are remembered: the answer to the last byte may have been lost
+_FOR_EVER_S = 1e12
 
 
 class Receiver:
-    """Loop thread only; files are written on Kept's threads."""
+    """Loop thread only; files are written on threads of their own."""
 
     def __init__(
-        self, kept: Kept, most_bytes: int, quota_bytes: int, on_whole: Callable[[str], None]
+        self, kept: Kept, most_bytes: int, quota_bytes: int, on_whole: Callable[[str], None], threads: Threads
     ) -> None:
         """`on_whole(video_id)` is told of a film whose bytes are all kept."""
         self._kept, self._most, self._quota = kept, most_bytes, quota_bytes
-        self._on_whole = on_whole
+        self._on_whole, self._threads = on_whole, threads
         self._busy: set[str] = set()
+        self._whole: dict[str, Upload] = {}
 
     @property
     def most_bytes(self) -> int:
         return self._most
 
+    async def finish_whole(self) -> None:
+        """Those that have all their bytes and were not kept: the server was killed, or the storage was away.
+        Raises KeptError."""
+        for upload in await self._kept.run(self._kept.uploads.expired, _FOR_EVER_S):
+            if upload.length and upload.offset == upload.length:
+                try:
+                    await self.find(upload.id)
+                except (NotKept, TusError):
+                    continue
+                except KeptError as error:
+                    log.warning("an upload that is whole cannot be kept yet: %s", error)
+
     async def create(self, creation: Creation) -> Upload:
-        """An upload with nothing in it. Raises Full for the quota, StorageFull where the disk has no room."""
-        if creation.length is not None:
-            await self._kept.run(self._check_disk, creation.length)
-        name = creation.metadata.get("filename") or creation.metadata.get("name") or "film"
-        metadata = {**creation.metadata, "": creation.raw_metadata}
-        upload = await self._kept.run(
-            self._kept.uploads.create, name[:200], creation.length, _expires_at(), metadata, self._quota
-        )
+        """An upload with nothing in it. Raises Full for the quota, StorageFull where the disk has no room,
+        TusError 400 for one of no bytes."""
         if creation.length == 0:
             raise TusError(400, "a film of no bytes: send Upload-Length of the file")
-        return upload
+        await self._threads.run(self._check_disk, creation.length or 0)
+        name = clean_name(creation.metadata.get("filename") or creation.metadata.get("name") or "")
+        metadata = {"": creation.raw_metadata}
+        return await self._kept.run(
+            self._kept.uploads.create, name, creation.length, _expires_at(), metadata, self._quota
+        )
 
     async def find(self, upload_id: str) -> Upload:
-        """Raises NotKept; an expired one is gone."""
+        """Raises NotKept; an expired one is gone. One that is whole and was not kept yet is kept now, and
+        raises as that does: a client that hears "all here" does not come back."""
+        if upload_id in self._whole:
+            return self._whole[upload_id]
         upload = await self._kept.run(self._kept.uploads.get, upload_id)
+        if upload_id in self._busy:
+            return upload
+        if upload.length and upload.offset == upload.length:
+            self._busy.add(upload_id)
+            try:
+                await self.finish(upload)
+            finally:
+                self._busy.discard(upload_id)
+            return upload
         if upload.expires_at < time.time():
             await self.give_up(upload_id)
             return await self._kept.run(self._kept.uploads.get, upload_id)
@@ -70,14 +94,24 @@ class Receiver:
         """Raises NotKept, and TusError 423 while somebody writes it."""
         if upload_id in self._busy:
             raise TusError(LOCKED, "a request is writing this upload: end that first")
-        await self._kept.run(self._kept.uploads.delete, upload_id)
-        await self._kept.run(self.path(upload_id).unlink, True)
+        self._busy.add(upload_id)
+        try:
+            await self._kept.run(self._kept.uploads.get, upload_id)
+            await self._threads.run(remove, self.path(upload_id))  # refused while another server writes it
+            await self._kept.run(self._kept.uploads.delete, upload_id)
+        finally:
+            self._busy.discard(upload_id)
 
     async def give_up_expired(self) -> None:
         """Those that nobody goes on with. Raises KeptError."""
         for upload in await self._kept.run(self._kept.uploads.expired, time.time()):
-            if upload.id not in self._busy:
-                await self.drop(upload.id)
+            await self.drop(upload.id)
+
+    async def forget(self, video_id: str) -> None:
+        """The film is deleted: the bytes of its upload too. Before its row goes; raises as `give_up`."""
+        for upload in await self._kept.run(self._kept.uploads.expired, _FOR_EVER_S):
+            if upload.video_id == video_id:
+                await self.give_up(upload.id)
 
     async def drop(self, upload_id: str) -> None:
         """As `give_up`, where it may be gone already or whole."""
@@ -88,9 +122,15 @@ class Receiver:
 
     async def end(self, upload: Upload) -> Upload:
         """What came is all: its length was not said before. Raises as `finish`."""
-        upload = await self._kept.run(self._kept.uploads.set_length, upload.id, upload.offset, self._quota)
-        await self.finish(upload)
-        return upload
+        self._busy.add(upload.id)
+        try:
+            upload = await self._kept.run(
+                self._kept.uploads.set_length, upload.id, upload.offset, self._quota
+            )
+            await self.finish(upload)
+            return upload
+        finally:
+            self._busy.discard(upload.id)
 
     async def write(
         self,
@@ -104,16 +144,20 @@ class Receiver:
 
         With a checksum all or nothing counts, else whatever came. Raises TusError 409 for another offset, 423
         while another request writes, 413 for more than was said, 460 for a checksum that does not fit;
-        StorageFull, NotKept."""
+        Full, StorageFull, NotKept."""
+        if upload.id in self._whole and offset == upload.offset:
+            return self._whole[upload.id]
         if upload.id in self._busy:
             raise TusError(LOCKED, "another request writes this upload: wait for it, or ask where it is")
         self._busy.add(upload.id)
         try:
             upload = await self._kept.run(self._kept.uploads.get, upload.id)
-            if length is not None:
-                upload = await self._kept.run(self._kept.uploads.set_length, upload.id, length, self._quota)
             if offset != upload.offset:
                 raise TusError(409, f"the upload is at {upload.offset}, not at {offset}: go on there")
+            if length is not None:
+                if length < offset:
+                    raise TusError(400, f"Upload-Length is {length}, and {offset} bytes are here already")
+                upload = await self._kept.run(self._kept.uploads.set_length, upload.id, length, self._quota)
             upload = await self._append(upload, chunks, checksum)
             if upload.offset == upload.length:
                 await self.finish(upload)
@@ -122,125 +166,79 @@ class Receiver:
             self._busy.discard(upload.id)
 
     async def finish(self, upload: Upload) -> None:
-        """Keep a whole upload's bytes and say so. Raises KeptError; asked again, it goes on."""
-        path, key = self.path(upload.id), video_key(upload.video_id, "film")
-        digest, size = await self._kept.run(_digest, path, timeout_s=None)
-        await self._kept.run(self._kept.blobs.put, key, path, timeout_s=None)
-        await self._kept.run(
-            lambda: self._kept.videos.uploaded(upload.video_id, digest=digest, size=size, blob_key=key)
-        )
-        await self._kept.run(path.unlink, True)
+        """Keep a whole upload's bytes and say so. Raises KeptError, TusError; asked again, it goes on."""
+        key = video_key(upload.video_id, "film")
+        part = await self._open(upload, make=False)
+        try:
+            digest = await self._threads.run(part.digest, upload.offset)
+            await self._threads.run(self._kept.blobs.put, key, self.path(upload.id))
+            try:
+                await self._kept.run(
+                    lambda: self._kept.videos.uploaded(
+                        upload.video_id, digest=digest, size=upload.offset, blob_key=key
+                    )
+                )
+            except NotKept:  # deleted meanwhile
+                await self._kept.run(self._kept.blobs.delete, key)
+                await self._threads.run(part.remove)
+                raise
+            await self._threads.run(part.remove)
+        finally:
+            part.close()
+        self._whole[upload.id] = upload
+        while len(self._whole) > _WHOLE:
+            del self._whole[next(iter(self._whole))]
         self._on_whole(upload.video_id)
 
     def path(self, upload_id: str) -> Path:
         """Where its bytes lie until it is whole."""
         return self._kept.uploads_dir / upload_id
 
+    async def _open(self, upload: Upload, make: bool) -> Part:
+        made: list[Part] = []
+        try:
+            await self._threads.run(lambda: made.append(Part(self.path(upload.id), make)))
+        except BaseException:
+            for part in made:  # cancelled just then
+                part.close()
+            raise
+        return made[0]
+
     async def _append(
         self, upload: Upload, chunks: AsyncIterator[bytes], checksum: Checksum | None
     ) -> Upload:
-        room = (upload.length if upload.length is not None else self._most) - upload.offset
-        file = await self._kept.run(_open, self.path(upload.id), upload.offset)
-        hashed = hashlib.new(checksum.algorithm, usedforsecurity=False) if checksum else None
-        came = 0
-        waiting = bytearray()
+        part = await self._open(upload, make=upload.offset == 0)
         try:
-            async for chunk in chunks:
-                came += len(chunk)
-                if came > room:
-                    raise TusError(413, f"more bytes than the {room} that are missing: nothing more is taken")
-                waiting += chunk
-                if hashed is not None:
-                    hashed.update(chunk)
-                if len(waiting) >= _STEP_BYTES:
-                    await self._kept.run(_write, file, bytes(waiting))
-                    waiting.clear()
-            await self._kept.run(_write, file, bytes(waiting))
-        except (TusError, KeptError):
-            await self._kept.run(_truncate, file, upload.offset)
+            return await Appending(self, part, upload, checksum).take(chunks)
+        except NotKept:  # the film was deleted meanwhile
+            await self._threads.run(part.remove)
             raise
-        except BaseException:  # the client left, or we end: what was written counts, unless it must fit a sum
-            await asyncio.shield(self._settle(upload, file, bytes(waiting), checksum))
-            raise
-        else:
-            if hashed is not None and checksum is not None and hashed.digest() != checksum.digest:
-                await self._kept.run(_truncate, file, upload.offset)
-                raise TusError(
-                    CHECKSUM_MISMATCH, f"the bytes do not have the {checksum.algorithm} that was said"
-                )
-            return await self._advance(upload, file)
         finally:
-            file.close()
+            part.close()
 
-    async def _settle(self, upload: Upload, file: Any, waiting: bytes, checksum: Checksum | None) -> None:
-        try:
-            if checksum is not None:
-                await self._kept.run(_truncate, file, upload.offset)
-            else:
-                await self._kept.run(_write, file, waiting)
-                await self._advance(upload, file)
-        except KeptError as error:
-            log.warning("an upload that broke off could not be noted: %s", error)
+    async def check_room(self, upload: Upload, at: int) -> None:
+        """For a length that nobody said: the quota did not count it. Raises Full, StorageFull."""
+        if upload.length is None:
+            await self._threads.run(self._check_disk, 0)
+            kept = await self._kept.run(self._kept.videos.bytes_kept) if self._quota else 0
+            if kept + at > self._quota > 0:
+                raise Full(f"{at} bytes do not fit: {kept} of {self._quota} are used; delete videos")
 
-    async def _advance(self, upload: Upload, file: Any) -> Upload:
-        after = await self._kept.run(_sync, file)
-        return await self._kept.run(
-            self._kept.uploads.advance, upload.id, upload.offset, after, _expires_at()
-        )
+    async def advance(self, upload: Upload, part: Part, at: int) -> Upload:
+        """What lies before `at` counts from now on. Raises StorageFull, NotKept."""
+        await self._threads.run(part.sync)
+        await self._kept.run(self._kept.uploads.advance, upload.id, upload.offset, at, _expires_at())
+        return replace(upload, offset=at, expires_at=_expires_at())
+
+    async def on_thread(self, work: Callable[..., None], *args: object) -> None:
+        await self._threads.run(work, *args)
 
     def _check_disk(self, length: int) -> None:
         room = os.statvfs(self._kept.uploads_dir)
         free = room.f_bavail * room.f_frsize
-        if length > free:
+        if length > free or free == 0:
             raise StorageFull(f"{length} bytes do not fit on the server's disk, {free} are free")
 
 
 def _expires_at() -> float:
     return time.time() + EXPIRES_S
-
-
-def _open(path: Path, offset: int) -> Any:
-    """The file, ours alone, cut to what counts, at its end. Raises TusError where another process has it."""
-    file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600), "r+b", buffering=0)
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        file.close()
-        raise TusError(LOCKED, "another server writes this upload: ask again in a moment") from error
-    if os.fstat(file.fileno()).st_size < offset:
-        file.close()
-        raise Refused("the bytes of this upload are not here any more: begin a new one")
-    _truncate(file, offset)
-    return file
-
-
-def _truncate(file: Any, offset: int) -> None:
-    file.truncate(offset)
-    file.seek(offset)
-
-
-def _write(file: Any, data: bytes) -> None:
-    view = memoryview(data)
-    try:
-        while view:
-            view = view[file.write(view) :]
-    except OSError as error:
-        raise StorageFull(f"the server's disk takes no more ({error.strerror}): try again later") from error
-
-
-def _sync(file: Any) -> int:
-    """Where the file ends, on the disk and not only in memory."""
-    try:
-        os.fsync(file.fileno())
-    except OSError as error:
-        raise StorageFull(f"the server's disk takes no more ({error.strerror}): try again later") from error
-    return int(file.tell())
-
-
-def _digest(path: Path) -> tuple[str, int]:
-    made, size = hashlib.sha256(), 0
-    with path.open("rb") as file:
-        while data := file.read(_HASH_BYTES):
-            made.update(data)
-            size += len(data)
-    return made.hexdigest(), size

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
 
@@ -19,16 +20,20 @@ WIDTH = 160  # pixels of one; even
 QUALITY = 4  # of MJPEG, 2 is best
 
 
-def sprite(reader: FilmReader, most: int = MOST) -> tuple[bytes, bytes]:
+def sprite(
+    reader: FilmReader, most: int = MOST, go_on: Callable[[], None] = lambda: None
+) -> tuple[bytes, bytes]:
     """(JPEG, JSON): pictures in rows of COLUMNS, each of the frame at or after its time.
 
-    The JSON: columns, width and height of one in pixels, and `at`, their times in seconds."""
+    The JSON: columns, width and height of one in pixels, and `at`, their times in seconds.
+    `go_on` is called before each picture: what it raises ends this."""
     video = reader.info.video
     count = max(1, min(most, video.frames))
     height = max(2, round(WIDTH * video.height / video.width / 2) * 2)
     pictures: list[U8] = []
     times: list[float] = []
     for number in range(count):
+        go_on()
         at = video.duration * number // count
         frame = next(reader.frames(at), None)
         if frame is None:

@@ -91,6 +91,8 @@ def read_metadata(text: str) -> dict[str, str]:
     """Pairs of a key and base64, with commas between. Raises TusError 400."""
     if len(text) > MOST_METADATA:
         raise TusError(400, f"Upload-Metadata of {len(text)} characters: at most {MOST_METADATA}")
+    if not text.isascii():
+        raise TusError(400, "Upload-Metadata is not ASCII: keys, and values in base64")
     made: dict[str, str] = {}
     for pair in text.split(",") if text.strip() else ():
         key, _, value = pair.strip().partition(" ")
