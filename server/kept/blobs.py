@@ -6,6 +6,7 @@ Calls may wait for a disk or a network: never on an event loop. A blob is there 
 from __future__ import annotations
 
 import contextlib
+import errno
 import logging
 import os
 import shutil
@@ -132,10 +133,23 @@ class Blobs:
     def list(self, prefix: str = "") -> Iterator[tuple[str, int, float]]:
         """(key, bytes, when it was put in seconds since 1970) of every blob in the folder `prefix`, some
         at a time."""
-        pages = self._call(lambda: iter(self._store.list(prefix or None, chunk_size=500)), prefix)
-        while page := self._call(lambda: next(pages, None), prefix):
-            for each in page:
+        pages: Any = None
+        last: str | None = None  # where a bucket goes on after a fault; a folder is in no order
+
+        def page() -> Any:
+            nonlocal pages
+            if pages is None:
+                pages = iter(self._store.list(prefix or None, offset=last, chunk_size=500))
+            try:
+                return next(pages, None)
+            except BaseException:
+                pages = None  # it would say that it is at its end
+                raise
+
+        while some := self._call(page, prefix):
+            for each in some:
                 yield each["path"], int(each["size"]), each["last_modified"].timestamp()
+            last = some[-1]["path"] if self._folder is None else None
 
     def open_local(self, key: str) -> Path:
         """A file of it, only to be read; from S3 it is fetched once, and may go a minute after it was
@@ -198,6 +212,10 @@ def _known(error: Exception, key: str) -> KeptError | None:
         return KeptError(f"{key} ends before that range")
     if any(word in text for word in _FULL):
         return StorageFull(f"the storage is full: {key} could not be kept")
+    if "os error 30" in text or getattr(error, "errno", 0) == errno.EROFS:
+        return StorageUnavailable(
+            "the storage became read-only: see to its disk, or give another storage_url"
+        )
     if type(error).__name__ in ("PermissionDeniedError", "UnauthenticatedError", "PermissionError"):
         return StorageUnavailable(f"the storage refuses us ({_words(error)}): check its keys and rights")
     return None

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from server.kept.blobs import Blobs
 from server.kept.database import Database
@@ -27,21 +28,42 @@ def cluster() -> Iterator[Cluster]:
         yield running
 
 
+@pytest.fixture(scope="session")
+def shared_url(cluster: Cluster) -> str:
+    """Of one PostgreSQL database with our tables: making one for each test takes longer than the tests."""
+    url = cluster.make_database("shared")
+    database = Database(url)
+    upgrade(database)
+    database.close()
+    return url
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """Of an empty database."""
+def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Of a database without tables."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'kept.sqlite'}"
     cluster: Cluster = request.getfixturevalue("cluster")
     return cluster.make_database(f"test{next(_numbers)}")
 
 
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Of a database with our tables, or about to have them, and nothing in them."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'kept.sqlite'}"
+    url: str = request.getfixturevalue("shared_url")
+    return url
+
+
 @pytest.fixture
 def database(database_url: str) -> Iterator[Database]:
-    """With our tables."""
+    """With our tables, all empty."""
     made = Database(database_url)
     try:
         upgrade(made)
+        if not made.is_sqlite:
+            made.write(lambda connection: connection.execute(sa.text("TRUNCATE videos, sessions CASCADE")))
         yield made
     finally:
         made.close()

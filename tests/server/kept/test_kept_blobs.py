@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -225,6 +226,36 @@ def test_a_bucket_that_is_not_there_is_named(own_s3: S3Process, tmp_path: Path) 
     blobs = Blobs("s3://nowhere/x", tmp_path / "cache", tries_s=0.5)
     with pytest.raises(StorageUnavailable, match="make the bucket"):
         blobs.put("work/a", b"1")
+
+
+@pytest.mark.parametrize("blobs", ["s3"], indirect=True)
+def test_a_list_is_whole_though_the_bucket_fails_in_its_middle(blobs: Blobs) -> None:
+    """Its pages come one by one, and each second question fails."""
+    wanted = [f"work/{number:04}" for number in range(1100)]
+    for key in wanted:
+        blobs.put(key, b"")
+    real, asked = blobs._store, 0
+
+    class Failing:
+        @staticmethod
+        def list(*args: Any, **kwargs: Any) -> Iterator[Any]:
+            nonlocal asked
+            for page in real.list(*args, **kwargs):
+                asked += 1
+                if asked % 2 == 0:
+                    raise OSError("the line is cut")
+                yield page
+
+    blobs._store = Failing()
+    assert [key for key, _, _ in blobs.list("work")] == wanted
+    assert asked > 3
+
+
+def test_a_list_of_a_bucket_that_is_away_is_not_empty(own_s3: S3Process, tmp_path: Path) -> None:
+    blobs = Blobs("s3://films/x", tmp_path / "cache", tries_s=0.3)
+    own_s3.kill()
+    with pytest.raises(StorageUnavailable, match="does not answer"):
+        list(blobs.list())
 
 
 class Bucket:

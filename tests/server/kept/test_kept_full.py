@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +13,8 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from server.app import make_app
 from server.config import Config
-from server.kept.errors import DatabaseUnavailable, Full, KeptError, StorageFull
+from server.kept.blobs import TRIES_S, Blobs
+from server.kept.errors import DatabaseUnavailable, Full, KeptError, StorageFull, StorageUnavailable
 from server.kept.kept import Kept
 
 MIB = 1 << 20
@@ -66,6 +68,21 @@ def test_the_database_goes_on_after_the_disk_was_full(small_disk: Path) -> None:
     filler.unlink()
     assert kept.videos.create("b").name == "b"
     kept.close()
+
+
+def test_a_disk_that_became_read_only_is_said_at_once(small_disk: Path, tmp_path: Path) -> None:
+    kept = Kept.open(str(small_disk))
+    kept.blobs.put("work/a", b"a")
+    kept.close()
+    blobs = Blobs(str(small_disk / "blobs"), tmp_path / "cache")
+    subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True, timeout=20)
+    began = time.monotonic()
+    with pytest.raises(StorageUnavailable, match="read-only"):
+        blobs.put("work/b", b"b")
+    assert time.monotonic() - began < TRIES_S / 2, "waiting does not help"
+    assert blobs.get("work/a") == b"a"
+    with pytest.raises(KeptError, match=r"data_dir .*cannot be written"):
+        Kept.open(str(small_disk))
 
 
 def test_a_full_disk_at_the_start_is_said(small_disk: Path) -> None:

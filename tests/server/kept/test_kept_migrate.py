@@ -45,8 +45,8 @@ def test_upgrading_again_does_nothing(database: Database) -> None:
     assert database.read(revision_of) == migrations.HEAD
 
 
-def test_servers_that_start_at_once_make_the_tables_once(database_url: str) -> None:
-    databases = [Database(database_url) for _ in range(4)]
+def test_servers_that_start_at_once_make_the_tables_once(empty_url: str) -> None:
+    databases = [Database(empty_url) for _ in range(4)]
     made: list[object] = []
     start = threading.Barrier(len(databases))
 
@@ -67,16 +67,19 @@ def test_servers_that_start_at_once_make_the_tables_once(database_url: str) -> N
         database.close()
 
 
-def test_a_newer_database_is_refused_and_left_alone(database: Database) -> None:
+def test_a_newer_database_is_refused_and_left_alone(empty_url: str) -> None:
+    database = Database(empty_url)
+    upgrade(database)
     database.write(
         lambda connection: connection.execute(sa.text("UPDATE alembic_version SET version_num = '9999'"))
     )
     with pytest.raises(KeptError, match=r"newer relens.*9999.*database_url"):
         upgrade(database)
     assert database.read(revision_of) == "9999"
+    database.close()
 
 
-def test_a_step_that_fails_leaves_nothing_behind(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_step_that_fails_leaves_nothing_behind(empty_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its last statement fails, and the tables before it are not there either."""
     real = sa.Table.__init__
 
@@ -85,7 +88,7 @@ def test_a_step_that_fails_leaves_nothing_behind(database_url: str, monkeypatch:
             raise RuntimeError("the machine is on fire")
         real(table, name, *args, **kwargs)
 
-    database = Database(database_url)
+    database = Database(empty_url)
     monkeypatch.setattr(sa.Table, "__init__", broken)
     with pytest.raises(RuntimeError, match="on fire"):
         upgrade(database)
