@@ -10,13 +10,14 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
-  statSync,
   watch,
   writeFileSync,
 } from "node:fs";
 import { basename } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
+
+const kilo = (bytes) => `${(bytes / 1000).toFixed(1)} kB`;
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const dist = `${root}dist`;
@@ -35,21 +36,32 @@ const common = {
   logLevel: "warning",
 };
 
-async function hashed(entryPoints, define = {}) {
+/** Builds one entry; what it loads later becomes files of their own. Tells the name of its file by extension. */
+async function hashed(entryPoint, define = {}) {
   const { metafile } = await build({
     ...common,
-    entryPoints,
+    entryPoints: [entryPoint],
     define,
+    splitting: true,
     outdir: "dist/assets",
     entryNames: "[name].[hash]",
+    chunkNames: "[name].[hash]",
     sourcemap: "linked",
   });
-  const files = Object.keys(metafile.outputs);
-  return (extension) => {
-    const file = files.find((name) => name.endsWith(extension));
-    if (!file) throw new Error(`the build wrote no ${extension} for ${entryPoints}`);
-    return basename(file);
-  };
+  const entry = Object.entries(metafile.outputs).find(([, output]) => output.entryPoint === entryPoint);
+  if (!entry) throw new Error(`the build wrote nothing for ${entryPoint}`);
+  const [script, { cssBundle }] = entry;
+  return { script, style: cssBundle, outputs: metafile.outputs };
+}
+
+/** The scripts that `file` cannot begin without, itself the first. */
+function needed(outputs, file, seen = new Set()) {
+  if (seen.has(file)) return seen;
+  seen.add(file);
+  for (const { path, kind } of outputs[file].imports) {
+    if (kind === "import-statement") needed(outputs, path, seen);
+  }
+  return seen;
 }
 
 /**
@@ -77,9 +89,9 @@ async function buildPage() {
   mkdirSync(`${dist}/assets`, { recursive: true });
   cpSync(`${root}public`, dist, { recursive: true, filter: (path) => basename(path) !== "presets" });
 
-  const worker = await hashed(["src/client/clock.worker.ts"]);
-  const page = await hashed(["src/ui/main.tsx"], {
-    CLOCK_WORKER: JSON.stringify(`assets/${worker(".js")}`),
+  const worker = await hashed("src/client/clock.worker.ts");
+  const page = await hashed("src/ui/main.tsx", {
+    CLOCK_WORKER: JSON.stringify(`assets/${basename(worker.script)}`),
     THUMBNAILS: JSON.stringify(copyThumbnails()),
   });
   // The library's worker has a fixed name beside it: other pages know neither hash.
@@ -90,13 +102,25 @@ async function buildPage() {
   });
   await build({ ...common, entryPoints: ["src/client/index.ts"], outfile: "dist/relens-client.js" });
 
+  const first = [...needed(page.outputs, page.script)];
+  // What the script is made of is asked for along with it, not after it was read.
+  const preloads = first
+    .slice(1)
+    .map((file) => `<link rel="modulepreload" href="assets/${basename(file)}">\n    `)
+    .join("");
   const html = readFileSync(`${root}src/ui/index.html`, "utf8")
-    .replace("%SCRIPT%", `assets/${page(".js")}`)
-    .replace("%STYLE%", `assets/${page(".css")}`);
+    .replace("<script", `${preloads}<script`)
+    .replace("%SCRIPT%", `assets/${basename(page.script)}`)
+    .replace("%STYLE%", `assets/${basename(page.style)}`);
   writeFileSync(`${dist}/index.html`, html);
 
-  const bytes = statSync(`${dist}/assets/${page(".js")}`).size;
-  console.log(`dist/ built: ${(bytes / 1000).toFixed(1)} kB of script`);
+  const bytes = first.reduce((sum, file) => sum + page.outputs[file].bytes, 0);
+  console.log(`dist/ built: ${kilo(bytes)} of script for the first paint`);
+  for (const [file, output] of Object.entries(page.outputs)) {
+    if (file.endsWith(".js") && !first.includes(file)) {
+      console.log(`  later: ${kilo(output.bytes)} ${basename(file)}`);
+    }
+  }
   if (bytes > FIRST_PAINT_LIMIT_BYTES) {
     throw new Error(
       `the page's script is ${bytes} bytes, over ${FIRST_PAINT_LIMIT_BYTES}: take something out`,

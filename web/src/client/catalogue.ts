@@ -1,4 +1,5 @@
 /** What a server offers: its configuration, its models, what they understand. Reads JSON forgivingly, never throws. */
+import { fields, list, number, text } from "./json";
 
 export interface Preset {
   name: string;
@@ -49,15 +50,6 @@ export interface Reading {
   leftOut: string[];
   understood: boolean;
 }
-
-type Fields = Record<string, unknown>;
-
-const fields = (value: unknown): Fields =>
-  typeof value === "object" && value !== null ? (value as Fields) : {};
-const list = (value: unknown): unknown[] => (Array.isArray(value) ? value : []);
-const text = (value: unknown, otherwise = ""): string => (typeof value === "string" ? value : otherwise);
-const number = (value: unknown, otherwise: number): number =>
-  typeof value === "number" && Number.isFinite(value) ? value : otherwise;
 
 export function parseConfig(value: unknown): ServerConfig {
   const config = fields(value);

@@ -7,10 +7,10 @@ import { parseReading, type Reading } from "./catalogue";
 import { Connection } from "./connection";
 import { Emitter } from "./emitter";
 import { GlassMeter } from "./glass";
-import type { ClientMessage, Degraded, Stats } from "./protocol.gen";
+import type { ClientMessage, Degraded, Position, Stats } from "./protocol.gen";
 import { type EditReceipt, type PendingEdit, Receipts } from "./receipts";
 import { Refusal } from "./refusal";
-import { Signalling } from "./signalling";
+import { type FilmSource, Signalling } from "./signalling";
 import { TransportReader, type TransportStats } from "./transport";
 import { decodeServer, encodeClient } from "./wire";
 
@@ -33,7 +33,7 @@ export interface StateEvent {
   refusal: Refusal | null;
 }
 
-/** Glass to glass. `measured`: per frame; otherwise a sum of measured parts, to be called an estimate. */
+/** Glass to glass; of a film, from its frame on the server to the screen. `measured`: per frame; otherwise a sum of measured parts, to be called an estimate. */
 export interface GlassToGlass {
   p50Ms: number;
   p95Ms: number;
@@ -63,10 +63,15 @@ export interface ClientEvents {
   shown: EditReceipt;
   stats: StatsEvent;
   degraded: Degraded;
+  /** Of a film, a few times a second: where it is. */
+  position: FilmPosition;
   error: { code: string; message: string; revision: number | null };
   /** The edited stream; attach() does what is usually wanted with it. */
   track: MediaStream;
 }
+
+/** In seconds of the film. `playing` is false while it is paused, and at its end. */
+export type FilmPosition = Omit<Position, "type">;
 
 export interface ClientOptions {
   /** The server's root; by default where the page came from. */
@@ -103,7 +108,7 @@ export class RelensClient extends Emitter<ClientEvents> {
   readonly #backoff = new Backoff();
   readonly #receipts = new Receipts();
   #connection: Connection | null = null;
-  #stream: MediaStream | null = null;
+  #source: MediaStream | FilmSource | null = null;
   #model = "";
   #wanted: Wanted | null = null;
   #understood: Wanted | null = null;
@@ -144,9 +149,12 @@ export class RelensClient extends Emitter<ClientEvents> {
     return this.#wanted;
   }
 
-  /** Opens a session for `stream`, and keeps it. Follow `state` for how it goes; an earlier session ends. */
-  connect(stream: MediaStream, options: ConnectOptions = {}): void {
-    this.#stream = stream;
+  /**
+   * Opens a session that edits `source`, and keeps it: a stream to send, or a film that the server has
+   * (`{ film: id, at: seconds }`). Follow `state` for how it goes; an earlier session ends.
+   */
+  connect(source: MediaStream | FilmSource, options: ConnectOptions = {}): void {
+    this.#source = source;
     this.#model = options.model ?? this.#model;
     if (options.prompt !== undefined) {
       this.#want(options.prompt, options.strength === undefined ? {} : { strength: options.strength });
@@ -157,9 +165,11 @@ export class RelensClient extends Emitter<ClientEvents> {
 
   /** Sends another source; on the running session where the tracks are alike, else on a new one. */
   async replaceStream(stream: MediaStream): Promise<void> {
-    const before = this.#stream?.getAudioTracks().length ?? 0;
-    this.#stream = stream;
-    if (!this.#connection || this.state !== "open" || before !== stream.getAudioTracks().length) {
+    const before = this.#source;
+    this.#source = stream;
+    const alike =
+      before instanceof MediaStream && before.getAudioTracks().length === stream.getAudioTracks().length;
+    if (!this.#connection || this.state !== "open" || !alike) {
       this.connect(stream);
       return;
     }
@@ -174,7 +184,14 @@ export class RelensClient extends Emitter<ClientEvents> {
     return pending;
   }
 
-  /** The edited stream stops, and the server stops working on it. */
+  /** Goes on from there, in seconds of the film. Only where a film is edited. */
+  seek(at: number): void {
+    if (!this.#source || this.#source instanceof MediaStream) return;
+    this.#source = { ...this.#source, at };
+    this.#send({ type: "seek", at });
+  }
+
+  /** The edited stream stops, and the server stops working on it; a film stands still, and is edited on. */
   pause(): void {
     this.#paused = true;
     this.#send({ type: "pause" });
@@ -187,7 +204,7 @@ export class RelensClient extends Emitter<ClientEvents> {
 
   /** Tries again at once instead of when it is due. */
   retry(): void {
-    if (!this.#stream) return;
+    if (!this.#source) return;
     this.#backoff.reset();
     void this.#open("connecting");
   }
@@ -225,8 +242,8 @@ export class RelensClient extends Emitter<ClientEvents> {
   }
 
   async #open(state: "connecting" | "reconnecting"): Promise<void> {
-    const stream = this.#stream;
-    if (!stream) return;
+    const source = this.#source;
+    if (!source) return;
     this.#drop();
     const generation = this.#generation;
     this.#enter(state);
@@ -234,7 +251,7 @@ export class RelensClient extends Emitter<ClientEvents> {
     const connection = new Connection(
       this.signalling,
       {
-        stream,
+        source,
         iceServers: this.iceServers,
         model: this.#model,
         prompt: wanted?.prompt ?? "",
@@ -353,6 +370,13 @@ export class RelensClient extends Emitter<ClientEvents> {
       case "degraded":
         this.emit("degraded", message);
         break;
+      case "position": {
+        const { at, duration, playing } = message;
+        // Where a new session would go on.
+        if (this.#source && !(this.#source instanceof MediaStream)) this.#source = { ...this.#source, at };
+        this.emit("position", { at, duration, playing });
+        break;
+      }
       case "error": {
         if (message.code === "idle") this.#idled = true;
         const revision = message.revision ?? null;

@@ -5,7 +5,7 @@
 import { connectionFlags, passThrough, type SeenFrame, watchSender } from "./clock";
 import { keepResolution, playAtOnce, preferH264 } from "./codecs";
 import { Refusal } from "./refusal";
-import type { SessionAddress, Signalling } from "./signalling";
+import type { FilmSource, SessionAddress, Signalling } from "./signalling";
 
 const GATHER_MS = 150; // host candidates are there by then; the others follow by PATCH
 const OPEN_MS = 15_000;
@@ -14,7 +14,8 @@ const DISCONNECTED_MS = 1_500; // a lost Wi-Fi frame or two heals itself
 const MAX_BITRATE_BPS = 4_000_000;
 
 export interface ConnectionConfig {
-  stream: MediaStream;
+  /** What is sent to be edited; a film is on the server already. */
+  source: MediaStream | FilmSource;
   iceServers: RTCIceServer[];
   model: string;
   prompt: string;
@@ -81,8 +82,9 @@ export class Connection {
       await this.#gather();
       const offer = this.#pc.localDescription?.sdp ?? "";
       this.#offered = true;
-      const { model, prompt, strength } = this.config;
-      const { answer, session } = await this.signalling.open(offer, { model, prompt, strength });
+      const { source, model, prompt, strength } = this.config;
+      const film = source instanceof MediaStream ? null : source;
+      const { answer, session } = await this.signalling.open(offer, { model, prompt, strength }, film);
       this.#session = session;
       if (this.#closed) {
         void this.signalling.end(session);
@@ -153,7 +155,11 @@ export class Connection {
   }
 
   #addTracks(): void {
-    const { stream, clockWorkerUrl } = this.config;
+    const { source: stream, clockWorkerUrl } = this.config;
+    if (!(stream instanceof MediaStream)) {
+      preferH264(this.#pc.addTransceiver("video", { direction: "recvonly" }));
+      return;
+    }
     const video = stream.getVideoTracks()[0];
     if (!video) throw new Refusal("refused", "the source has no picture");
     const transceiver = this.#pc.addTransceiver(video, { direction: "sendrecv", streams: [stream] });

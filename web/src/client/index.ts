@@ -6,14 +6,27 @@ export {
   type ConnectionState,
   type ConnectOptions,
   type EditOptions,
+  type FilmPosition,
   type GlassToGlass,
   type InForce,
   RelensClient,
   type StateEvent,
   type StatsEvent,
 } from "./client";
+export {
+  type Film,
+  type FilmEdit,
+  Films,
+  isOver,
+  type Job,
+  type JobDetails,
+  type JobStatus,
+  type Render,
+  shareOf,
+  type Thumbnails,
+} from "./films";
 export type { Stats } from "./protocol.gen";
 export type { EditReceipt, PendingEdit } from "./receipts";
 export { Refusal, type RefusalKind } from "./refusal";
-export { Signalling } from "./signalling";
+export { type FilmSource, Signalling } from "./signalling";
 export type { TransportStats } from "./transport";

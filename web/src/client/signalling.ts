@@ -1,4 +1,5 @@
 /** The HTTP side of a session: offer, candidates, end; and what the server says of itself. Knows no WebRTC. */
+import { ask } from "./ask";
 import {
   type Model,
   parseConfig,
@@ -7,9 +8,8 @@ import {
   type Reading,
   type ServerConfig,
 } from "./catalogue";
-import { Refusal, refusalFrom, unreachable } from "./refusal";
+import { Refusal } from "./refusal";
 
-const TIMEOUT_MS = 10_000;
 const END_MS = 1_000;
 
 /** Where a session lives on the server, and the version of its ICE credentials. */
@@ -18,22 +18,27 @@ export interface SessionAddress {
   etag: string;
 }
 
+/** A film that was uploaded, or a job's edit of one, from `at` seconds on. */
+export type FilmSource = { film: string; at?: number } | { job: string; at?: number };
+
 export class Signalling {
   /** `base`: the server's root, with a slash at the end. */
   constructor(readonly base: string) {}
 
-  /** Opens a session. Raises Refusal. */
+  /** Opens a session: of what is sent, or of `film`. Raises Refusal. */
   async open(
     offer: string,
     query: { model: string; prompt: string; strength: number },
+    film: FilmSource | null = null,
   ): Promise<{ answer: string; session: SessionAddress }> {
-    const url = new URL("sessions", this.base);
+    const url = new URL(film ? previewPath(film) : "sessions", this.base);
+    if (film?.at) url.searchParams.set("at", film.at.toFixed(3));
     if (query.model) url.searchParams.set("model", query.model);
     if (query.prompt) {
       url.searchParams.set("prompt", query.prompt);
       url.searchParams.set("strength", String(query.strength));
     }
-    const response = await this.#ask(url, {
+    const response = await ask(url, {
       method: "POST",
       headers: { "Content-Type": "application/sdp" },
       body: offer,
@@ -48,7 +53,7 @@ export class Signalling {
 
   /** Hands over a new offer of the same session (ICE restart). Raises Refusal. */
   async reoffer(session: SessionAddress, offer: string): Promise<string> {
-    const response = await this.#ask(session.url, {
+    const response = await ask(session.url, {
       method: "POST",
       headers: { "Content-Type": "application/sdp" },
       body: offer,
@@ -59,7 +64,7 @@ export class Signalling {
 
   /** Hands over candidates found after the offer was sent (trickle, RFC 8840). Raises Refusal. */
   async trickle(session: SessionAddress, fragment: string): Promise<void> {
-    await this.#ask(session.url, {
+    await ask(session.url, {
       method: "PATCH",
       headers: { "Content-Type": "application/trickle-ice-sdpfrag", "If-Match": session.etag },
       body: fragment,
@@ -77,7 +82,7 @@ export class Signalling {
 
   async alive(): Promise<boolean> {
     try {
-      await this.#ask(new URL("healthz", this.base), {}, 2_000);
+      await ask(new URL("healthz", this.base), {}, 2_000);
       return true;
     } catch {
       return false;
@@ -101,20 +106,11 @@ export class Signalling {
   }
 
   async #json(url: URL, signal?: AbortSignal): Promise<unknown> {
-    return (await this.#ask(url, signal ? { signal } : {})).json();
-  }
-
-  async #ask(url: URL | string, init: RequestInit, timeoutMs = TIMEOUT_MS): Promise<Response> {
-    const timeout = AbortSignal.timeout(timeoutMs);
-    const signal = init.signal ? AbortSignal.any([init.signal, timeout]) : timeout;
-    let response: Response;
-    try {
-      response = await fetch(url, { ...init, signal });
-    } catch (error) {
-      if (init.signal?.aborted) throw error;
-      throw unreachable(error);
-    }
-    if (!response.ok) throw await refusalFrom(response);
-    return response;
+    return (await ask(url, signal ? { signal } : {})).json();
   }
 }
+
+const previewPath = (source: FilmSource): string =>
+  "film" in source
+    ? `videos/${encodeURIComponent(source.film)}/preview`
+    : `jobs/${encodeURIComponent(source.job)}/preview`;

@@ -7,6 +7,7 @@ const KNOWN: ReadonlySet<string> = new Set<ServerMessage["type"]>([
   "stats",
   "degraded",
   "error",
+  "position",
   "pong",
 ]);
 

@@ -2,12 +2,20 @@
 import { Bar } from "./bar";
 import { Dials } from "./dials";
 import { Facts, VerdictPill } from "./facts";
+import { videoMode } from "./film/lazy";
 import { KeySheet } from "./keys";
 import { Presets } from "./presets";
 import { SourcePicker } from "./sourcepicker";
 import { Stage } from "./stage";
+import { store } from "./store";
 import { strings } from "./strings";
 import { Strip } from "./strip";
+
+/** Only in Video mode, and loaded with it. */
+function Deck() {
+  const mode = store.source.value === "video" ? videoMode.value : null;
+  return mode && <mode.Deck />;
+}
 
 export function App() {
   return (
@@ -29,6 +37,7 @@ export function App() {
       <main>
         <div class="live">
           <Stage />
+          <Deck />
           <Strip />
           <Bar />
           <Dials />

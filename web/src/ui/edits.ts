@@ -2,9 +2,9 @@
 import type { InForce, Reading } from "../client";
 import { client, videos } from "./live";
 import { thumbnailOf } from "./snapshot";
-import { clearNotice, presetsInOrder, promptFor, store } from "./store";
+import { clearNotice, filmNow, presetsInOrder, pressed, promptFor, store } from "./store";
 import { strings } from "./strings";
-import { appendEntry, markShown } from "./timeline";
+import { appendEntry, markShown, placeEntry } from "./timeline";
 
 const MAX_RECENT = 8;
 const MAX_REMEMBERED_EDITS = 256;
@@ -18,6 +18,8 @@ interface SentEdit {
   transitionMs: number;
   seed: number;
   atMs: number;
+  /** Where the film was, in seconds. */
+  filmAt: number;
   /** null until the server said what it took it for. */
   reading: Reading | null;
   /** False where a pause fell between asking and seeing: its time would be the pause's. */
@@ -42,6 +44,7 @@ export async function apply(
     transitionMs,
     seed: 0,
     atMs,
+    filmAt: filmNow(),
     reading: null,
     timed: !store.paused.value,
   });
@@ -103,12 +106,30 @@ function nameUndone(revision: number, inForce: InForce): void {
 }
 
 export function togglePause(): void {
+  const at = filmNow();
   store.paused.value = !store.paused.value;
+  const heardMs = performance.now();
+  const position = store.position.value;
+  if (position) store.position.value = { ...position, at, playing: !store.paused.value, heardMs };
+  pressed.atMs = heardMs;
   clearNotice("recording");
   if (store.paused.value) {
     for (const edit of sent.values()) edit.timed = false; // those not seen yet wait for the pause's end
     client.pause();
   } else client.resume();
+}
+
+/** Another source begins: it is not paused. */
+export function leavePause(): void {
+  if (!store.paused.value) return;
+  store.paused.value = false;
+  client.resume();
+}
+
+/** The edits so far were of another source, on another clock. */
+export function forgetTimeline(): void {
+  store.timeline.value = [];
+  firstEditMs = performance.now(); // when what is in force is asked for again
 }
 
 /** A preset's tile shows what it made of this very picture, once it was used. */
@@ -130,14 +151,14 @@ client.on("received", ({ revision, reading, inForce }) => {
 client.on("applied", ({ revision, pts }) => {
   const edit = sent.get(revision);
   if (!edit) return;
-  const { prompt, reading, strength, transitionMs, seed, atMs } = edit;
+  const { prompt, reading, strength, transitionMs, seed, atMs, filmAt } = edit;
   const label = reading?.label ?? "";
   store.applied.value = { revision, prompt, reading, tookMs: null };
-  const atS = (atMs - (firstEditMs ?? atMs)) / 1000;
-  store.timeline.value = appendEntry(store.timeline.value, {
-    ...{ revision, prompt, label, strength, transitionMs, seed, atS, pts },
-    appliedMs: null,
-  });
+  const before = store.timeline.value;
+  const entry = { revision, prompt, label, strength, transitionMs, seed, pts, appliedMs: null };
+  store.timeline.value = store.film.value
+    ? placeEntry(before, { ...entry, atS: before.length === 0 ? 0 : filmAt }) // what it began with, from its start
+    : appendEntry(before, { ...entry, atS: Math.max(0, atMs - (firstEditMs ?? atMs)) / 1000 });
   if ((store.pending.value?.revision ?? 0) <= revision) store.pending.value = null;
 });
 client.on("shown", (receipt) => {

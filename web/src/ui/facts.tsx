@@ -48,6 +48,9 @@ export function Facts() {
   const server = stats?.server;
   const glass = stats?.glass;
   const transport = stats?.transport;
+  const film = store.source.value === "video";
+  const latency = film ? words.filmLatency : words.latency;
+  const estimatedTitle = film ? words.filmLatencyTitle : words.estimatedTitle;
   return (
     <dl class="facts" aria-label={words.label}>
       <Fact id="fps" name={words.fps}>
@@ -55,8 +58,8 @@ export function Facts() {
       </Fact>
       <Fact
         id="latency"
-        name={glass && !glass.measured ? `${words.latency}, ${words.estimated}` : words.latency}
-        title={glass && !glass.measured ? words.estimatedTitle : words.latencyTitle}
+        name={glass && !glass.measured ? `${latency}, ${words.estimated}` : latency}
+        title={glass && !glass.measured ? estimatedTitle : words.latencyTitle}
       >
         {glass ? words.latencyValue(glass.p50Ms, glass.p95Ms) : words.unknown}
       </Fact>

@@ -1,5 +1,5 @@
 /** The one client of the page, and the two pictures on its stage. */
-import { RelensClient } from "../client";
+import { RelensClient } from "../client/client"; // not its index: what is listed there too would be loaded at once
 
 declare const CLOCK_WORKER: string;
 

@@ -1,6 +1,7 @@
 /** Puts the page up, then starts it. */
 import "./style.css";
 import "./gallery.css";
+import "./film/film.css";
 import { render } from "preact";
 import { App } from "./app";
 import { listenToKeys } from "./keys";

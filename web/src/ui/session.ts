@@ -1,12 +1,13 @@
 /** Starts the page and joins sources, model and connection: what a person does to them is a function here. */
-import type { StateEvent } from "../client";
+import type { Film, StateEvent } from "../client";
 import { download, fileName } from "./download";
-import { apply } from "./edits";
+import { apply, forgetTimeline, leavePause } from "./edits";
+import { loadVideoMode } from "./film/lazy";
 import { client, videos } from "./live";
 import { type Notice, type NoticeActions, refusalNotice, sourceNotice } from "./notices";
 import { pngOf } from "./snapshot";
 import { openCamera, openSample, openScreen, type Source, type SourceKind } from "./sources";
-import { clearNotice, presetsInOrder, store, type View } from "./store";
+import { clearNotice, filmNow, presetsInOrder, store, type View } from "./store";
 import { strings } from "./strings";
 import { timelineJson } from "./timeline";
 
@@ -19,7 +20,7 @@ let goneTimer: ReturnType<typeof setTimeout> | undefined;
 
 const actions: NoticeActions = {
   useSample: () => void useSource("sample"),
-  retrySource: (kind) => void useSource(kind),
+  retrySource: (kind) => void (kind === "video" ? openVideos() : useSource(kind)),
   retryConnection: () => client.retry(),
   useModel: (name) => useModel(name),
 };
@@ -47,7 +48,9 @@ export async function start(): Promise<void> {
   store.modelName.value = query.get("model") ?? config?.model ?? models[0]?.name ?? "";
   const prompt = query.get("prompt") ?? presetsInOrder.value[0]?.prompt ?? "";
   if (prompt) await apply(prompt, { recent: false });
-  if (query.get("autostart") !== "0") await useSource("sample");
+  const video = query.get("video");
+  if (video !== null) await openVideos(video);
+  else if (query.get("autostart") !== "0") await useSource("sample");
 }
 
 /** The model list may have been out of reach at first; asked again when a session opens. */
@@ -60,13 +63,63 @@ async function refreshModels(): Promise<void> {
 
 /** A press on a source's button: the one that runs stays as it is. */
 export function chooseSource(kind: SourceKind): void {
+  if (kind === "video") {
+    if (store.source.value !== kind) void openVideos();
+    return;
+  }
   const runs = source?.kind === kind && source.stream.getVideoTracks()[0]?.readyState === "live";
   if (runs)
     opening += 1; // another that is just being opened is no longer wanted
   else void useSource(kind);
 }
 
-export async function useSource(kind: SourceKind): Promise<void> {
+/** Video mode, where this server has it; `film` to begin with. Else one sentence, and the source stays as it is. */
+async function openVideos(film = ""): Promise<void> {
+  opening += 1;
+  const mine = opening;
+  try {
+    const mode = await loadVideoMode();
+    await mode.enter(film, () => mine === opening);
+  } catch (error) {
+    if (mine !== opening) return;
+    store.notice.value = {
+      about: "source",
+      text: strings.messages.videoFailed(error instanceof Error ? error.message : String(error)),
+      action: { label: strings.messages.useSample, run: actions.useSample },
+      tone: "problem",
+    };
+  }
+}
+
+/** Nothing is sent any more: what is edited is a film of the server's, or with null none until one is chosen. */
+export function useFilm(film: Film | null, at = 0): void {
+  opening += 1;
+  source?.stop();
+  source = null;
+  clearNotice("source");
+  leavePause();
+  forgetTimeline();
+  store.source.value = "video";
+  store.sourceStream.value = null;
+  store.thumbnails.value = {};
+  store.sourceThumbnail.value = null;
+  store.film.value = film;
+  store.position.value = film && { at, duration: film.duration, playing: true, heardMs: performance.now() };
+  store.stats.value = null;
+  if (film) client.connect({ film: film.id, at }, { model: store.modelName.value });
+  else client.close();
+}
+
+function leaveFilm(): void {
+  if (store.source.value !== "video") return;
+  store.film.value = null;
+  store.sourceUrl.value = null;
+  store.position.value = null;
+  leavePause();
+  forgetTimeline();
+}
+
+export async function useSource(kind: Exclude<SourceKind, "video">): Promise<void> {
   opening += 1;
   const mine = opening;
   let next: Source;
@@ -85,6 +138,7 @@ export async function useSource(kind: SourceKind): Promise<void> {
   clearNotice("source");
   const before = source;
   source = next;
+  leaveFilm();
   if (store.source.value !== kind) store.thumbnails.value = {};
   store.source.value = kind;
   store.sourceStream.value = next.stream;
@@ -107,7 +161,7 @@ export async function useSource(kind: SourceKind): Promise<void> {
   before?.stop();
 }
 
-function openSource(kind: SourceKind): Promise<Source> {
+function openSource(kind: Exclude<SourceKind, "video">): Promise<Source> {
   if (kind === "camera") return openCamera(store.camera.value);
   return kind === "screen" ? openScreen() : openSample("sample.mp4");
 }
@@ -117,10 +171,12 @@ export function useModel(name: string): void {
   store.thumbnails.value = {};
   store.applied.value = null;
   clearNotice("edit");
-  if (!source) return;
+  const film = store.film.value;
+  const edited = film ? { film: film.id, at: filmNow() } : source?.stream;
+  if (!edited) return;
   const { wanted } = client; // sent again on the new session
   store.pending.value = wanted?.prompt ? { revision: wanted.revision, prompt: wanted.prompt } : null;
-  client.connect(source.stream, { model: name });
+  client.connect(edited, { model: name });
 }
 
 // -- pictures and files -------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-/** Sample, camera or screen; and for the camera which one, how large, and whether with sound. */
+/** Sample, camera, screen or video; and for the camera which one, how large, and whether with sound. */
 import { useEffect, useState } from "preact/hooks";
 import { chooseSource, useSource } from "./session";
 import { type CameraChoice, listCameras, type SourceKind } from "./sources";
@@ -10,6 +10,7 @@ const KINDS: [SourceKind, string][] = [
   ["sample", words.sample],
   ["camera", words.camera],
   ["screen", words.screen],
+  ["video", words.video],
 ];
 const HEIGHTS = [360, 480, 720];
 
@@ -106,7 +107,7 @@ export function SourcePicker() {
           <button
             key={kind}
             type="button"
-            data-testid={`source-${kind}`}
+            data-testid={kind === "video" ? "source-file" : `source-${kind}`}
             aria-pressed={store.source.value === kind}
             onClick={() => chooseSource(kind)}
           >

@@ -1,6 +1,6 @@
-/** Where pictures come from: the sample clip, a camera, a screen. Knows no session. */
+/** Where pictures come from: the sample clip, a camera, a screen. A video comes from the server. Knows no session. */
 
-export type SourceKind = "sample" | "camera" | "screen";
+export type SourceKind = "sample" | "camera" | "screen" | "video";
 
 export interface CameraChoice {
   deviceId?: string;

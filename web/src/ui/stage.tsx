@@ -1,11 +1,12 @@
 /** The picture: edit, source over it up to the divider, and what covers them while nothing plays. */
 import { useEffect, useRef } from "preact/hooks";
 import { Divider } from "./divider";
+import { videoMode } from "./film/lazy";
 import { Icon } from "./icons";
 import { client, videos } from "./live";
 import { DegradedTag, ModelNote, NoticeBar } from "./notice";
 import { thumbnailOf } from "./snapshot";
-import { store, type View } from "./store";
+import { hasSource, store, type View } from "./store";
 import { strings } from "./strings";
 
 const words = strings.stage;
@@ -48,13 +49,16 @@ function EditedVideo() {
 function SourceVideo() {
   const element = useRef<HTMLVideoElement>(null);
   const stream = store.sourceStream.value;
+  const url = store.sourceUrl.value;
   useEffect(() => {
     const video = element.current;
     if (!video) return;
     videos.source = video;
     video.srcObject = stream;
+    if (url) video.src = url;
+    else video.removeAttribute("src");
     store.sourceThumbnail.value = null;
-  }, [stream]);
+  }, [stream, url]);
   return (
     <video
       ref={element}
@@ -82,7 +86,8 @@ function ViewSwitch() {
           type="button"
           class="tool"
           data-testid={`view-${view}`}
-          aria-pressed={store.view.value === view}
+          aria-pressed={hasSource.value ? store.view.value === view : view === "edit"}
+          disabled={!hasSource.value && view !== "edit"}
           aria-label={label}
           title={label}
           onClick={() => {
@@ -98,6 +103,7 @@ function ViewSwitch() {
         data-testid="peek"
         aria-label={words.peek}
         title={words.peek}
+        disabled={!hasSource.value}
         aria-pressed={store.peeking.value}
         onPointerDown={() => {
           store.peeking.value = true;
@@ -136,7 +142,7 @@ function Cover() {
       </div>
     );
   }
-  return store.paused.value ? (
+  return store.paused.value && store.source.value !== "video" ? (
     <div class="cover still">
       <Icon name="pause" />
       {words.paused}
@@ -144,9 +150,15 @@ function Cover() {
   ) : null;
 }
 
+/** What Video mode lays over the picture; nothing in any other. */
+function VideoCover() {
+  const mode = store.source.value === "video" ? videoMode.value : null;
+  return mode && <mode.StageCover />;
+}
+
 export function Stage() {
   const { width, height } = store.picture.value;
-  const view = store.peeking.value ? "peek" : store.view.value;
+  const view = !hasSource.value ? "edit" : store.peeking.value ? "peek" : store.view.value;
   const share = view === "split" ? store.divider.value : view === "peek" ? 1 : 0;
   return (
     <section class="stage" data-testid="stage" data-view={view} aria-label={words.label}>
@@ -159,6 +171,7 @@ export function Stage() {
         <Cover />
       </div>
       <ViewSwitch />
+      <VideoCover />
       <ModelNote />
       <DegradedTag />
       <NoticeBar />

@@ -1,6 +1,15 @@
 /** What the page shows, as signals. Holds state; decides nothing. */
 import { computed, effect, signal } from "@preact/signals";
-import type { EditReceipt, Model, Preset, Reading, StateEvent, StatsEvent } from "../client";
+import type {
+  EditReceipt,
+  Film,
+  FilmPosition,
+  Model,
+  Preset,
+  Reading,
+  StateEvent,
+  StatsEvent,
+} from "../client";
 import { recall, remember } from "./memory";
 import type { Notice } from "./notices";
 import type { CameraChoice, SourceKind } from "./sources";
@@ -56,6 +65,12 @@ export const store = {
 
   source: signal<SourceKind>("sample"),
   sourceStream: signal<MediaStream | null>(null),
+  /** The video that is edited, while that is the source. */
+  film: signal<Film | null>(null),
+  /** Where the browser itself has that video; null where it is on the server only. */
+  sourceUrl: signal<string | null>(null),
+  /** Where it is, as it was heard at `heardMs` (performance.now()). */
+  position: signal<(FilmPosition & { heardMs: number }) | null>(null),
   picture: signal<{ width: number; height: number }>({ width: 16, height: 9 }),
   playing: signal(false),
   paused: signal(false),
@@ -117,6 +132,20 @@ export const suggestions = computed<Preset[]>(() => {
 
 /** What is in the box and will be sent: the suggestion the arrows have reached, or what is typed. */
 export const sentence = computed(() => suggestions.value[store.chosen.value]?.prompt ?? store.draft.value);
+
+/** Of a video that only the server has, the edit is all there is to see. */
+export const hasSource = computed(() => store.source.value !== "video" || store.sourceUrl.value !== null);
+
+/** When a person last moved or stopped the film (performance.now()): what the server said before is no news. */
+export const pressed = { atMs: Number.NEGATIVE_INFINITY };
+
+/** Seconds of the film at this moment; 0 where none plays. Looking makes nobody follow it. */
+export function filmNow(): number {
+  const position = store.position.peek();
+  if (!position) return 0;
+  const since = position.playing ? (performance.now() - position.heardMs) / 1000 : 0;
+  return Math.min(position.duration, position.at + since);
+}
 
 export const verdict = computed<Verdict | null>(() => {
   const stats = store.stats.value;

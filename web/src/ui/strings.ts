@@ -20,6 +20,7 @@ export const strings = {
     sample: "Sample",
     camera: "Camera",
     screen: "Screen",
+    video: "Video",
     device: "Camera",
     resolution: "Size",
     front: "Front camera",
@@ -157,6 +158,9 @@ export const strings = {
     latencyValue: (p50: number, p95: number) => `${Math.round(p50)} / ${Math.round(p95)} ms`,
     latencyTitle:
       "From the camera's frame to its edit on this screen: half of the frames within / 95 % within",
+    filmLatency: "Delay",
+    filmLatencyTitle:
+      "From the film's frame on the server to its edit on this screen: a sum of measured parts",
     estimated: "estimated",
     estimatedTitle: "This browser does not let frames be followed: a sum of measured parts",
     server: "Server adds",
@@ -206,6 +210,8 @@ export const strings = {
       "Browsers give out camera and screen only over HTTPS or on localhost: open this page that way, or go on with the sample clip.",
     screenDenied: "No screen was chosen: choose one, or go on with the sample clip.",
     screenAbsent: "This browser cannot share a screen: use the camera or the sample clip.",
+    videoFailed: (detail: string) =>
+      `Videos cannot be edited on this server now (${detail}): ask who runs it, or go on with another source.`,
     sourceEnded: "The source ended: start it again, or go on with the sample clip.",
     sampleFailed: "The sample clip did not load: try again, or use the camera.",
     full: (seconds: number) =>

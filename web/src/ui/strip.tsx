@@ -16,7 +16,10 @@ function useElapsed(started: boolean): number {
   const begun = useRef<number | null>(null);
   const [nowS, setNow] = useState(0);
   useEffect(() => {
-    if (!started) return;
+    if (!started) {
+      begun.current = null;
+      return;
+    }
     begun.current ??= performance.now();
     const timer = setInterval(() => setNow((performance.now() - (begun.current ?? 0)) / 1000), GROW_MS);
     return () => clearInterval(timer);
@@ -50,6 +53,7 @@ export function Strip() {
     list.current?.scrollTo({ left: list.current.scrollWidth });
   }, [entries.length]);
   const shown = entries.slice(-SHOWN);
+  const endS = store.film.value ? store.film.value.duration : nowS;
   return (
     <section class="strip" data-testid="timeline" aria-label={words.label}>
       <ol ref={list}>
@@ -58,7 +62,7 @@ export function Strip() {
           <Entry
             key={entry.revision}
             entry={entry}
-            heldS={(shown[index + 1]?.atS ?? Math.max(nowS, entry.atS)) - entry.atS}
+            heldS={(shown[index + 1]?.atS ?? Math.max(endS, entry.atS)) - entry.atS}
           />
         ))}
       </ol>

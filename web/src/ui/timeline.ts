@@ -7,7 +7,7 @@ export interface TimelineEntry {
   strength: number;
   transitionMs: number;
   seed: number;
-  /** Seconds since the session's first edit was asked for. */
+  /** Seconds since the session's first edit was asked for; of a film, where it was. */
   atS: number;
   /** RTP timestamp of the first frame under it, 90 kHz. */
   pts: number;
@@ -16,10 +16,25 @@ export interface TimelineEntry {
 }
 
 const MAX_ENTRIES = 2_000;
+const DRAGGED_S = 5; // a slider is not dragged for longer
 
 /** Adds an entry; the oldest go when there are too many. */
 export function appendEntry(entries: readonly TimelineEntry[], entry: TimelineEntry): TimelineEntry[] {
   return [...entries, entry].slice(-MAX_ENTRIES);
+}
+
+const NEAR_S = 0.5; // two edits nearer than that were meant for one place
+
+/** Puts an entry of a film where it belongs; it takes the place of those around it, and a dragged strength is one. */
+export function placeEntry(entries: readonly TimelineEntry[], entry: TimelineEntry): TimelineEntry[] {
+  const newest = entries.reduce<TimelineEntry | null>(
+    (last, each) => (each.revision > (last?.revision ?? -1) ? each : last),
+    null,
+  );
+  const dragged = newest?.prompt === entry.prompt && Math.abs(entry.atS - newest.atS) < DRAGGED_S;
+  const placed = dragged && newest ? { ...entry, atS: newest.atS } : entry;
+  const others = entries.filter(({ atS }) => Math.abs(atS - placed.atS) >= NEAR_S);
+  return [...others, placed].sort((a, b) => a.atS - b.atS).slice(-MAX_ENTRIES);
 }
 
 /** For the strip: a strength dragged under the same words is one entry, at its first moment, with its last strength. */

@@ -1,0 +1,235 @@
+/** Video mode: a film of one's own on the stage, its scrubber, the films on the server, and their renders. */
+import { useEffect, useState } from "preact/hooks";
+import { togglePause } from "../edits";
+import { Icon } from "../icons";
+import { client } from "../live";
+import { useFilm } from "../session";
+import { hasSource, pressed, store } from "../store";
+import { clock, filmStrings as words } from "../strings.film";
+import { open, refresh } from "./library";
+import { WatchedRender } from "./player";
+import { editNow, followJobs, refreshJobs, renderAll } from "./renders";
+import { JobRow, UploadRow } from "./rows";
+import { Scrubber } from "./scrubber";
+import { ChooseButton, Shelf } from "./shelf";
+import { dropUnplayable, followSource } from "./sourceside";
+import { shown } from "./state";
+import { send } from "./upload";
+
+const PRESSED_MS = 700; // what the server said before it heard of a press is not news
+const MOST_JOBS = 20;
+
+let began = false;
+
+/** Goes over to films, with `id` on the stage where it can be. Raises Refusal where this server has none. */
+export async function enter(id: string, wanted: () => boolean): Promise<void> {
+  const [found] = await Promise.all([refresh(), refreshJobs().catch(() => {})]);
+  if (!wanted()) return;
+  if (!began) {
+    began = true;
+    followJobs();
+    followSource();
+    dropUnplayable();
+  }
+  const film = found.find((each) => each.id === id && each.state === "ready");
+  if (film) {
+    open(film);
+    return;
+  }
+  shown.shelf.value = true;
+  useFilm(null);
+}
+
+client.on("position", (position) => {
+  const heardMs = performance.now();
+  if (heardMs - pressed.atMs < PRESSED_MS) return;
+  store.position.value = { ...position, heardMs };
+  if (store.film.value) store.paused.value = !position.playing;
+});
+
+function playOrPause(): void {
+  shown.watched.value = null;
+  togglePause();
+}
+
+function Transport() {
+  const position = store.position.value;
+  const duration = position?.duration || store.film.value?.duration || 0;
+  const { paused } = store;
+  return (
+    <>
+      <button
+        type="button"
+        class="tool"
+        data-testid="film-play"
+        aria-label={paused.value ? words.play : words.pause}
+        title={paused.value ? words.play : words.pause}
+        onClick={playOrPause}
+      >
+        <Icon name={paused.value ? "play" : "pause"} filled={paused.value} />
+      </button>
+      <output class="scrub-now" data-testid="film-time" aria-live="off">
+        {clock(position?.at ?? 0)}
+        <span class="soft"> / {clock(duration)}</span>
+      </output>
+    </>
+  );
+}
+
+function RenderButton() {
+  const [what, setWhat] = useState<"now" | "timeline">("now");
+  const [asking, setAsking] = useState(false);
+  const count = store.timeline.value.length;
+  const chosen = count > 1 ? what : "now";
+  const none = chosen === "now" && !editNow();
+  return (
+    <span class="render">
+      {count > 1 && (
+        <select
+          data-testid="render-what"
+          aria-label={words.render.what}
+          value={chosen}
+          onChange={({ currentTarget }) => setWhat(currentTarget.value === "timeline" ? "timeline" : "now")}
+        >
+          <option value="now">{words.render.now}</option>
+          <option value="timeline">{words.render.timeline(count)}</option>
+        </select>
+      )}
+      <button
+        type="button"
+        class="primary"
+        data-testid="render-all"
+        disabled={none || asking}
+        title={none ? words.render.nothing : ""}
+        onClick={() => {
+          setAsking(true);
+          void renderAll(chosen).finally(() => setAsking(false));
+        }}
+      >
+        {words.render.all}
+      </button>
+    </span>
+  );
+}
+
+function ShelfSwitch() {
+  return (
+    <button
+      type="button"
+      class="chip"
+      data-testid="shelf-switch"
+      aria-expanded={shown.shelf.value}
+      aria-controls="shelf"
+      onClick={() => {
+        shown.shelf.value = !shown.shelf.value;
+      }}
+    >
+      {words.films}
+    </button>
+  );
+}
+
+export function Deck() {
+  useDrop();
+  const film = store.film.value;
+  const jobs = shown.jobs.value.filter((job) => job.videoId === film?.id).slice(0, MOST_JOBS);
+  const current = jobs.find((job) => job.id === shown.watched.value) ?? jobs[0];
+  const ranges = current ? (shown.details.value[current.id]?.done ?? []) : [];
+  return (
+    <section class="deck" data-testid="deck" aria-label={words.deck}>
+      {film && (
+        <div class="scrub">
+          <Transport />
+          <Scrubber ranges={ranges} />
+          <span class="deck-tools">
+            <ShelfSwitch />
+            <RenderButton />
+          </span>
+        </div>
+      )}
+      {(shown.upload.value || shown.problem.value || jobs.length > 0 || shown.shelf.value) && (
+        <div class="deck-more">
+          {shown.problem.value && (
+            <p class="deck-problem" role="alert" data-testid="video-problem">
+              {shown.problem.value}
+            </p>
+          )}
+          <UploadRow />
+          {jobs.map((job) => (
+            <JobRow key={job.id} job={job} />
+          ))}
+          {shown.shelf.value && film && (
+            <div class="shelf-head">
+              <ChooseButton id="choose-another" quiet />
+            </div>
+          )}
+          {shown.shelf.value && <Shelf />}
+        </div>
+      )}
+    </section>
+  );
+}
+
+/** Files are dropped anywhere on the page. */
+function useDrop(): void {
+  useEffect(() => {
+    let depth = 0;
+    const holdsFile = (event: DragEvent): boolean => event.dataTransfer?.types.includes("Files") ?? false;
+    const enterPage = (event: DragEvent): void => {
+      if (!holdsFile(event)) return;
+      depth += 1;
+      shown.dragging.value = true;
+    };
+    const leavePage = (): void => {
+      depth = Math.max(0, depth - 1);
+      shown.dragging.value = depth > 0;
+    };
+    const over = (event: DragEvent): void => {
+      if (holdsFile(event)) event.preventDefault();
+    };
+    const drop = (event: DragEvent): void => {
+      depth = 0;
+      shown.dragging.value = false;
+      const [file] = event.dataTransfer?.files ?? [];
+      if (!file) return;
+      event.preventDefault();
+      void send(file);
+    };
+    const handlers: [string, (event: DragEvent) => void][] = [
+      ["dragenter", enterPage],
+      ["dragleave", leavePage],
+      ["dragover", over],
+      ["drop", drop],
+    ];
+    for (const [name, handler] of handlers) document.addEventListener(name, handler as EventListener);
+    return () => {
+      for (const [name, handler] of handlers) document.removeEventListener(name, handler as EventListener);
+    };
+  }, []);
+}
+
+/** Over the picture: where to drop a film while there is none, a render that is watched, and what is missing. */
+export function StageCover() {
+  if (shown.dragging.value) {
+    return (
+      <div class="drop held" data-testid="drop">
+        <p class="drop-title">{words.dropHere}</p>
+      </div>
+    );
+  }
+  if (!store.film.value) {
+    return (
+      <div class="drop" data-testid="drop">
+        <p class="drop-title">{words.drop}</p>
+        <ChooseButton id="choose" />
+        <p class="soft">{shown.films.value.length > 0 ? words.dropOr : words.dropTitle}</p>
+      </div>
+    );
+  }
+  if (shown.watched.value) return <WatchedRender />;
+  return hasSource.value ? null : (
+    <p class="source-absent" data-testid="source-absent">
+      {words.sourceAbsent}
+    </p>
+  );
+}
