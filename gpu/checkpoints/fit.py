@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from gpu.checkpoints.fault import first_few, unusable
+from gpu.checkpoints.fault import download, first_few, unusable
 from gpu.checkpoints.needs import need
 from gpu.checkpoints.sizes import config_of, describe
 from gpu.errors import ModelError, NoMemory
@@ -36,7 +36,8 @@ def fit(
         found = describe(config_of(state))
     except ModelError:
         found = "no network of the Wan family"
-    raise unusable(path, f"{why}. It is {found}", f"{model}, {describe(config)}")
+    # `describe` begins with the configuration's name, which is the model's: what is to be run names it alone.
+    raise unusable(path, f"{why}. It is {found}", describe(config), download(model))
 
 
 def move(

@@ -37,8 +37,8 @@ def test_a_missing_tensor_and_one_too_many() -> None:
     message = said(tensors)
     assert "blocks.1.self_attn.q.weight: is missing, expected [48, 48]" in message
     assert "blocks.0.img_attn.weight: has [48, 48], expected no such tensor" in message
-    assert "Expected: weights of small, small (2 layers of 48, 32 channels in)" in message
-    assert "relens models download small" in message
+    assert "Expected: weights of small (2 layers of 48, 32 channels in). " in message
+    assert message.endswith(": relens models download small"), "a command to be copied, and nothing behind it"
 
 
 def test_the_first_five_of_many_and_how_many_more() -> None:
