@@ -1,6 +1,6 @@
 """Frames a second of a film's reader beside libav's bare decode, in one interleaved run.
 
-`python -m bench.film_read [FILM] [--rounds N]`; without a film, one is made (1280x720, 20 s). Prints a table,
+`python -m bench.film_read [FILM] [--rounds N]`; without a film, one is made (1280x720, 8 s). Prints a table,
 then one JSON line. `bare` decodes in this process with libav's defaults and touches no picture; `planes` also
 copies the three planes out, as whoever wants frames must.
 """
@@ -79,7 +79,7 @@ def _first(path: Path) -> tuple[float, float]:
         return opened, time.perf_counter() - began
 
 
-def _make(path: Path, frames: int = 500) -> Path:
+def _make(path: Path, frames: int = 200) -> Path:
     rng = np.random.default_rng(0)
     noise = np.kron(rng.integers(0, 40, (135, 160), np.uint8), np.ones((16, 16), np.uint8))
     with av.open(str(path), "w") as file:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
 
+from gpu.film.matrix import BT709, BT2020, FCC, SMPTE240M, ToBt601, Weights
 from gpu.film.types import FilmError
 from gpu.types import U8
 
@@ -23,6 +24,12 @@ _MATRIX_BY_AVCOL = {  # AVColorSpace -> swscale's (libavutil/pixfmt.h, libswscal
     7: Colorspace.SMPTE240M,
     9: Colorspace.BT2020,
     10: Colorspace.BT2020,
+}
+_WEIGHTS = {
+    Colorspace.ITU709: BT709,
+    Colorspace.FCC: FCC,
+    Colorspace.SMPTE240M: SMPTE240M,
+    Colorspace.BT2020: BT2020,
 }
 _FULL = 2  # AVCOL_RANGE_JPEG
 _UNSPECIFIED = 2  # AVCOL_SPC_UNSPECIFIED
@@ -87,30 +94,41 @@ class Shaper:
         cropped = source_size[0] & ~1, source_size[1] & ~1
         self._scales = (shape.stored_width, shape.stored_height) != cropped
         self._scaler = VideoReformatter()
+        self._matrices: dict[Weights, ToBt601] = {}
 
     def write(self, picture: Any, planes: tuple[U8, U8, U8]) -> bool:
         """Whether the picture had another size than the film. `planes`: y, u, v of the shape's size."""
         size = picture.width, picture.height
         rescaled = size != self._source_size
-        plain = self._convert(picture, rescaled or self._scales)
-        shape = self._shape
-        for number, (plane, out) in enumerate(zip(plain.planes, planes, strict=True)):
-            half = 1 if number else 0
-            rows = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)
-            stored = rows[: shape.stored_height >> half, : shape.stored_width >> half]
-            if shape.mirrored:
-                stored = stored[:, ::-1]
-            np.copyto(out, np.rot90(stored, -shape.turned // 90) if shape.turned else stored)
+        matrix = matrix_of(picture)
+        plain = self._convert(picture, matrix, rescaled or self._scales)
+        y, u, v = (self._upright(plane, number > 0) for number, plane in enumerate(plain.planes[:3]))
+        weights = None if picture.format.is_rgb else _WEIGHTS.get(matrix)
+        if weights is not None:
+            if weights not in self._matrices:
+                self._matrices[weights] = ToBt601(weights)
+            self._matrices[weights].write((y, u, v), planes)
+        else:
+            for stored, out in zip((y, u, v), planes, strict=True):
+                np.copyto(out, stored)
         return rescaled
 
-    def _convert(self, picture: Any, scale: bool) -> Any:
-        """In yuv420p, BT.601, limited range."""
+    def _upright(self, plane: Any, half: bool) -> U8:
+        """A view of one of libav's planes."""
+        shape = self._shape
+        rows: U8 = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)
+        stored = rows[: shape.stored_height >> half, : shape.stored_width >> half]
+        if shape.mirrored:
+            stored = stored[:, ::-1]
+        return np.rot90(stored, -shape.turned // 90) if shape.turned else stored
+
+    def _convert(self, picture: Any, matrix: Colorspace, scale: bool) -> Any:
+        """In yuv420p, limited range, its matrix kept; RGB becomes BT.601."""
         width, height = picture.width, picture.height
         if scale:
             width, height = self._shape.stored_width, self._shape.stored_height
         full = is_full_range(picture)
-        matrix = matrix_of(picture)
-        if not (scale or full) and picture.format.name == "yuv420p" and matrix == Colorspace.ITU601:
+        if not (scale or full) and picture.format.name == "yuv420p":
             return picture
         return self._scaler.reformat(
             picture,
@@ -118,7 +136,7 @@ class Shaper:
             height,
             "yuv420p",
             src_colorspace=matrix,
-            dst_colorspace=Colorspace.ITU601,
+            dst_colorspace=Colorspace.ITU601 if picture.format.is_rgb else matrix,
             src_color_range=ColorRange.JPEG if full else ColorRange.MPEG,
             dst_color_range=ColorRange.MPEG,
             interpolation=int(_SCALING),
