@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
-from gpu.errors import FrameError, ModelError
+from gpu.errors import FrameError, ModelError, NoMemory
 from gpu.models.base import EditModel, EditState
 from gpu.types import Edit, Picture, Reading
 
@@ -66,12 +66,20 @@ class Editor:
         """Open the state for a size to come, ready for the edit wanted, or else in force, so that no picture
         leaves without it; it may compile for a while, so not on the thread all share.
 
-        Raises as `EditModel.open_state` does."""
+        Raises as `EditModel.open_state` does, but that memory for two states is no condition."""
         size = (width, height)
         with self._lock:
             if self._size == size or (self._prepared is not None and self._prepared[0] == size):
                 return
-        state = self._model.open_state(width, height)
+        try:
+            state = self._model.open_state(width, height)
+        except NoMemory:
+            with self._lock:
+                if self._size == (0, 0) and self._prepared is None:
+                    raise
+                # Not beside what the stream holds: `edit` opens it when that has gone.
+                self._prepared = None
+                return
         with self._lock:
             edit = self._wanted or self._in_force
         self._model.ready_for(state, edit, PREPARE_S)

@@ -391,6 +391,29 @@ def test_a_state_that_does_not_fit_is_refused_before_and_while_it_is_opened() ->
     model.close()
 
 
+def test_a_source_changes_its_size_where_memory_holds_no_second_state() -> None:
+    engine = Engine()
+    live: weakref.WeakSet[Any] = weakref.WeakSet()
+
+    def room_for_one(shape: StreamShape) -> None:
+        live.update(engine.passes)
+        engine.passes.clear()
+        gc.collect()
+        if live:
+            raise NoMemory("a stream takes more than is free")
+
+    with tiny_model(engine, preflight=room_for_one) as model:
+        editor, other = Editor(model), Editor(model)
+        editor.prepare(*SIZE)
+        editor.want(RED)
+        editor.edit(pictures(4))
+        larger = pictures(4, 4, (160, 90))
+        editor.prepare(160, 90)
+        assert not alike([one.frame for one in editor.edit(larger)], larger), "edited on, at the new size"
+        with pytest.raises(NoMemory):
+            other.prepare(*SIZE)
+
+
 def test_a_model_that_fails_while_it_warms_up_is_closed() -> None:
     engine = Engine()
     with tiny_model(engine) as model:
