@@ -21,7 +21,7 @@ from server.kept.kept import Kept
 from server.kept.keys import job_key, work_blob
 from server.kept.types import ACTIVE, Job, Segment
 from server.problem import problem
-from server.routes.jobs import ID, MP4, refused, runner
+from server.routes.jobs import ID, MP4, job_of, refused, runner
 from server.routes.ranges import send_blob
 from server.routes.route import Answer, Parameter, Route
 from server.uploads.told import film_info
@@ -40,7 +40,7 @@ async def preview(request: web.Request) -> web.StreamResponse:
     """The playlist to open; it names one of the pictures, and one of the sound where there is any."""
     try:
         _, kept = runner(request)
-        job = await _cut(kept, request.match_info["job"])
+        job = await _cut(kept, job_of(request))
         video = await kept.run(kept.videos.get, job.video_id)
         if video.info is None:
             raise Refused(f"the video is {video.state}")
@@ -57,7 +57,7 @@ async def preview(request: web.Request) -> web.StreamResponse:
 async def pictures(request: web.Request) -> web.StreamResponse:
     try:
         _, kept = runner(request)
-        job = await _cut(kept, request.match_info["job"])
+        job = await _cut(kept, job_of(request))
         segments = await kept.run(kept.segments.list, job.id)
         text = playlist(
             [span_of(each) for each in segments], lambda number: f"segments/{number}.m4s", "init.mp4"
@@ -70,7 +70,7 @@ async def pictures(request: web.Request) -> web.StreamResponse:
 async def sound(request: web.Request) -> web.StreamResponse:
     try:
         _, kept = runner(request)
-        job = await _cut(kept, request.match_info["job"])
+        job = await _cut(kept, job_of(request))
         found = await kept.run(_rendition, kept, job.id)
         if found is None:
             raise NotKept("the film has no sound")
@@ -89,9 +89,10 @@ async def sound_file(request: web.Request) -> web.StreamResponse:
 
 async def segment(request: web.Request) -> web.StreamResponse:
     """Rendered before others where it is not there yet, and waited for a while."""
-    job_id, number = request.match_info["job"], request.match_info["number"]
+    number = request.match_info["number"]
     try:
         jobs, kept = runner(request)
+        job_id = job_of(request)
         if not _NUMBER.fullmatch(number):
             raise NotKept(f"there is no segment {number[:20]!r}")
         found = await kept.run(kept.segments.get, job_id, int(number))
@@ -169,7 +170,7 @@ def _rendition(kept: Kept, job_id: str) -> Rendition | None:
 async def _file(request: web.Request, name: str) -> web.StreamResponse:
     try:
         _, kept = runner(request)
-        job = await kept.run(kept.jobs.get, request.match_info["job"])
+        job = await kept.run(kept.jobs.get, job_of(request))
         headers = {**_KEPT, "ETag": f'"{job.id}-{job.attempt}"'}
         return await send_blob(request, kept, job_key(job.id, name), MP4, headers)
     except RelensError as error:

@@ -42,6 +42,7 @@ MOST_LISTENERS = 200
 EVENT_S, COMMENT_S = 1.0, 15.0
 MP4, SSE = "video/mp4", "text/event-stream"
 ID = Parameter("job", "The job, from POST /edit-video", where="path", required=True)
+_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
 
 
@@ -53,12 +54,23 @@ def runner(request: web.Request) -> tuple[Runner, Kept]:
     return state.jobs, state.kept
 
 
+def job_of(request: web.Request) -> str:
+    """The id in the path. Raises NotKept for what is none: not every database takes any text."""
+    return checked("job", request.match_info["job"])
+
+
+def checked(what: str, text: str) -> str:
+    if not _ID.fullmatch(text):
+        raise NotKept(f"there is no {what} {text[:40]!r}")
+    return text
+
+
 async def edit_video(request: web.Request) -> web.Response:
     try:
         jobs, kept = runner(request)
         asked = read_request((await body_of(request, JSON)).encode())
         key = _idempotency_key(request)
-        video = await kept.run(kept.videos.get, asked.video_id)
+        video = await kept.run(kept.videos.get, checked("video", asked.video_id))
         if video.state != "ready" or video.info is None:
             why = f": {video.problem}" if video.problem else ", it can be edited once it is ready"
             raise Refused(f"the video is {video.state}{why}")
@@ -86,10 +98,10 @@ async def edit_video(request: web.Request) -> web.Response:
 async def list_jobs(request: web.Request) -> web.Response:
     try:
         jobs, kept = runner(request)
-        before = request.query.get("before")
-        found = await kept.run(
-            kept.jobs.list, MOST_LISTED, _time(before) if before else None, request.query.get("videoId")
-        )
+        before, video = request.query.get("before"), request.query.get("videoId")
+        if video is not None:
+            checked("video", video)
+        found = await kept.run(kept.jobs.list, MOST_LISTED, _time(before) if before else None, video)
     except RelensError as error:
         return refused(request, error)
     return _json(JobList(jobs=[jobs.views.brief(job) for job in found]))
@@ -98,7 +110,7 @@ async def list_jobs(request: web.Request) -> web.Response:
 async def show_job(request: web.Request) -> web.Response:
     try:
         jobs, _ = runner(request)
-        return _json(await jobs.views.details(request.match_info["job"]))
+        return _json(await jobs.views.details(job_of(request)))
     except RelensError as error:
         return refused(request, error)
 
@@ -106,7 +118,7 @@ async def show_job(request: web.Request) -> web.Response:
 async def retry_job(request: web.Request) -> web.Response:
     try:
         jobs, kept = runner(request)
-        job = await kept.run(kept.jobs.retry, request.match_info["job"])
+        job = await kept.run(kept.jobs.retry, job_of(request))
     except RelensError as error:
         return refused(request, error)
     jobs.views.forget(job.id)
@@ -116,9 +128,9 @@ async def retry_job(request: web.Request) -> web.Response:
 
 async def cancel_job(request: web.Request) -> web.Response:
     """Cancelled, and kept for a retry; with `forget`, one that is over goes for good."""
-    job_id = request.match_info["job"]
     try:
         jobs, kept = runner(request)
+        job_id = job_of(request)
         jobs.views.forget(job_id)
         if request.query.get("forget") in ("true", "1"):
             await kept.run(kept.jobs.delete, job_id)
@@ -135,9 +147,9 @@ async def cancel_job(request: web.Request) -> web.Response:
 
 async def events(request: web.Request) -> web.StreamResponse:
     """`progress` as often as something changed, `end` at last. The server ends it when it goes down."""
-    job_id = request.match_info["job"]
     try:
         jobs, _ = runner(request)
+        job_id = job_of(request)
         details = await jobs.views.details(job_id)
     except RelensError as error:
         return refused(request, error)
@@ -192,7 +204,7 @@ async def _write(out: web.StreamResponse, data: bytes) -> None:
 async def result(request: web.Request) -> web.StreamResponse:
     try:
         _, kept = runner(request)
-        job = await kept.run(kept.jobs.get, request.match_info["job"])
+        job = await kept.run(kept.jobs.get, job_of(request))
         if job.state != "DONE" or job.result_key is None:
             raise Refused(f"the job is {job.state}: its result is there when it is DONE")
         video = await kept.run(kept.videos.get, job.video_id)
@@ -263,7 +275,7 @@ ROUTES = (
             Parameter("videoId", "Only of this video"),
             Parameter("before", "Those created before (seconds since 1970): the next page", kind="number"),
         ),
-        "", (400, 503),
+        "", (400, 404, 503),
     ),
     Route(
         "GET", "/jobs/{job}", show_job, "A job: its edits, and how far it is",

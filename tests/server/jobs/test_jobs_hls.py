@@ -31,6 +31,7 @@ async def test_a_player_shows_the_film_from_its_playlists(tmp_path: Path, film: 
         await jobs.get(f"/jobs/{job}/segments/-1.m4s", status=404)
 
 
+@pytest.mark.slow
 async def test_a_silent_film_has_no_sound_in_its_playlist(tmp_path: Path, silent: Path) -> None:
     async with working(tmp_path / "kept") as jobs:
         job = (await jobs.post(await jobs.add(silent)))["job_id"]
@@ -71,6 +72,7 @@ async def test_the_whole_film_is_in_the_list_at_once_and_what_is_wanted_comes_fi
         assert await _bytes(jobs, f"/jobs/{job}/segments/2.m4s") == data
 
 
+@pytest.mark.slow
 async def test_of_a_job_that_was_cancelled_only_what_is_rendered_is_played(
     tmp_path: Path, film: Path, brake: Brake
 ) -> None:

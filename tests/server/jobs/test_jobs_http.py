@@ -86,6 +86,12 @@ async def test_other_refusals(nothing: Jobs, film: Path) -> None:
     assert "uploading" in refused["detail"]
     for path in ("", "/events", "/result", "/preview.m3u8", "/segments/0.m4s", "/init.mp4", "/sound.mp4"):
         await nothing.get(f"/jobs/none{path}", status=404)
+        await nothing.get(f"/jobs/%00{path}", status=404)
+    await nothing.post("\0", status=404, instruction="x")
+    await nothing.get("/jobs?videoId=%00", status=404)
+    await nothing.get("/jobs?before=yesterday", status=400)
+    async with nothing.http.head(f"{nothing.base}/jobs/none/events") as reply:
+        assert reply.status == 404
     async with nothing.http.post(nothing.base + "/edit-video", data=b"{", headers={}) as reply:
         assert reply.status == 415
     async with nothing.http.post(

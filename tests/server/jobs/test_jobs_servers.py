@@ -24,6 +24,7 @@ def cluster() -> Iterator[Cluster]:
         yield running
 
 
+@pytest.mark.slow
 async def test_a_worker_that_is_gone_loses_its_segment(
     tmp_path: Path, film: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -39,7 +39,11 @@ async def _waiting(jobs: Jobs, job: str, words: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize(
     ("call", "error"),
-    [("put", StorageFull), ("size", StorageUnavailable), ("open_local", StorageFull)],
+    [
+        ("put", StorageFull),
+        pytest.param("size", StorageUnavailable, marks=pytest.mark.slow),
+        pytest.param("open_local", StorageFull, marks=pytest.mark.slow),
+    ],
 )
 async def test_a_storage_that_is_full_or_away_is_waited_for(
     tmp_path: Path, film: Path, monkeypatch: pytest.MonkeyPatch, call: str, error: type[Exception]

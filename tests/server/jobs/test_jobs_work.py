@@ -33,6 +33,7 @@ async def test_a_second_job_of_the_same_edit_computes_nothing(tmp_path: Path, fi
         assert await jobs.result(first) == await jobs.result(second)
 
 
+@pytest.mark.slow
 async def test_only_what_an_edit_changes_is_rendered_anew(tmp_path: Path, film: Path) -> None:
     async with working(tmp_path / "kept", model="nano", threads=1) as jobs:
         video = await jobs.add(film)
@@ -88,6 +89,7 @@ async def test_a_fault_fails_its_job_with_a_reason_and_a_retry_goes_on(
         assert jobs.segments("rendered") == rendered + 1
 
 
+@pytest.mark.slow
 async def test_a_defect_fails_its_job_and_not_the_worker(
     tmp_path: Path, silent: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -102,6 +104,7 @@ async def test_a_defect_fails_its_job_and_not_the_worker(
         await jobs.until(job, "DONE")
 
 
+@pytest.mark.slow
 async def test_a_film_whose_bytes_are_gone_fails_its_job(tmp_path: Path, silent: Path) -> None:
     async with working(tmp_path / "kept") as jobs:
         video = await jobs.add(silent)
@@ -205,6 +208,7 @@ async def test_a_film_is_rendered_while_it_is_still_being_cut(
     assert laid[-1] == 3
 
 
+@pytest.mark.slow
 async def test_segments_that_are_damaged_or_gone_are_rendered_again_before_the_film_is_put_together(
     tmp_path: Path, film: Path
 ) -> None:
