@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 
 import msgspec
 from aiohttp import BodyPartReader, web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from gpu.errors import RelensError
 from gpu.types import CLOCK_HZ
@@ -31,6 +32,7 @@ MOST_LISTED = 100
 STALL_S = 60.0
 _READ_BYTES = 1 << 18
 _AROUND_BYTES = 1 << 16  # of a form: other fields, boundaries
+_MALFORMED = (ValueError, AssertionError, RuntimeError, LookupError, HttpProcessingError)  # of a form
 ID = Parameter("video", "The video, from its list or from X-Video-Id", where="path", required=True)
 
 
@@ -169,6 +171,7 @@ async def thumbnails(request: web.Request) -> web.Response:
     video_id = request.match_info["video"]
     try:
         kept = films(request).kept
+        await kept.run(kept.videos.get, video_id)  # what is no id is no key either
         about = await kept.run(kept.blobs.get, video_key(video_id, SHEET_JSON))
     except RelensError as error:
         return problem_of(error)
@@ -179,7 +182,8 @@ async def thumbnails(request: web.Request) -> web.Response:
 async def thumbnails_jpeg(request: web.Request) -> web.Response:
     try:
         kept = films(request).kept
-        data = await kept.run(kept.blobs.get, video_key(request.match_info["video"], SHEET))
+        video = await kept.run(kept.videos.get, request.match_info["video"])
+        data = await kept.run(kept.blobs.get, video_key(video.id, SHEET))
     except RelensError as error:
         return problem_of(error)
     headers = {"Cache-Control": "private, max-age=86400, immutable"}
@@ -201,7 +205,7 @@ async def _file_part(request: web.Request) -> BodyPartReader:
                     break
                 if isinstance(part, BodyPartReader) and part.name == "file":
                     return part
-    except (ValueError, TimeoutError, AssertionError) as error:
+    except (*_MALFORMED, TimeoutError) as error:
         raise ProtocolError(f"the body is no multipart/form-data ({error})") from error
     raise ProtocolError("there is no part named `file`: send the film as that")
 
@@ -213,7 +217,7 @@ async def _chunks(part: BodyPartReader) -> AsyncIterator[bytes]:
                 data = await part.read_chunk(_READ_BYTES)
         except TimeoutError as error:
             raise ProtocolError(f"nothing came for {STALL_S:.0f} s: send the film again") from error
-        except (ValueError, AssertionError) as error:
+        except _MALFORMED as error:
             raise ProtocolError(f"the form breaks off ({error}): send the film again") from error
         if not data:
             return

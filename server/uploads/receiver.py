@@ -5,7 +5,6 @@ Knows uploads and files; no HTTP. What a request brought is kept however it ends
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import os
 import time
