@@ -143,6 +143,10 @@ def test_a_job_is_cut_once(database: Database) -> None:
     with pytest.raises(Refused, match="cut otherwise"):
         segments.lay(job.id, spans(2, frames=11))
     assert len(segments.list(job.id)) == 2
+    taken = segments.claim("w", 60)
+    assert [segment.index for segment in segments.lay(job.id, spans(4))] == [0, 1, 2, 3], "more of it is cut"
+    assert segments.get(job.id, 0) == taken, "what is laid stays as it is"
+    assert Jobs(database).get(job.id).frames == 40
     assert isinstance(segments.get(job.id, 1), Segment)
     with pytest.raises(NotKept):
-        segments.get(job.id, 2)
+        segments.get(job.id, 4)
