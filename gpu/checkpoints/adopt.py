@@ -40,12 +40,12 @@ def adopt(store: Store, model: LargeModel, given: Path) -> list[Taken]:
             taken.append(Taken(file, None, "there already"))
             continue
         place = store.own_place(file)
-        if place.exists() and not place.is_symlink() and source.samefile(place):
+        if os.path.exists(place) and not place.is_symlink() and source.samefile(place):  # False where shut
             raise ModelError(
                 f"{source} is the store's own, and a check found it bad: run `relens models download "
                 f"{model.name}`, or give another folder"
             )
-        if fault := _unfit(file, source):
+        if fault := _unfit(model, file, source):
             raise ModelError(fault)
         try:
             how = _put(source.resolve(), place)
@@ -70,11 +70,11 @@ def _seen(model: LargeModel, given: Path) -> list[tuple[WeightsFile, Path]]:
     ]
 
 
-def _unfit(file: WeightsFile, path: Path) -> str:
+def _unfit(model: LargeModel, file: WeightsFile, path: Path) -> str:
     size = path.stat().st_size
     if file.size_bytes is not None and size != file.size_bytes:
         return f"{path} has {size} bytes instead of {file.size_bytes}: it is another file, or cut short"
-    return structure_fault(path, file.name)
+    return structure_fault(path, model.name)
 
 
 def _put(source: Path, place: Path) -> str:

@@ -8,6 +8,7 @@ all files in one folder, or the hub's cache (`models--owner--name/snapshots/…`
 from __future__ import annotations
 
 import contextlib
+import os
 import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -178,8 +179,14 @@ class Store:
             what = f"the weights of {model.name} are incomplete ({which}{more}; {size} to go)"
         return (
             f"{what}: run `relens models download {model.name}`, or, where you have the files, `relens "
-            f"models add {model.name} --from FOLDER`; looked in {self.root}"
+            f"models add {model.name} --from FOLDER`; looked in {self.root}{self._shut()}"
         )
+
+    def _shut(self) -> str:
+        """Said of a folder that is there, and not for us."""
+        if os.path.exists(self.root) and not os.access(self.root, os.R_OK | os.X_OK):
+            return ", which this user may not read: open it to the user, or choose another by --models-dir"
+        return ""
 
 
 def find(name: str, models_dir: str = "") -> Weights | Missing:
@@ -201,9 +208,13 @@ def folders(root: Path, source: Source) -> Iterator[Path]:
     yield root
     for cached in (root, root / "hub"):
         snapshots = cached / f"models--{owner}--{name}" / "snapshots"
-        if snapshots.is_dir():
+        try:
+            found = sorted(snapshots.iterdir()) if snapshots.is_dir() else None
+        except OSError:  # another's, and shut
+            continue
+        if found is not None:
             yield snapshots / source.revision
-            yield from sorted(snapshots.iterdir())
+            yield from found
 
 
 def _lack(each: Found) -> str:

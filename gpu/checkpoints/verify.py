@@ -34,7 +34,7 @@ class Verdict:
 def verify(store: Store, model: LargeModel, progress: Progress) -> list[Verdict]:
     """Read every file of a model that is there. In our own place what is wrong is written down, so that
     the store no longer counts the file as there and a download fetches it again; what is right too."""
-    return [_verify(store, found, progress) for found in store.look(model)]
+    return [_verify(store, model, found, progress) for found in store.look(model)]
 
 
 def structure_fault(path: Path, model: str) -> str:
@@ -60,7 +60,7 @@ def structure_fault(path: Path, model: str) -> str:
     return ""
 
 
-def _verify(store: Store, found: Found, progress: Progress) -> Verdict:
+def _verify(store: Store, model: LargeModel, found: Found, progress: Progress) -> Verdict:
     path, file = found.path, found.file
     if found.have_bytes is None:
         return Verdict(found, f"{path} is missing")
@@ -76,7 +76,7 @@ def _verify(store: Store, found: Found, progress: Progress) -> Verdict:
         fault = f"{path} has {found.have_bytes} bytes instead of {found.expected_bytes}"
     elif not found.have_bytes:
         fault = f"{path} is empty"
-    fault = fault or structure_fault(path, file.name)
+    fault = fault or structure_fault(path, model.name)
     if not fault:
         try:
             sums = checked(path, file.path, found.have_bytes, progress)

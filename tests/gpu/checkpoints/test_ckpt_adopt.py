@@ -52,6 +52,24 @@ def test_another_file_is_refused_by_name(store: Store, tmp_path: Path) -> None:
     (tmp_path / TEXT).write_bytes(b"<html>".ljust(len(CONTENT[TEXT])))
     with pytest.raises(ModelError, match="no file of PyTorch's"):
         adopt(store, MODEL, tmp_path)
+    (tmp_path / TEXT).write_bytes(b"PK\x03\x04".ljust(len(CONTENT[TEXT])))
+    with pytest.raises(ModelError, match=f"relens models download {MODEL.name}$"):
+        adopt(store, MODEL, tmp_path)
+
+
+def test_a_store_that_is_shut_is_named(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lay_out(tmp_path / "mine")
+    stat = Path.stat
+
+    def shut(path: Path, **how: Any) -> Any:
+        if path.is_relative_to(store.root):
+            raise PermissionError(13, "Permission denied", str(path))
+        return stat(path, **how)
+
+    monkeypatch.setattr(Path, "stat", shut)
+    monkeypatch.setattr("gpu.checkpoints.adopt.os.path.exists", lambda path: False)
+    with pytest.raises(ModelError, match=r"cannot be made \(Permission denied\).*--models-dir"):
+        adopt(store, MODEL, tmp_path / "mine")
 
 
 def test_the_stores_own_bad_file_is_not_taken_for_a_good_one(store: Store) -> None:

@@ -68,6 +68,22 @@ def test_liveedit_without_weights_is_one_message_with_size_and_command(tmp_path:
         assert word in said.message
 
 
+def test_a_folder_that_is_shut_is_named_in_the_message(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def shut(path: object, *_: object) -> bool:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    with monkeypatch.context() as patched:  # a test that root runs is let in anywhere
+        patched.setattr(Path, "is_dir", shut)
+        patched.setattr(Path, "stat", shut)
+        patched.setattr("gpu.checkpoints.store.os.access", lambda path, mode: False)
+        answer = find("liveedit-1.3b", str(tmp_path))
+    assert isinstance(answer, Missing)
+    wanted = f"looked in {tmp_path}, which this user may not read: open it to the user, or choose another by "
+    assert answer.message.endswith(f"{wanted}--models-dir")
+
+
 def test_our_own_layout(store: Store) -> None:
     assert store.state(MODEL) == "not downloaded"
     assert "not on this machine" in missing(store)
