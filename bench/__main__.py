@@ -23,6 +23,7 @@ NAMES = {
     "nano-speed": "nano's time a frame, whole and graph by graph",
     "liveedit": "the full-size model: frames a second, memory, mask cache, with random weights",
     "film-edit": "relens edit against the bare model loop on the same frames",
+    "film-preview": "from opening a film's preview, or seeking in it, to the first picture",
     "render-beside": "a live stream and a film's render on one server: what each loses",
     "gpu-media": "the NVIDIA GPU's media path: kernels, NVDEC, NVENC, bytes over the bus, memory",
     "wan-build": "the full-size model exported and built by TensorRT-RTX without a GPU: time, size, memory",
