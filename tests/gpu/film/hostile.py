@@ -81,16 +81,16 @@ def large_frame(folder: Path) -> Path:
 
 
 def bomb(folder: Path) -> Path:
-    """Black of 8192 x 8192: kilobytes that become 100 MB a frame."""
+    """Black of 4096 x 4096: a few kilobytes that become 25 MB a frame."""
     path = folder / "bomb.mkv"
     with av.open(str(path), "w") as file:
         stream: Any = file.add_stream("libvpx", rate=25)
         stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
         encoder: Any = av.CodecContext.create("libvpx", "w")
-        encoder.width = encoder.height = 8192
+        encoder.width = encoder.height = 4096
         encoder.pix_fmt, encoder.time_base = "yuv420p", Fraction(1, 25)
         encoder.options = {"deadline": "realtime", "cpu-used": "8"}
-        frame: Any = av.VideoFrame.from_ndarray(np.full((12288, 8192), 16, np.uint8), "yuv420p")
+        frame: Any = av.VideoFrame.from_ndarray(np.full((6144, 4096), 16, np.uint8), "yuv420p")
         for number in range(2):
             frame.pts = number
             for packet in encoder.encode(frame):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import random
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -78,10 +77,8 @@ def test_a_hostile_file_is_refused_in_words(tmp_path: Path, name: str) -> None:
     path = write(tmp_path)
     us = psutil.Process()
     before = us.num_fds()
-    began = time.monotonic()
     with pytest.raises(FilmError, match=said) as caught:
         open_film(path, FilmLimits(memory_bytes=_MEMORY, stall_s=20))
-    assert time.monotonic() - began < 25  # the watchdog's bound; a hang, not slowness, is what fails here
     assert "Traceback" not in str(caught.value)
     assert "defect" not in str(caught.value)
     assert us.num_fds() == before
