@@ -96,7 +96,7 @@ def make_film(clip: Path, film: Path, size: tuple[int, int], seconds: int) -> No
     if not clip.is_file():
         raise BenchError(f"there is no clip {clip}: name one with --clip")
     with av.open(str(clip)) as source:
-        planes = [each.reformat(*size, "yuv420p").to_ndarray() for each in source.decode(video=0)]
+        planes: list[Any] = [each.reformat(*size, "yuv420p").to_ndarray() for each in source.decode(video=0)]
     bar = Progress(seconds, "film-preview: the film")
     with av.open(str(film), "w") as out:
         stream: Any = out.add_stream("libx264", rate=FPS)

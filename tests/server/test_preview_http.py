@@ -10,10 +10,13 @@ from typing import Any
 
 import aiohttp
 import msgspec
+import psutil
 import pytest
 from aiortc import RTCPeerConnection, RTCSessionDescription
 from visitor import SDP, Served, serving
 
+from gpu.film.play import FilmPlayer
+from server.routes import previews
 from tests.gpu.film.small_film import make_film, number_of
 
 
@@ -143,3 +146,67 @@ async def test_what_cannot_be_shown_is_refused(tmp_path: Path, film: Path) -> No
         await viewer.open(f"/videos/{video}/preview?at=-1", 400)
         await viewer.open("/jobs/nothing/preview", 404)
         assert len(served.state.sessions) == 0
+
+
+async def _closed(made: list[FilmPlayer]) -> None:
+    """Each player that was opened has ended its child."""
+    async with asyncio.timeout(10):
+        while any(psutil.pid_exists(player._reader.pid) for player in made):  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+
+
+@pytest.fixture
+def players(monkeypatch: pytest.MonkeyPatch) -> list[FilmPlayer]:
+    """All that a server opens, held: nobody but their owner ends them."""
+    made: list[FilmPlayer] = []
+
+    def opened(*how: Any) -> FilmPlayer:
+        made.append(FilmPlayer(*how))
+        return made[-1]
+
+    monkeypatch.setattr(previews, "FilmPlayer", opened)
+    return made
+
+
+async def test_a_preview_that_is_refused_leaves_no_process(
+    tmp_path: Path, film: Path, players: list[FilmPlayer]
+) -> None:
+    async with watching(tmp_path, film, max_sessions=1) as (served, viewer, video):
+        url = f"{served.base}/videos/{video}/preview"
+        for query, body, status in (("", "no offer", 400), ("?model=none", "v=0", 400)):
+            async with served.http.post(url + query, data=body, headers=SDP) as reply:
+                assert reply.status == status, await reply.text()
+        await viewer.open(f"/videos/{video}/preview")
+        other = Viewer(served)
+        await other.open(f"/videos/{video}/preview", 503)
+        await other.close()
+        assert len(players) == 4
+        (session,) = served.state.sessions.all()
+        await session.end("deleted", "the test ends it")
+        await _closed(players)
+
+
+async def test_who_leaves_while_the_film_is_opened_leaves_no_process(
+    tmp_path: Path, film: Path, players: list[FilmPlayer]
+) -> None:
+    async with watching(tmp_path, film) as (served, _, video):
+        path = served.state.kept.blobs.open_local(f"videos/{video}/film")  # type: ignore[union-attr]
+        assert served.state.films is not None
+        opening = asyncio.create_task(previews._player(served.state.films, path, 0.0, ()))
+        await asyncio.sleep(0)
+        opening.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await opening
+        assert served.state.films.opening == 0
+        await _closed(players)
+
+
+async def test_a_film_deleted_while_it_is_watched_plays_on(tmp_path: Path, film: Path) -> None:
+    async with watching(tmp_path, film) as (served, viewer, video):
+        await viewer.open(f"/videos/{video}/preview?at=1")
+        await viewer.until(lambda: bool(viewer.numbers))
+        async with served.http.delete(f"{served.base}/videos/{video}") as reply:
+            assert reply.status == 204
+        viewer.say(type="seek", at=5.0)
+        await viewer.until(lambda: near(viewer.numbers, 125))
+        await viewer.open(f"/videos/{video}/preview", 404)

@@ -8,6 +8,7 @@ import fcntl
 import io
 import os
 import resource
+import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ import psutil
 import pytest
 
 from server.kept.errors import StorageUnavailable
-from server.uploads import appending
+from server.uploads import appending, checking
 from tests.gpu.film import hostile
 from tests.gpu.film.small_film import make_film
 from tests.server.test_tus_http import STREAM, TUS, ask, create, films, patch, settled, video
@@ -98,6 +99,32 @@ async def test_a_film_deleted_on_its_way_leaves_nothing(tmp_path: Path, film: by
         assert list((tmp_path / "data" / "uploads").iterdir()) == []
         await patch(served, path, 1000, film[1000:], 404)
         assert list((tmp_path / "data" / "uploads").iterdir()) == []
+
+
+async def test_a_film_deleted_while_it_is_looked_into_leaves_nothing(
+    tmp_path: Path, film: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked, go_on, began = checking._look_into, threading.Event(), threading.Event()
+
+    def held(*how: Any) -> Any:
+        found = looked(*how)
+        began.set()
+        assert go_on.wait(20)
+        return found
+
+    monkeypatch.setattr(checking, "_look_into", held)
+    async with films(tmp_path) as served:
+        made = await create(served, len(film))
+        await patch(served, made.headers["Location"], 0, film)
+        assert await asyncio.to_thread(began.wait, 20)
+        await ask(served, "DELETE", f"/videos/{made.headers['X-Video-Id']}", 204)
+        go_on.set()
+        assert served.state.films is not None
+        assert served.state.kept is not None
+        async with asyncio.timeout(10):
+            while served.state.films.checking._tasks:  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+        assert list(served.state.kept.blobs.list()) == []
 
 
 async def test_what_another_server_writes_is_left_alone(
