@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 from gpu.checkpoints.fault import size_text
+from gpu.film.types import FilmError
 from server.config import Config
 from server.doctor.finding import Finding
 from server.kept.errors import KeptError
@@ -18,7 +19,7 @@ SCARCE_BYTES = 1 << 30
 def kept(config: Config) -> list[Finding]:
     """Makes nothing. Takes seconds where a server is named that does not answer."""
     folder = Path(config.data_dir).expanduser() if config.data_dir else default_dir()
-    return [_folder(folder), _database(config, folder), _storage(config, folder)]
+    return [_folder(folder), _database(config, folder), _storage(config, folder), _reading()]
 
 
 def _folder(folder: Path) -> Finding:
@@ -88,3 +89,17 @@ def _read_only(folder: Path) -> bool:
         return bool(os.statvfs(folder).f_flag & os.ST_RDONLY)
     except OSError:
         return True
+
+
+def _reading() -> Finding:
+    """What holds the child that opens strangers' files."""
+    from gpu.film.spawn import barriers
+
+    name = "films: reading"
+    try:
+        held = barriers()
+    except FilmError as error:
+        return Finding(
+            name=name, ok=False, detail=str(error), remedy="films are off until then", needed=False
+        )
+    return Finding(name=name, ok=True, detail=f"in a child held by {', '.join(held)}", needed=False)

@@ -96,6 +96,7 @@ def video_body(video: Video) -> VideoBody:
 
 async def list_videos(request: web.Request) -> web.Response:
     try:
+        films(request).expect()
         kept = films(request).kept
         before = request.query.get("before")
         found = await kept.run(kept.videos.list, MOST_LISTED, _time(before) if before else None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 
+from gpu.film import spawn
 from server.kept.errors import KeptError
 from server.kept.kept import Kept
 from server.uploads.checking import Checking
@@ -14,7 +15,7 @@ from server.uploads.threads import Threads
 log = logging.getLogger(__name__)
 
 EXPIRED_EVERY_S = 600.0
-WRITING, LOOKING, OPENING = 4, 2, 2  # threads
+WRITING, KEEPING, LOOKING, OPENING = 4, 2, 2, 2  # threads
 
 
 class Films:
@@ -22,25 +23,39 @@ class Films:
 
     def __init__(self, kept: Kept, most_bytes: int, quota_bytes: int) -> None:
         self.kept = kept
+        self._keeping = Threads(KEEPING, "relens-keeps")
         self._writing, looking = Threads(WRITING, "relens-films"), Threads(LOOKING, "relens-looks")
         self.players = Threads(OPENING, "relens-players")  # previews: opening what is watched
         self.opening = 0
         self._looking = looking
         self.checking = Checking(kept, looking)
-        self.receiver = Receiver(kept, most_bytes, quota_bytes, self.checking.begin, self._writing)
+        self.receiver = Receiver(
+            kept, most_bytes, quota_bytes, self.checking.begin, self._writing, self._keeping
+        )
         self._sweeper: asyncio.Task[None] | None = None
+        self._expecting = False
 
     async def start(self) -> None:
         """Go on with what a restart interrupted. Raises KeptError."""
         await self.checking.start()
         self._sweeper = asyncio.get_running_loop().create_task(self._sweep(), name="sweep-uploads")
 
+    def expect(self) -> None:
+        """Somebody looks at the films: a child waits from now on, so that the chosen one opens at once."""
+        if not self._expecting:
+            self._expecting = True
+            waiting = asyncio.ensure_future(self.players.run(spawn.keep_one))
+            waiting.add_done_callback(_unheard)
+
     async def close(self) -> None:
+        if self._expecting:
+            await asyncio.get_running_loop().run_in_executor(None, spawn.keep_none)
         if self._sweeper is not None:
             self._sweeper.cancel()
             await asyncio.gather(self._sweeper, return_exceptions=True)
         await self.checking.close()
         self._writing.close()
+        self._keeping.close()
         self._looking.close()
         self.players.close()
 
@@ -52,3 +67,9 @@ class Films:
             except (KeptError, OSError) as error:
                 log.warning("uploads could not be swept: %s", error)
             await asyncio.sleep(EXPIRED_EVERY_S)
+
+
+def _unheard(done: asyncio.Future[None]) -> None:
+    """A child that could not be started is said by the film that needs it."""
+    if not done.cancelled() and (error := done.exception()) is not None:
+        log.warning("no child waits for the next film: %s", error)
