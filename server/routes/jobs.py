@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-import time
 from pathlib import PurePath
 from urllib.parse import quote
 
@@ -28,7 +27,7 @@ from server.jobs.view import JobBody, JobDetails, JobList, JobStarted
 from server.kept.errors import NotKept, Refused, Unavailable
 from server.kept.kept import Kept
 from server.kept.keys import job_key
-from server.kept.types import ACTIVE, OVER
+from server.kept.types import ACTIVE
 from server.problem import problem, problem_of
 from server.routes.ranges import send_blob
 from server.routes.route import JSON, Answer, Parameter, Route
@@ -38,9 +37,7 @@ from server.uploads.told import film_info
 
 MOST_LISTED = 100
 MOST_ACTIVE = 500  # queued or running; more are refused
-MOST_LISTENERS = 200
-EVENT_S, COMMENT_S = 1.0, 15.0
-MP4, SSE = "video/mp4", "text/event-stream"
+MP4 = "video/mp4"
 ID = Parameter("job", "The job, from POST /edit-video", where="path", required=True)
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
@@ -145,62 +142,6 @@ async def cancel_job(request: web.Request) -> web.Response:
     return _json(jobs.views.brief(job))
 
 
-async def events(request: web.Request) -> web.StreamResponse:
-    """`progress` as often as something changed, `end` at last. The server ends it when it goes down."""
-    try:
-        jobs, _ = runner(request)
-        job_id = job_of(request)
-        details = await jobs.views.details(job_id)
-    except RelensError as error:
-        return refused(request, error)
-    if jobs.listeners >= MOST_LISTENERS:
-        return refused(request, CapacityError(f"{MOST_LISTENERS} listen already: ask GET /jobs/{job_id}", 10))
-    response = web.StreamResponse(headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
-    response.content_type = SSE
-    response.charset = "utf-8"
-    if request.method == "HEAD":
-        await response.prepare(request)
-        return response
-    jobs.listeners += 1
-    try:
-        await response.prepare(request)
-        await response.write(b"retry: 2000\n\n")
-        await _tell(request, response, jobs, details)
-        await response.write_eof()
-    except (ConnectionError, TimeoutError, NotKept):
-        response.force_close()
-    finally:
-        jobs.listeners -= 1
-    return response
-
-
-async def _tell(request: web.Request, out: web.StreamResponse, jobs: Runner, details: JobDetails) -> None:
-    said, said_s, number = b"", time.monotonic(), 0
-    while True:
-        data = msgspec.json.encode(details)
-        over = details.status in OVER
-        if data != said or over:
-            number += 1
-            said, said_s = data, time.monotonic()
-            kind = b"end" if over else b"progress"
-            await _write(out, b"event: %s\nid: %d\ndata: %s\n\n" % (kind, number, data))
-        elif time.monotonic() - said_s > COMMENT_S:
-            said_s = time.monotonic()
-            await _write(out, b": still here\n\n")
-        if over or request.app[STATE].sessions.draining or jobs.closing:
-            return
-        await asyncio.sleep(EVENT_S)
-        try:
-            details = await jobs.views.details(details.id)
-        except Unavailable as error:  # the database restarts: the listener stays
-            await _write(out, f": {' '.join(str(error).split())}\n\n".encode())
-
-
-async def _write(out: web.StreamResponse, data: bytes) -> None:
-    async with asyncio.timeout(COMMENT_S * 2):
-        await out.write(data)
-
-
 async def result(request: web.Request) -> web.StreamResponse:
     try:
         _, kept = runner(request)
@@ -294,11 +235,6 @@ ROUTES = (
         ),
         (ID, Parameter("forget", "Delete one that is over, and its result", kind="boolean")),
         "", (403, 404, 409, 503),
-    ),
-    Route(
-        "GET", "/jobs/{job}/events", events, "How far a job is, as it goes (server-sent events)",
-        (Answer(200, "Events `progress`, and `end` at last; data: a JobDetails as JSON", SSE),),
-        (ID,), "", (404, 503),
     ),
     Route(
         "GET", "/jobs/{job}/result", result, "The edited film",

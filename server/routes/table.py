@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from server.routes import files, hls, jobs, operators, page, previews, sessions, videos
+from server.routes import files, hls, job_events, jobs, operators, page, previews, sessions, videos
 from server.routes.route import Route
 
 ROUTES: tuple[Route, ...] = (
@@ -10,6 +10,7 @@ ROUTES: tuple[Route, ...] = (
     *files.ROUTES,
     *videos.ROUTES,
     *jobs.ROUTES,
+    *job_events.ROUTES,
     *hls.ROUTES,
     *previews.ROUTES,
     *operators.ROUTES,

@@ -10,7 +10,7 @@ import aiohttp
 import msgspec
 import pytest
 
-from server.routes import jobs as routes
+from server.routes import job_events as routes
 from tests.server.jobs.job_film import Brake, Jobs, working
 from tests.server.visitor import until
 
