@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import fcntl
 import hashlib
 import os
 import shutil
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TextIO
@@ -91,6 +93,7 @@ def _edit(arguments: dict[str, Any], bar: _Bar) -> int:
         info, digest = reader.info, _digest(source)
         work = _Work(out, digest)
         work.folder.mkdir(exist_ok=True)
+        open_now.enter_context(_alone(work.folder, out))
         bar.begin(info.video.frames)
         spans: list[Span] = []
         files: list[Path] = []
@@ -126,6 +129,22 @@ class _Work:
 
     def segment(self, key: str) -> Path:
         return self.folder / f"{key[:40]}.m4s"
+
+
+@contextlib.contextmanager
+def _alone(folder: Path, out: Path) -> Iterator[None]:
+    """Two at once would take each other's segments away. Raises FilmError."""
+    held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise FilmError(
+                f"another relens edit makes {out} just now: let it end, or name another"
+            ) from error
+        yield
+    finally:
+        os.close(held)
 
 
 def _check_out(source: Path, out: Path, force: bool) -> None:

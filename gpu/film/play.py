@@ -21,7 +21,7 @@ from gpu.types import CLOCK_HZ, Edit, Frame
 log = logging.getLogger(__name__)
 
 STILL_S = 0.2  # a stopped film's picture is shown again that often, so that an edit of it can be seen
-LATE_S = 0.25  # behind the clock: pictures are left out until it is caught up
+LATE_S = 0.25  # behind the clock: from there on the film runs slower and is not hurried
 _JOIN_S = 5.0
 
 

@@ -24,6 +24,7 @@ from server.uploads.told import told
 log = logging.getLogger(__name__)
 
 AT_ONCE = 2
+_CLOSE_S = 10.0  # a look that is under way ends at its next picture
 AGAIN_S = 5.0  # after the storage or the database could not be reached
 MOST_WAITING = 1000
 SHEET, SHEET_JSON = "thumbnails.jpg", "thumbnails.json"
@@ -55,7 +56,8 @@ class Checking:
         self._ending.set()
         for task in list(self._tasks.values()):
             task.cancel()
-        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+        if self._tasks:
+            await asyncio.wait(self._tasks.values(), timeout=_CLOSE_S)
 
     async def _check(self, video_id: str) -> None:
         async with self._places:

@@ -33,11 +33,18 @@ class Receiver:
     """Loop thread only; files are written on threads of their own."""
 
     def __init__(
-        self, kept: Kept, most_bytes: int, quota_bytes: int, on_whole: Callable[[str], None], threads: Threads
+        self,
+        kept: Kept,
+        most_bytes: int,
+        quota_bytes: int,
+        on_whole: Callable[[str], None],
+        writing: Threads,
+        keeping: Threads,
     ) -> None:
-        """`on_whole(video_id)` is told of a film whose bytes are all kept."""
+        """`on_whole(video_id)` is told of a film whose bytes are all kept. `keeping`: apart from `writing`,
+        so that a slow bucket holds no other upload up."""
         self._kept, self._most, self._quota = kept, most_bytes, quota_bytes
-        self._on_whole, self._threads = on_whole, threads
+        self._on_whole, self._threads, self._keeping = on_whole, writing, keeping
         self._busy: set[str] = set()
         self._whole: dict[str, Upload] = {}
 
@@ -169,8 +176,8 @@ class Receiver:
         key = video_key(upload.video_id, "film")
         part = await self._open(upload, make=False)
         try:
-            digest = await self._threads.run(part.digest, upload.offset)
-            await self._threads.run(self._kept.blobs.put, key, self.path(upload.id))
+            digest = await self._keeping.run(part.digest, upload.offset)
+            await self._keeping.run(self._kept.blobs.put, key, self.path(upload.id))
             try:
                 await self._kept.run(
                     lambda: self._kept.videos.uploaded(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fcntl
+import hashlib
 import os
 import signal
 import subprocess
@@ -114,3 +116,21 @@ def test_what_it_refuses_it_explains_and_leaves_nothing(
     assert said in done.stderr
     assert "Traceback" not in done.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+def test_two_at_once_do_not_take_each_others_segments(film: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out.mp4"
+    digest = hashlib.sha256(film.read_bytes()).hexdigest()
+    folder = tmp_path / f".out.mp4.{digest[:12]}.relens"
+    folder.mkdir()
+    (folder / "kept.m4s").write_bytes(b"of the other")
+    held = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX)  # as another one has it
+        done = run(film, out, "--prompt", "make it night")
+    finally:
+        os.close(held)
+    assert done.returncode == 1
+    assert "another relens edit" in done.stderr
+    assert (folder / "kept.m4s").is_file()
+    assert not out.exists()

@@ -77,9 +77,8 @@ def small_files() -> Iterator[None]:
     resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-async def test_a_disk_that_fills_up_is_said_and_what_counted_still_counts(
-    tmp_path: Path, small_files: None
-) -> None:
+@pytest.mark.usefixtures("small_files")
+async def test_a_disk_that_fills_up_is_said_and_what_counted_still_counts(tmp_path: Path) -> None:
     async with films(tmp_path) as served:
         path = (await create(served, 4_000_000)).headers["Location"]
         await patch(served, path, 0, io.BytesIO(b"x" * 1_500_000))
