@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import struct
 from collections.abc import Iterator
 from pathlib import Path
@@ -121,19 +122,19 @@ def test_from_upload_to_download(server: Served, open_page: Opener, film: Path, 
     page.it("render-all").click()
     job = page.it("job").first
     expect(job).to_be_visible(timeout=DEADLINE_MS)
-    expect(job).to_have_attribute("data-state", "DONE", timeout=RENDER_MS)
+    page.it("job-watch").click(timeout=RENDER_MS)  # there as soon as something is rendered
     expect(page.it("rendered-range").first).to_be_attached()
-
-    page.it("job-watch").click()
     page.wait(
         """() => {
           const video = document.querySelector('[data-testid="rendered-video"]');
           return video && video.videoWidth > 0 && video.currentTime > 0.3;
-        }"""
+        }""",
+        timeout_ms=RENDER_MS,
     )
     page.it("rendered-back").click()
     expect(page.it("rendered-video")).to_have_count(0)
 
+    expect(job).to_have_attribute("data-state", "DONE", timeout=RENDER_MS)
     with page.page.expect_download(timeout=DEADLINE_MS) as download:
         page.it("job-download").click()
     assert download.value.suggested_filename == "two halves edited.mp4"
@@ -237,6 +238,25 @@ def test_an_upload_goes_on_where_it_was(
     assert offsets
     assert offsets[0] > 500_000
     assert not second.errors
+
+
+def test_an_upload_waits_for_a_server_that_is_away(open_page: Opener, film: Path, tmp_path: Path) -> None:
+    served = Served("--model", "nano", "--drain-s", "0", "--data-dir", str(tmp_path / "data"))
+    served.start()
+    try:
+        page = open_page(served.base)
+        page.open()
+        use_video(page)
+        slow_upload(page.page, 1_000_000)
+        page.it("choose-input").set_input_files(padded(film, tmp_path / "cut off.mp4", 12_000_000))
+        page.wait("""() => document.querySelector('[data-testid="upload"] progress')?.value > 0.2""")
+        served.stop(signal.SIGKILL)
+        expect(page.it("upload")).to_have_attribute("data-state", "waiting", timeout=DEADLINE_MS)
+        expect(page.it("upload")).to_contain_text("by itself")
+        served.start()
+        expect(page.it("scrubber")).to_be_visible(timeout=60_000)
+    finally:
+        served.stop()
 
 
 def test_what_is_no_video_is_refused_in_a_sentence(server: Served, open_page: Opener, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import { Emitter } from "./emitter";
 import { GlassMeter } from "./glass";
 import type { ClientMessage, Degraded, Position, Stats } from "./protocol.gen";
 import { type EditReceipt, type PendingEdit, Receipts } from "./receipts";
-import { Refusal } from "./refusal";
+import { Refusal, type RefusalKind } from "./refusal";
 import { type FilmSource, Signalling } from "./signalling";
 import { TransportReader, type TransportStats } from "./transport";
 import { decodeServer, encodeClient } from "./wire";
@@ -297,7 +297,9 @@ export class RelensClient extends Emitter<ClientEvents> {
 
   #again(refusal: Refusal | null): void {
     this.#drop();
-    if (refusal && (refusal.kind === "codec" || refusal.kind === "model" || refusal.kind === "refused")) {
+    const film = this.#source !== null && !(this.#source instanceof MediaStream);
+    const never: RefusalKind[] = film ? ["codec", "model", "refused", "gone"] : ["codec", "model", "refused"];
+    if (refusal && never.includes(refusal.kind)) {
       this.#enter("refused", refusal);
       return;
     }

@@ -81,6 +81,7 @@ export function refusalNotice(
           }
         : notice(words.model(refusal.message));
     case "refused":
+    case "gone": // a video that somebody deleted
       return notice(words.refused(refusal.message, refusal.remedy));
     default:
       return notice(words.gone, words.tryNow);

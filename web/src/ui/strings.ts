@@ -246,6 +246,7 @@ export const strings = {
       ["Esc", "clear the instruction, then leave it"],
       ["S (hold)", "see the source; ` while typing"],
       ["← →", "move the divider, when it is focused"],
+      ["← → Home End", "through a video, when its line is focused; with Shift in big steps"],
       ["← ↑ → ↓", "from preset to preset, once one is focused"],
       ["↑ ↓", "presets that fit, while typing; recent instructions, from an empty line"],
       ["Space", "pause and go on"],
