@@ -105,7 +105,8 @@ class Kept:
         doing = asyncio.get_running_loop().run_in_executor(executor, work, *args)
         doing.add_done_callback(self._over)
         try:
-            return await asyncio.wait_for(asyncio.shield(doing), timeout_s)
+            async with asyncio.timeout(timeout_s):  # Python 3.11's wait_for may swallow a cancellation
+                return await asyncio.shield(doing)
         except TimeoutError as error:
             if doing.done():  # its own
                 raise
