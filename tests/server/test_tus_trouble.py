@@ -21,7 +21,7 @@ from server.kept.errors import StorageUnavailable
 from server.uploads import appending, checking
 from tests.gpu.film import hostile
 from tests.gpu.film.small_film import make_film
-from tests.server.test_tus_http import STREAM, TUS, ask, create, films, patch, settled, video
+from tests.server.test_tus_http import STREAM, TUS, ask, create, films, looked, patch, settled, video
 
 HOSTILE: dict[str, Callable[[Path], Path]] = {
     "a playlist": hostile.text(b"#EXTM3U\n#EXTINF:1,\nfile:///etc/passwd\n" * 30),
@@ -61,6 +61,7 @@ async def test_hostile_films_are_refused_with_a_reason_and_no_process_stays(tmp_
             assert len(found["problem"]) > 10, what
             assert "defect" not in found["problem"], what
             assert str(tmp_path) not in found["problem"], what
+        await looked(served)
         assert served.state.kept is not None
         assert list(served.state.kept.blobs.list()) == []
     async with asyncio.timeout(10):
@@ -103,10 +104,10 @@ async def test_a_film_deleted_on_its_way_leaves_nothing(tmp_path: Path, film: by
 async def test_a_film_deleted_while_it_is_looked_into_leaves_nothing(
     tmp_path: Path, film: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    looked, go_on, began = checking._look_into, threading.Event(), threading.Event()
+    look, go_on, began = checking._look_into, threading.Event(), threading.Event()
 
     def held(*how: Any) -> Any:
-        found = looked(*how)
+        found = look(*how)
         began.set()
         assert go_on.wait(20)
         return found
@@ -118,11 +119,8 @@ async def test_a_film_deleted_while_it_is_looked_into_leaves_nothing(
         assert await asyncio.to_thread(began.wait, 20)
         await ask(served, "DELETE", f"/videos/{made.headers['X-Video-Id']}", 204)
         go_on.set()
-        assert served.state.films is not None
+        await looked(served)
         assert served.state.kept is not None
-        async with asyncio.timeout(10):
-            while served.state.films.checking._tasks:  # noqa: ASYNC110
-                await asyncio.sleep(0.02)
         assert list(served.state.kept.blobs.list()) == []
 
 
