@@ -71,8 +71,9 @@ export const filmStrings = {
   render: {
     all: "Render all",
     what: "What is rendered",
-    now: "With this edit",
-    timeline: (count: number) => `With the ${count} edits where they were made`,
+    now: "This edit",
+    timeline: (count: number) => `All ${count} edits`,
+    whatTitle: "This edit from the first frame to the last, or each edit where it was made",
     nothing: "Apply an instruction first: it is what is rendered",
     list: "Renders",
     progress: "Rendered so far",

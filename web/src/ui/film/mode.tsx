@@ -87,6 +87,7 @@ function RenderButton() {
       {count > 1 && (
         <select
           data-testid="render-what"
+          title={words.render.whatTitle}
           aria-label={words.render.what}
           value={chosen}
           onChange={({ currentTarget }) => setWhat(currentTarget.value === "timeline" ? "timeline" : "now")}

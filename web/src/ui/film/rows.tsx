@@ -125,7 +125,7 @@ function saidOfJob(job: Job): string {
       return said.cancelled;
     default: {
       const stage = job.reason || said.stages[job.stage] || "";
-      const pace = said.running(shareOf(job), job.fps, job.etaS);
+      const pace = said.running(shareOf(job), job.stage === "rendering" ? job.fps : 0, job.etaS);
       return [stage === said.stages.rendering && pace ? "" : stage, pace].filter(Boolean).join(" · ");
     }
   }
