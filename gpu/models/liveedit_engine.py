@@ -16,6 +16,7 @@ from gpu.wan.engines.eager import EagerEngine
 
 log = logging.getLogger(__name__)
 
+FP8_ENGINES = ("auto", "graphs", "eager")
 STORE_BYTES = 60 << 30  # of engine files: some 3 GB each, four canvases, a few versions of a driver
 
 
@@ -35,6 +36,12 @@ def engine_of(name: str, network: Any, settings: ModelSettings, device: str) -> 
 
     Raises DeviceError where it cannot run here, naming the remedy."""
     kind, dtype, gpu = settings.engine, float_of(device), device.startswith("cuda")
+    if settings.fp8:
+        if kind not in FP8_ENGINES:
+            raise DeviceError(f"fp8 is not for pass_engine {kind}: set that to {' or '.join(FP8_ENGINES)}")
+        from gpu.wan.engines.fp8 import to_fp8
+
+        to_fp8(network.to(device))
     if kind == "eager" or (kind == "auto" and not gpu):
         return EagerEngine(network, device, dtype)
     if kind in ("auto", "graphs"):

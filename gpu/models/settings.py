@@ -16,7 +16,7 @@ class ModelSettings:
     """`random_weights`: run large models without trained weights, for measuring. `chunk_frames`: one of
     CHUNKS, few for little delay, many as LiveEdit was trained. `models_dir`: where weights are kept, "": the
     usual folder. `steps`: one of STEPS. `mask_cache`: save where the block before changed nothing (only with
-    4 steps)."""
+    4 steps). `fp8`: multiply 8-bit floats where the GPU has them; PyTorch's engines only."""
 
     random_weights: bool = False
     chunk_frames: int = CHUNKS[0]
@@ -25,6 +25,7 @@ class ModelSettings:
     steps: int = STEPS[0]
     mask_cache: bool = False
     autoencoder: Autoencoding = "tiny"
+    fp8: bool = False
 
 
 DEFAULT = ModelSettings()

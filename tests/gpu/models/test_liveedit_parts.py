@@ -25,6 +25,8 @@ from gpu.models.liveedit_spec import spec_of  # noqa: E402
 from gpu.models.settings import ModelSettings  # noqa: E402
 from gpu.offline import edit_frames  # noqa: E402
 from gpu.types import Edit  # noqa: E402
+from gpu.wan.config import TOY  # noqa: E402
+from gpu.wan.engines.fp8 import Fp8Linear  # noqa: E402
 from gpu.wan.network import random_network  # noqa: E402
 
 
@@ -116,6 +118,17 @@ def test_every_engine_that_runs_here_edits_alike(kind: Any) -> None:
 def test_an_engine_without_its_hardware_names_the_remedy() -> None:
     with pytest.raises(DeviceError, match="set it to auto"):
         engine_of("liveedit-toy", fresh_network(), ModelSettings(engine="tensorrt"), "cpu")
+
+
+def test_8_bit_floats_are_for_pytorchs_engines() -> None:
+    for fp8 in (False, True):
+        network = random_network(TOY, 1)
+        engine = engine_of("liveedit-toy", network, ModelSettings(fp8=fp8), "cpu")
+        assert any(isinstance(module, Fp8Linear) for module in network.modules()) == fp8
+        engine.close()
+    for other in ("onnxruntime", "tensorrt"):
+        with pytest.raises(DeviceError, match="set that to auto"):
+            engine_of("liveedit-toy", fresh_network(), ModelSettings(engine=other, fp8=True), "cpu")  # type: ignore[arg-type]
 
 
 def test_settings_reach_the_stream(monkeypatch: pytest.MonkeyPatch) -> None:
