@@ -19,6 +19,8 @@ from gpu.film.play import FilmPlayer
 from server.routes import previews
 from tests.gpu.film.small_film import make_film, number_of
 
+pytestmark = pytest.mark.realtime  # films at their pace over WebRTC
+
 
 @pytest.fixture(scope="module")
 def film(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -16,6 +16,8 @@ from gpu.film.timeline import Step
 from gpu.film.types import FilmError
 from gpu.types import CLOCK_HZ, Edit, Frame
 
+pytestmark = pytest.mark.realtime  # a film at its pace
+
 FRAME_TICKS = CLOCK_HZ // FPS
 
 

@@ -14,6 +14,8 @@ from server.routes import job_events as routes
 from tests.server.jobs.job_film import Brake, Jobs, working
 from tests.server.visitor import until
 
+pytestmark = pytest.mark.realtime  # events as they happen
+
 
 class Listener:
     """Reads a stream of events as HTML's EventSource does."""

@@ -17,6 +17,8 @@ from server.kept.kept import Kept
 from tests.server.jobs.job_film import add_film, make_scenes
 from tests.server.jobs.killed_server import Process
 
+pytestmark = pytest.mark.realtime  # servers killed in the middle of their work
+
 STEP_S = 0.004
 SCENES = (1, 1.2, 1.4, 1, 1.6, 1.2, 1, 1.4)  # seconds: 8 segments, 245 frames
 

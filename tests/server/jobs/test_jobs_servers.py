@@ -15,6 +15,8 @@ from tests.server.kept.postgres import Cluster, found
 from tests.server.kept.s3_process import S3Process
 from tests.server.visitor import until
 
+pytestmark = pytest.mark.realtime  # servers that wait for each other
+
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Cluster]:

@@ -18,6 +18,8 @@ from server.kept.errors import StorageFull, StorageUnavailable
 from tests.server.jobs.job_film import Brake, Jobs, working
 from tests.server.visitor import until
 
+pytestmark = pytest.mark.realtime  # storages that come back after a while
+
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
