@@ -147,45 +147,6 @@ def logger_of(library: TrtLibrary) -> Any:
     return Logger()
 
 
-@dataclass(frozen=True, slots=True)
-class Presence:
-    """What `relens doctor` says of a library."""
-
-    name: LibraryName
-    ok: bool
-    detail: str
-    remedy: str  # "" where nothing is to be done
-
-
-def presence(architecture: str | None = None) -> tuple[Presence, ...]:
-    """What each library's presence means on a machine with that GPU ("sm90"), None: without one. Imports
-    neither."""
-    return tuple(_presence(name, architecture) for name in LIBRARIES)
-
-
-def _presence(name: LibraryName, architecture: str | None) -> Presence:
-    people, here = _PEOPLE[name], installed(name)
-    unfit = name == "tensorrt-rtx" and architecture is not None and architecture not in RTX_ARCHITECTURES
-    if unfit:
-        return Presence(name, True, f"{people} makes no engines for {architecture}; TensorRT does", "")
-    if architecture is None:
-        detail = "there is no GPU to run its engines"
-        if name == "tensorrt-rtx" and here:
-            detail = f"{detail}; it can build them for {', '.join(RTX_ARCHITECTURES)} all the same"
-        return Presence(name, True, detail, "")
-    if here:
-        return Presence(name, True, f"engines for {architecture} are built when they are first needed", "")
-    other: LibraryName = "tensorrt-rtx" if name == "tensorrt" else "tensorrt"
-    if installed(other) and (other == "tensorrt" or architecture in RTX_ARCHITECTURES):
-        return Presence(name, True, f"not installed; {_PEOPLE[other]} makes the engines", "")
-    return Presence(
-        name,
-        False,
-        "not installed: the full-size model runs through PyTorch with CUDA graphs, which is slower",
-        _INSTALL[name],
-    )
-
-
 def _numbers(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in version.split(".") if part.isdigit())
 

@@ -17,7 +17,6 @@ from gpu.wan.engines.trt_library import (
     library_for,
     load,
     logger_of,
-    presence,
 )
 
 
@@ -54,29 +53,6 @@ def test_architectures() -> None:
         check_architectures("tensorrt-rtx", ("sm89", "sm90", "sm100"))
     with pytest.raises(ModelError, match="name none"):
         check_architectures("tensorrt", ("sm90",))
-
-
-@pytest.mark.parametrize(
-    ("here", "architecture", "ok", "said"),
-    [
-        ((), None, (True, True), ("no GPU to run", "no GPU to run")),
-        (("tensorrt-rtx",), None, (True, True), ("no GPU to run", "build them for sm75")),
-        ((), "sm90", (False, True), ("CUDA graphs", "makes no engines for sm90")),
-        (("tensorrt-rtx",), "sm90", (False, True), ("CUDA graphs", "makes no engines for sm90")),
-        (("tensorrt",), "sm90", (True, True), ("engines for sm90", "makes no engines for sm90")),
-        (("tensorrt-rtx",), "sm89", (True, True), ("TensorRT-RTX makes the engines", "engines for sm89")),
-        (("tensorrt",), "sm89", (True, True), ("engines for sm89", "TensorRT makes the engines")),
-        ((), "sm89", (False, False), ("CUDA graphs", "CUDA graphs")),
-    ],
-)
-def test_what_presence_means(only, here, architecture, ok, said) -> None:  # type: ignore[no-untyped-def]
-    only(*here)
-    found = presence(architecture)
-    assert tuple(each.name for each in found) == LIBRARIES
-    assert tuple(each.ok for each in found) == ok
-    for each, words in zip(found, said, strict=True):
-        assert words in each.detail
-        assert bool(each.remedy) != each.ok, "what is wrong has a remedy, what is right has none"
 
 
 @pytest.mark.parametrize(
