@@ -120,6 +120,18 @@ class Config:
     )
     open_timeout_s: float = _key(30.0, "Time a model has to open a stream.", 0.1, 600)
     drain_s: float = _key(10.0, "After SIGTERM sessions may go on for this long.", 0, 3_600)
+    rtmp_port: int = _key(
+        1935, "TCP port that OBS and other encoders publish to by RTMP, beside `port`; 0: no RTMP.", 0, 65_535
+    )
+    operator_key: str = _key(
+        "",
+        "Who shows it as a bearer token may see and change streams, their keys and targets; empty: this "
+        "machine alone may.",
+    )
+    max_viewers: int = _key(50, "Viewers of all streams together.", 1, 10_000)
+    linger_s: float = _key(
+        10.0, "A stream whose publisher broke off keeps its viewers and its picture for so long.", 0, 3_600
+    )
     ice_servers: tuple[IceServer, ...] = _key(
         (),
         "STUN and TURN servers, also handed to the page. TOML: `[[ice_servers]]` tables with `urls`, "

@@ -7,7 +7,7 @@ from aiohttp import web
 
 from gpu.errors import DeviceError, ModelError, NoGpu, NoMemory, RelensError
 from gpu.film.types import FilmError
-from server.errors import CapacityError, ProtocolError
+from server.errors import CapacityError, NoKey, NotLive, ProtocolError, Taken, TooMany
 from server.kept.errors import Full, KeptError, NotKept, Refused, StorageFull, Unavailable
 
 CONTENT_TYPE = "application/problem+json"
@@ -43,6 +43,18 @@ def problem_of(error: RelensError) -> web.Response:
             return problem(503, kind, "No room", detail, "Try again after Retry-After seconds.", retry)
         case ProtocolError():
             return problem(400, "protocol", "Not an offer or candidate we take", detail)
+        case Taken():
+            return problem(409, "taken", "Somebody publishes here", detail)
+        case NotLive():
+            retry = {"Retry-After": str(error.retry_after_s)}
+            return problem(409, "not-live", "Not live now", detail, "Try again after Retry-After.", retry)
+        case NoKey():
+            if not error.challenge:
+                return problem(403, "key", "Not for you", detail)
+            return problem(401, "key", "A key is needed", detail, headers={"WWW-Authenticate": "Bearer"})
+        case TooMany():
+            retry = {"Retry-After": str(error.retry_after_s)}
+            return problem(429, "too-many", "Too many wrong keys", detail, "Try again later.", retry)
         case NotKept():
             return problem(404, "gone", "There is none", detail)
         case Refused():
