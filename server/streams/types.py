@@ -1,7 +1,7 @@
-"""What a stream is made of, what feeds it and who sees it. Data and protocols only; knows no HTTP and no sockets.
+"""What a stream is made of, what feeds it and who sees it. Data and protocols; knows no HTTP and no sockets.
 
-One clock per stream: `pts` of video (90 kHz) and of audio (48 kHz) count from the same instant of the publisher's
-time, so that who plays both knows what belongs together.
+One clock per stream: `pts` of video (90 kHz) and of audio (48 kHz) count from the same instant of the
+publisher's time, so that who plays both knows what belongs together.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Words = Annotated[str, Meta(max_length=MAX_PROMPT_CHARS)]
 Share = Annotated[float, Meta(ge=0, le=1)]
 
 StreamState = Literal["idle", "waiting", "live"]
-"""`idle`: nobody publishes. `waiting`: the publisher broke off a moment ago, viewers are kept for it. `live`."""
+"""`idle`: nobody publishes. `waiting`: the publisher broke off a moment ago, viewers are kept for it."""
 PublisherKind = Literal["whip", "rtmp", "srt"]
 ViewerKind = Literal["whep", "rtmp", "push"]
 TargetState = Literal["off", "connecting", "pushing", "backing-off", "refused"]
@@ -145,8 +145,8 @@ class Publisher(Protocol):
 
 
 class Viewer(Protocol):
-    """Who gets the edited stream. Loop thread only, nothing here waits: what does not fit is dropped down to a
-    keyframe by the viewer itself, and asked for by Stream.want_keyframe."""
+    """Who gets the edited stream. Loop thread only, nothing here waits: what does not fit is dropped down to
+    a keyframe by the viewer itself, and asked for by Stream.want_keyframe."""
 
     @property
     def kind(self) -> ViewerKind: ...
