@@ -27,7 +27,7 @@ class Av1Format:
         self._max = payload_max
 
     def pack(self, unit: bytes) -> list[bytes]:
-        obus = [bytes(obu) for obu in _unsized(unit)]
+        obus = [bytes(obu) for obu in sent_obus(unit)]
         if not any(_kind(obu) in (_FRAME, _FRAME_HEADER) for obu in obus):
             raise FrameError("an AV1 temporal unit without a frame; hand over the low-overhead format")
         begins = any(_kind(obu) == _SEQUENCE for obu in obus)
@@ -74,7 +74,7 @@ class Av1Format:
             if kind in (_FRAME, _FRAME_HEADER) and not framed:
                 framed, key = True, sequence and _is_key(body)
             sequence = sequence or kind == _SEQUENCE
-            parts += (head, _leb128(len(body)), body)
+            parts += (head, leb128(len(body)), body)
         if not framed:
             raise FrameError("an AV1 temporal unit without a frame")
         return b"".join(parts), key
@@ -92,7 +92,7 @@ def _is_key(frame: bytes) -> bool:
     return bool(frame) and frame[0] >> 5 == 0
 
 
-def _leb128(number: int) -> bytes:
+def leb128(number: int) -> bytes:
     out = bytearray()
     while True:
         number, low = number >> 7, number & 0x7F
@@ -101,7 +101,7 @@ def _leb128(number: int) -> bytes:
             return bytes(out)
 
 
-def _read_leb128(data: bytes | memoryview, at: int) -> tuple[int, int]:
+def read_leb128(data: bytes | memoryview, at: int) -> tuple[int, int]:
     """-> (the number, where the next byte is). Raises FrameError."""
     number = 0
     for i, byte in enumerate(data[at : at + _MAX_LEB128]):
@@ -117,7 +117,7 @@ def _packet(pieces: list[bytes], continues: bool, goes_on: bool, begins: bool) -
     head = (_Z if continues else 0) | (_Y if goes_on else 0) | counted << 4 | (_N if begins else 0)
     last = len(pieces) - 1 if counted else -1
     return bytes((head,)) + b"".join(
-        piece if i == last else _leb128(len(piece)) + piece for i, piece in enumerate(pieces)
+        piece if i == last else leb128(len(piece)) + piece for i, piece in enumerate(pieces)
     )
 
 
@@ -130,7 +130,7 @@ def _elements(payload: bytes) -> list[bytes]:
     while at < len(payload):
         size = len(payload) - at
         if len(found) + 1 != count:
-            size, at = _read_leb128(payload, at)
+            size, at = read_leb128(payload, at)
         element = payload[at : at + size]
         at += size
         if not element or at > len(payload):
@@ -148,14 +148,14 @@ def _read(obu: bytes) -> tuple[int, bytes, bytes]:
         raise FrameError("an AV1 OBU with a wrong header")
     body = obu[head:]
     if obu[0] & _HAS_SIZE:
-        size, at = _read_leb128(obu, head)
+        size, at = read_leb128(obu, head)
         body = obu[at : at + size]
         if len(body) != size:
             raise FrameError("an AV1 OBU with a wrong size")
     return _kind(obu), bytes((obu[0] | _HAS_SIZE,)) + obu[1:head], body
 
 
-def _unsized(unit: bytes) -> Iterator[bytes]:
+def sent_obus(unit: bytes) -> Iterator[bytes]:
     """The OBUs of a temporal unit that are sent, without their size. Raises FrameError."""
     at = 0
     while at < len(unit):
@@ -164,7 +164,7 @@ def _unsized(unit: bytes) -> Iterator[bytes]:
         at += len(head)
         size = len(unit) - at
         if head[0] & _HAS_SIZE:
-            size, at = _read_leb128(unit, at)
+            size, at = read_leb128(unit, at)
         body = unit[at : at + size]
         at += size
         if head[0] & 0x80 or len(head) != bytes_of_head or at > len(unit):
