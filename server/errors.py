@@ -3,6 +3,7 @@
 gpu.errors.RelensError
 ├── SessionError            ends or refuses one session (caught in Session and in the HTTP layer)
 │   ├── ProtocolError       the peer said something we do not take
+│   │   └── Unusable        an offer that can be read, and cannot be answered as a whole: 422
 │   ├── CapacityError       full: 503 with Retry-After
 │   ├── PeerLost            the peer is gone
 │   ├── Taken               somebody publishes this stream already: 409
@@ -25,6 +26,12 @@ class ProtocolError(SessionError):
     """The peer's SDP, candidate or message is not one we take."""
 
     code = "protocol"
+
+
+class Unusable(ProtocolError):
+    """The peer's offer can be read and holds something that we cannot answer."""
+
+    code = "unusable"
 
 
 class CapacityError(SessionError):

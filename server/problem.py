@@ -7,7 +7,7 @@ from aiohttp import web
 
 from gpu.errors import DeviceError, ModelError, NoGpu, NoMemory, RelensError
 from gpu.film.types import FilmError
-from server.errors import CapacityError, NoKey, NotLive, ProtocolError, Taken, TooMany
+from server.errors import CapacityError, NoKey, NotLive, ProtocolError, Taken, TooMany, Unusable
 from server.kept.errors import Full, KeptError, NotKept, Refused, StorageFull, Unavailable
 
 CONTENT_TYPE = "application/problem+json"
@@ -41,6 +41,8 @@ def problem_of(error: RelensError) -> web.Response:
             kind = "going-away" if error.code == "going-away" else "capacity"
             retry = {"Retry-After": str(error.retry_after_s)}
             return problem(503, kind, "No room", detail, "Try again after Retry-After seconds.", retry)
+        case Unusable():
+            return problem(422, "unusable", "Nothing we can answer", detail)
         case ProtocolError():
             return problem(400, "protocol", "Not an offer or candidate we take", detail)
         case Taken():

@@ -8,6 +8,7 @@ import re
 from server.errors import ProtocolError
 
 MAX_CANDIDATES = 64  # of one fragment, and of one ICE generation in all
+_CREDENTIAL = re.compile(r"[\w+/\-]{4,256}", re.ASCII)
 _FOUNDATION = re.compile(r"[\w+/]{1,32}", re.ASCII)
 
 
@@ -47,3 +48,19 @@ def parse_fragment(text: str, max_bytes: int = 16384) -> tuple[str | None, list[
     ufrag = next((line[12:] for line in lines if line.startswith("a=ice-ufrag:")), None)
     found = [line for line in lines if line.startswith(("a=candidate:", "candidate:"))]
     return ufrag, found[:MAX_CANDIDATES]
+
+
+def parse_password(text: str) -> str | None:
+    """The ICE password of a fragment that restarts ICE; None where it names none.
+
+    Raises ProtocolError for credentials that are none (RFC 8839 §5.4)."""
+    lines = [line.strip() for line in text.splitlines()]
+    pwd = next((line[10:] for line in lines if line.startswith("a=ice-pwd:")), None)
+    ufrag = next((line[12:] for line in lines if line.startswith("a=ice-ufrag:")), "")
+    if pwd is not None and not (
+        _CREDENTIAL.fullmatch(ufrag) and _CREDENTIAL.fullmatch(pwd) and len(pwd) > 21
+    ):
+        raise ProtocolError(
+            "The fragment's a=ice-ufrag and a=ice-pwd cannot be used; they are 4 and 22 characters or more."
+        )
+    return pwd

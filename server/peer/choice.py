@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from gpu.types import Codec
-from server.errors import ProtocolError
+from server.errors import ProtocolError, Unusable
 
 from .fmtp import WORDS
 from .offer import STAND_IN, Codecs, Media, Offer, OfferedCodec
@@ -14,10 +14,13 @@ _FROM_PEER, _TO_PEER = ("sendrecv", "sendonly"), ("sendrecv", "recvonly")
 
 
 def choose(offer: Offer, codecs: Codecs) -> None:
-    """What each line speaks; lines of no use are marked so. Raises ProtocolError without usable video."""
+    """What each line speaks; lines of no use are marked so. Raises ProtocolError without usable video, and
+    Unusable where the offer was to be answered as a whole."""
     seen: set[str] = set()
     why = ""  # the first video line of no use is of none
+    asked = [m for m in offer.media if m.used and m.kind != "application" and m.direction != "inactive"]
     for m in offer.media:
+        m.direction = _narrowed(m.direction, codecs)
         roles = _roles(m)
         m.used = m.used and bool(roles) and not roles & seen
         if m.kind == "application":
@@ -31,7 +34,33 @@ def choose(offer: Offer, codecs: Codecs) -> None:
             raise ProtocolError("A media line has no a=mid; offer with the unified plan.")
         seen |= roles if m.used else set()
     if offer.receive is None and offer.send is None:
-        raise ProtocolError(why or f"The offer has no usable video line; offer {_words(codecs.receive)}.")
+        why = why or f"The offer has no usable video line; offer {_wanted(codecs)}."
+        raise (Unusable if codecs.whole else ProtocolError)(why)
+    refused = next((m for m in asked if not m.used), None)
+    if codecs.whole and refused is not None:
+        why = f"The offer's {refused.kind} line {refused.mid[:20]!r} cannot be answered"
+        raise Unusable(f"{why}; offer one audio line with Opus and one video line with {_wanted(codecs)}.")
+
+
+def _narrowed(direction: str, codecs: Codecs) -> str:
+    """What is left of an offered direction where media go one way only."""
+    ways = (_FROM_PEER if codecs.takes else ()), (_TO_PEER if codecs.gives else ())
+    match direction in ways[0], direction in ways[1]:
+        case True, True:
+            return "sendrecv"
+        case True, False:
+            return "sendonly"
+        case False, True:
+            return "recvonly"
+    return "inactive"
+
+
+def _wanted(codecs: Codecs) -> str:
+    """In words, with the direction where only one will do."""
+    codec = _words(codecs.receive if codecs.takes else codecs.send)
+    if codecs.takes and codecs.gives:
+        return codec
+    return f"{codec}, {'sendonly' if codecs.takes else 'recvonly'}"
 
 
 def _roles(m: Media) -> set[str]:

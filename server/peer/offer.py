@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from gpu.types import Codec
 
@@ -14,11 +14,14 @@ STAND_IN = {"video": "VP8/90000", "audio": "opus/48000/2"}  # aiortc is told wha
 
 @dataclass(frozen=True, slots=True)
 class Codecs:
-    """Video codecs that can be taken and that can be sent back, the preferred one first."""
+    """Video codecs that can be taken and that can be sent back, the preferred one first; see PeerConfig."""
 
     receive: tuple[Codec, ...]
     send: tuple[Codec, ...]
     prefer: bool = True  # False: the offer's order decides
+    takes: bool = True
+    gives: bool = True
+    whole: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +88,13 @@ class Offer:
     @property
     def candidates(self) -> list[str]:
         return [c for m in self.media if m.used for c in m.candidates][:MAX_CANDIDATES]
+
+    def restarted(self, ufrag: str, pwd: str, candidates: list[str]) -> Offer:
+        """The same offer with the ICE credentials of a new generation."""
+        media = [replace(m, ufrag=ufrag, pwd=pwd, candidates=()) for m in self.media]
+        restarted = replace(self, media=media)
+        restarted.transport.candidates = tuple(candidates)
+        return restarted
 
     def to_sdp(self) -> str:
         """The offer as aiortc sees it: used lines only, a codec it knows each, no candidates."""

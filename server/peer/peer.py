@@ -11,7 +11,8 @@ from typing import Any, ParamSpec
 from gpu.types import Codec, EncodedFrame
 from server.errors import ConfigError, ProtocolError
 
-from .candidates import parse_fragment
+from .answer import ice_fragment
+from .candidates import parse_fragment, parse_password
 from .link import Link, LinkListener
 from .offer import Codecs
 from .privates import check_ice_servers
@@ -86,7 +87,7 @@ class Peer:
         connection it replaces this one.
         """
         c = self._config
-        codecs = Codecs(c.codecs, c.send_codecs, c.prefer_codecs)
+        codecs = Codecs(c.codecs, c.send_codecs, c.prefer_codecs, c.takes, c.gives, c.whole)
         offer = parse_offer(offer_sdp, codecs, c.max_sdp_bytes, c.max_media_lines)
         async with self._signalling:
             if self._closing is not None or self._state is PeerState.CLOSED:
@@ -141,6 +142,23 @@ class Peer:
         if ufrag is not None and ufrag != self._link.remote_ufrag:
             return  # of a generation that is over
         self._link.add_candidates(lines)
+
+    async def patch(self, sdp_fragment: str) -> str | None:
+        """Candidates, as `add_candidates`: -> None. With ufrag and pwd of a new generation, an ICE restart:
+        -> our side of it, a fragment; what is connected stays until that is. Raises ProtocolError."""
+        ufrag, lines = parse_fragment(sdp_fragment)
+        pwd = parse_password(sdp_fragment)
+        if pwd is None or ufrag is None or self._link is None or ufrag == self._link.remote_ufrag:
+            await self.add_candidates(sdp_fragment)
+            return None
+        async with self._signalling:
+            link = self._link
+            if self._closing is not None or self._state is PeerState.CLOSED:
+                raise ProtocolError("The session is over; open a new one.")
+            answer, connect = await link.reoffer(link.offer.restarted(ufrag, pwd, lines))
+            if connect is not None:
+                self._start_restart(connect)
+            return ice_fragment(answer)
 
     def send_video(self, frame: EncodedFrame) -> None:
         """Where there is no room, frames are dropped up to the next keyframe, and one is asked for. Raises

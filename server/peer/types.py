@@ -44,6 +44,9 @@ class PeerConfig:
     codecs: tuple[Codec, ...] = ("h264", "vp8")  # taken, in order of preference; one left out is refused
     send_codecs: tuple[Codec, ...] = ("h264", "vp8")  # what can be sent back, in order of preference
     prefer_codecs: bool = True  # False: the offer's order decides
+    takes: bool = True  # False: a viewer; what it offers to send is not taken
+    gives: bool = True  # False: a publisher; nothing is sent back to it
+    whole: bool = False  # True: an offer of which a line would be refused is refused
     connect_timeout_s: float = 15.0
     idle_timeout_s: float = 15.0  # no authenticated datagram for this long: the peer is gone
     close_timeout_s: float = 3.0
