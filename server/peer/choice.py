@@ -36,9 +36,9 @@ def choose(offer: Offer, codecs: Codecs) -> None:
     if offer.receive is None and offer.send is None:
         why = why or f"The offer has no usable video line; offer {_wanted(codecs)}."
         raise (Unusable if codecs.whole else ProtocolError)(why)
-    refused = next((m for m in asked if not m.used), None)
-    if codecs.whole and refused is not None:
-        why = f"The offer's {refused.kind} line {refused.mid[:20]!r} cannot be answered"
+    left = next((m for m in asked if not m.used), None)
+    if codecs.whole and left is not None:
+        why = f"The offer's {left.kind} line {left.mid[:20]!r} cannot be answered"
         raise Unusable(f"{why}; offer one audio line with Opus and one video line with {_wanted(codecs)}.")
 
 
