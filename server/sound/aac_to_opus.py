@@ -1,0 +1,117 @@
+"""AAC of a publisher made Opus for WebRTC, as it comes. Knows no RTMP and no RTP."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable
+from fractions import Fraction
+from typing import cast
+
+import av
+import numpy as np
+from av.audio.codeccontext import AudioCodecContext
+from av.audio.resampler import AudioResampler
+
+from server.errors import ProtocolError
+from server.peer.types import EncodedAudio
+
+from .codec_thread import CodecThread
+from .pcm_line import CHANNELS, S16, PcmLine
+from .types import RATE_HZ
+
+OPUS_SAMPLES = 960  # 20 ms, the default of RFC 7587 §4.2
+OPUS_BPS = 128_000  # stereo music without a fault to hear (RFC 7587 §3.1.1)
+PRE_SKIP = 312  # libopus's look-ahead at 48 kHz: a packet's sound is this much older than what went in
+MAX_AAC_BYTES = 16_384  # eight channels of 6144 bits (ISO/IEC 14496-3 §4.5.3) are 6144 bytes
+
+
+class AacToOpus:
+    """Made for one AudioSpecificConfig; a new one needs a new object. Made and used on the loop's thread."""
+
+    def __init__(self, config: bytes, on_packet: Callable[[EncodedAudio], None]) -> None:
+        """`config`: AudioSpecificConfig (ISO/IEC 14496-3 §1.6.2.1). `on_packet` gets 20 ms of stereo Opus, in
+        order, its pts on the clock of what is pushed. Raises ProtocolError for a config that is none."""
+        self._decoder = _aac_decoder(config)
+        self._resampler: AudioResampler | None = None
+        self._shape: tuple[str, str, int] | None = None
+        self._line = PcmLine(OPUS_SAMPLES)
+        self._encoder = _opus_encoder()
+        self._fed = 0
+        self._times: deque[tuple[int, int]] = deque()  # (pts, arrived_ns) of what the encoder still has
+        self._thread = CodecThread("aac-to-opus", self._transcode, on_packet)
+
+    def push(self, data: bytes, pts_48k: int) -> None:
+        """One raw AAC frame; `pts_48k`: when its first sample is heard. Where the thread cannot keep up the
+        oldest go."""
+        self._thread.push((data, pts_48k, time.monotonic_ns()))
+
+    @property
+    def dropped(self) -> int:
+        """Packets that went for want of time."""
+        return self._thread.dropped
+
+    @property
+    def failed(self) -> int:
+        """Frames that could not be decoded."""
+        return self._thread.failed
+
+    def close(self) -> None:
+        """Idempotent; nothing is told from now on."""
+        self._thread.close()
+
+    # on the thread
+
+    def _transcode(self, item: tuple[bytes, int, int]) -> list[EncodedAudio]:
+        data, pts, arrived_ns = item
+        if not 0 < len(data) <= MAX_AAC_BYTES:
+            raise ProtocolError(f"an AAC frame of {len(data)} bytes: send raw frames, one at a time")
+        found: list[EncodedAudio] = []
+        for frame in self._decoder.decode(av.Packet(data)):
+            for samples in self._stereo(frame):
+                for block, at in self._line.add(samples, pts):
+                    found += self._encode(block, at, arrived_ns)
+                pts += len(samples)
+        return found
+
+    def _stereo(self, frame: av.AudioFrame) -> list[S16]:
+        shape = (frame.format.name, frame.layout.name, frame.sample_rate)
+        if self._resampler is None or shape != self._shape:
+            self._resampler, self._shape = AudioResampler("s16", "stereo", RATE_HZ), shape
+        frame.pts = None
+        return [
+            cast(S16, out.to_ndarray()).reshape(-1, CHANNELS)  # [1, 2n] -> [n, 2]
+            for out in self._resampler.resample(frame)
+        ]
+
+    def _encode(self, block: S16, pts: int, arrived_ns: int) -> list[EncodedAudio]:
+        frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(block).reshape(1, -1), "s16", "stereo")
+        frame.sample_rate, frame.time_base = RATE_HZ, Fraction(1, RATE_HZ)
+        frame.pts, self._fed = self._fed, self._fed + OPUS_SAMPLES  # the encoder's own: times may jump
+        self._times.append((pts, arrived_ns))
+        found: list[EncodedAudio] = []
+        for packet in self._encoder.encode(frame):
+            at, came_ns = self._times.popleft()
+            found.append(EncodedAudio(bytes(packet), at - PRE_SKIP, came_ns))
+        return found
+
+
+def _aac_decoder(config: bytes) -> AudioCodecContext:
+    decoder = av.CodecContext.create("aac", "r")
+    decoder.extradata = config
+    try:
+        if not config:
+            raise ValueError("it is empty")
+        decoder.open()
+    except (av.FFmpegError, ValueError) as error:
+        raise ProtocolError(f"the AAC config {config[:16].hex()} is none ({error}): send AAC-LC") from error
+    return decoder
+
+
+def _opus_encoder() -> AudioCodecContext:
+    encoder = av.CodecContext.create("libopus", "w")
+    encoder.sample_rate, encoder.layout, encoder.format = RATE_HZ, "stereo", "s16"
+    encoder.time_base, encoder.bit_rate = Fraction(1, RATE_HZ), OPUS_BPS
+    encoder.options = {"frame_duration": "20", "application": "audio", "compression_level": "5"}
+    encoder.open()
+    return encoder

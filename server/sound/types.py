@@ -1,0 +1,16 @@
+"""What crosses the border of live sound, and its units. Data only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+RATE_HZ = 48_000  # Opus's clock (RFC 7587 §4.1), and what all sound is made to have here
+
+
+@dataclass(frozen=True, slots=True)
+class AacFrame:
+    """One raw AAC access unit, without ADTS; `pts_48k`: when its first sample is heard, in 48 kHz ticks."""
+
+    data: bytes
+    pts_48k: int
+    arrived_ns: int = 0
