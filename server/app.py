@@ -25,10 +25,12 @@ from server.kept.errors import KeptError
 from server.kept.kept import Kept
 from server.loop_delay import LoopDelay
 from server.metrics import Metrics
+from server.places import Places
 from server.problem import problem, problem_of
 from server.routes.table import ROUTES
 from server.sessions import Sessions
 from server.state import STATE, ServerState
+from server.streams.streams import Streams
 from server.uploads.films import Films
 from server.workers import Workers
 
@@ -79,11 +81,25 @@ def _parts(config: Config) -> Callable[[web.Application], AsyncIterator[None]]:
         metrics.on_scrape(lambda: _set_loop_delay(metrics, loop_delay))
         kept = await asyncio.get_running_loop().run_in_executor(executor, _open_kept, config)
         log_to = kept.session_log if kept is not None else None
-        sessions = Sessions(config, workers, metrics, executor, log_to)
+        places = Places(config.max_sessions, metrics.session_refused)
+        sessions = Sessions(config, workers, metrics, executor, places, log_to)
+        streams = Streams(config, workers, metrics, executor, places, kept)
         films = Films(kept, config.most_video_bytes, config.quota_bytes) if kept is not None else None
         jobs = _jobs(config, kept, workers, metrics)
         app[STATE] = ServerState(
-            config, version(), metrics, workers, sessions, loop_delay, gpus, media, kept, films, jobs
+            config,
+            version(),
+            metrics,
+            workers,
+            sessions,
+            loop_delay,
+            gpus,
+            media,
+            kept,
+            films,
+            jobs,
+            places,
+            streams,
         )
         try:
             await workers.start()
@@ -93,10 +109,12 @@ def _parts(config: Config) -> Callable[[web.Application], AsyncIterator[None]]:
                 kept.start(config.keep_days)
             if jobs is not None:
                 jobs.start()
+            await streams.start()
             loop_delay.start()
             yield
         finally:
             await sessions.close()
+            await streams.close()
             if jobs is not None:  # before the models it renders with
                 await asyncio.get_running_loop().run_in_executor(executor, jobs.close)
             if films is not None:

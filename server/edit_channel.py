@@ -16,9 +16,8 @@ import msgspec
 from gpu.errors import RelensError
 from gpu.types import Edit, Reading
 from server import protocol
-from server.history import EditHistory
+from server.edits import Edits
 from server.rate import TokenBucket
-from server.reading import received
 
 log = logging.getLogger(__name__)
 
@@ -61,9 +60,12 @@ class EditChannel:
         self._unsent: deque[protocol.ServerMessage] = deque(maxlen=MAX_UNSENT)
         self._binary = False  # the client's last message was MessagePack
         self._noticed_s = -LIMIT_NOTICE_S
-        self._history = EditHistory()
-        self.revision = -1  # the newest taken
-        self.applied = -1  # the newest that left with a frame
+        self._edits = Edits(lambda edit: control.set_edit(edit))
+
+    @property
+    def applied(self) -> int:
+        """The newest revision that left with a frame; -1: none."""
+        return self._edits.applied
 
     @property
     def has_unsent(self) -> bool:
@@ -71,8 +73,7 @@ class EditChannel:
 
     def begin(self, edit: Edit) -> None:
         """The first edit, given before there was a channel; its receipt waits for the channel."""
-        self.revision = edit.revision
-        self._set(edit)
+        self.say(self._edits.take(edit))
 
     def on_message(self, data: str | bytes) -> None:
         """Handle one message of the client, of any content."""
@@ -116,7 +117,7 @@ class EditChannel:
         """The first frame under `revision` left; `pts` unwrapped, 90 kHz."""
         if revision < 0:  # a timeline's: nobody asked for it here
             return
-        self.applied = max(self.applied, revision)
+        self._edits.on_applied(revision)
         self.say(protocol.Applied(revision=revision, pts=pts & 0xFFFF_FFFF))
 
     def _handle(self, message: protocol.ClientMessage) -> None:
@@ -140,10 +141,10 @@ class EditChannel:
         self._refuse("edit-refused", why, revision)
 
     def _edit(self, message: protocol.EditMessage) -> None:
-        if message.revision <= self.revision:
+        if message.revision <= self._edits.revision:
             self._refuse(
                 "stale-revision",
-                f"revision {message.revision} is not newer than {self.revision}; count up",
+                f"revision {message.revision} is not newer than {self._edits.revision}; count up",
                 message.revision,
             )
             return
@@ -154,22 +155,10 @@ class EditChannel:
             transition_ms=message.transition_ms,
             seed=message.seed,
         )
-        self.revision = message.revision
         try:
-            self._set(edit)
+            self.say(self._edits.take(edit))
         except RelensError as error:
             self._refuse("edit-refused", str(error), message.revision)
-
-    def _set(self, edit: Edit) -> None:
-        """Put an edit in force and say what it was taken for. Raises as the control does."""
-        reading = self._control.set_edit(edit)
-        if reading.steps_back:
-            edit = self._history.before(edit)
-            reading = self._control.set_edit(edit)
-            self._history.step_back()
-        if reading.understood:
-            self._history.add(edit)
-        self.say(received(edit, reading))
 
     def _refuse(self, code: str, message: str, revision: int | None = None) -> None:
         self._rejected(code)

@@ -31,7 +31,14 @@ from server.metrics import Metrics
 from server.peer import EncodedAudio, Peer, PeerState
 from server.rate import TokenBucket
 from server.recording import Recording
-from server.session_parts import SessionState, close_bounded, open_pipeline, peer_config, pipeline_config
+from server.session_parts import (
+    SessionState,
+    close_bounded,
+    open_pipeline,
+    peer_config,
+    pipeline_config,
+    put_edit,
+)
 from server.session_stats import SessionFacts, SessionMeter
 
 log = logging.getLogger(__name__)
@@ -229,14 +236,7 @@ class Session:
             raise DeviceError("the session is not open yet: send the edit again")
         if self._film is not None and edit.revision > 0:
             self._film.leave_timeline()
-        reading = self._model.read(edit.prompt)
-        # What is not understood must not be applied: the picture keeps the edit in force. What steps back is
-        # asked for again as the edit that it steps back to.
-        applies = reading.understood and not reading.steps_back
-        if not applies:
-            return reading
-        self._recording.asked(edit)
-        return self._pipeline.set_edit(edit)
+        return put_edit(edit, self._model, self._pipeline, self._recording)
 
     def seek(self, at_s: float) -> None:
         if self._film is None:

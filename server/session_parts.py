@@ -10,11 +10,13 @@ from enum import Enum
 
 from gpu.codec.base import DECODES, ENCODES
 from gpu.errors import DeviceError
+from gpu.models.base import EditModel
 from gpu.pipeline import Pipeline, PipelineConfig, PipelineSink
-from gpu.types import Codec
+from gpu.types import Codec, Edit, Reading
 from gpu.worker import Worker
 from server.config import Config
 from server.peer import PeerConfig
+from server.recording import Recording
 
 log = logging.getLogger(__name__)
 
@@ -82,6 +84,17 @@ async def open_pipeline(
     except asyncio.CancelledError:
         opening.add_done_callback(close_late)
         raise
+
+
+def put_edit(edit: Edit, model: EditModel, pipeline: Pipeline, recording: Recording) -> Reading:
+    """Put it in force, and write it down, but for what is not understood and what steps back."""
+    reading = model.read(edit.prompt)
+    # What is not understood must not be applied: the picture keeps the edit in force. What steps back is
+    # asked for again as the edit that it steps back to.
+    if not reading.understood or reading.steps_back:
+        return reading
+    recording.asked(edit)
+    return pipeline.set_edit(edit)
 
 
 async def close_bounded(closing: Awaitable[None], what: str) -> None:

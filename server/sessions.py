@@ -12,17 +12,15 @@ from gpu.errors import RelensError
 from gpu.film.play import FilmPlayer
 from gpu.types import Edit
 from server.config import Config
-from server.errors import CapacityError
 from server.kept.session_log import SessionLog
 from server.metrics import Metrics
+from server.places import Place, Places
 from server.session import Session
 from server.session_parts import SessionState
 from server.workers import Workers
 
 log = logging.getLogger(__name__)
 
-RETRY_AFTER_S = 5
-CLOSING_WAIT_S = 2.0  # a visitor who reloads is not turned away for the session just left
 POLL_S = 0.05
 
 
@@ -35,24 +33,25 @@ class Sessions:
         workers: Workers,
         metrics: Metrics,
         executor: ThreadPoolExecutor,
+        places: Places,
         log_to: SessionLog | None = None,
     ) -> None:
-        """`log_to`: where sessions' edits are written down."""
+        """`places`: shared with who else takes some. `log_to`: where sessions' edits are written down."""
         self._config = config
         self._workers = workers
         self._metrics = metrics
         self._executor = executor
+        self._places = places
         self._log_to = log_to
         self._sessions: dict[str, Session] = {}
-        self.draining = False
         metrics.on_scrape(self._refresh)
 
     def __len__(self) -> int:
         return len(self._sessions)
 
     @property
-    def full(self) -> bool:
-        return len(self._sessions) >= self._config.max_sessions
+    def draining(self) -> bool:
+        return self._places.draining
 
     def all(self) -> list[Session]:
         return list(self._sessions.values())
@@ -69,12 +68,11 @@ class Sessions:
 
         Raises CapacityError when full or draining, else what Session.open and Workers.get raise."""
         try:
-            await self._room()
+            place = await self._places.take()
         except BaseException:
             if film is not None:
                 self._executor.submit(film.close)
             raise
-        # The place is taken before the first await: two offers at once cannot share the last one.
         encodes = self._workers.encodes(model, self._config.video_codecs)
         session = Session(
             secrets.token_urlsafe(16),
@@ -85,7 +83,8 @@ class Sessions:
             film,
             self._log_to,
         )
-        session.on_closed = self._closed
+        place.leaving = lambda: session.state is SessionState.CLOSING
+        session.on_closed = lambda session: self._closed(session, place)
         self._sessions[session.id] = session
         try:
             answer = await session.open(offer, await self._workers.get(model), first)
@@ -98,38 +97,13 @@ class Sessions:
             raise
         return session, answer
 
-    async def _room(self) -> None:
-        """Raises CapacityError where there is no place, and none becomes free soon."""
-        self._admit()
-        if self.full:
-            await self._wait_for_closing()
-            self._admit()
-            if self.full:
-                self._metrics.session_refused("capacity")
-                raise CapacityError(
-                    f"all {self._config.max_sessions} places are taken: try again in a moment", RETRY_AFTER_S
-                )
-
-    def _admit(self) -> None:
-        if self.draining:
-            self._metrics.session_refused("going-away")
-            error = CapacityError("the server is going down: try again in a moment", RETRY_AFTER_S)
-            error.code = "going-away"
-            raise error
-
-    async def _wait_for_closing(self) -> None:
-        deadline_s = time.monotonic() + CLOSING_WAIT_S
-        while self.full and time.monotonic() < deadline_s:
-            if not any(session.state is SessionState.CLOSING for session in self.all()):
-                return
-            await asyncio.sleep(POLL_S)
-
-    def _closed(self, session: Session) -> None:
+    def _closed(self, session: Session, place: Place) -> None:
         self._sessions.pop(session.id, None)
+        place.give_back()
 
     async def drain(self) -> None:
         """Let nobody in, tell everybody, wait up to `drain_s` for them to leave, then end who is left."""
-        self.draining = True
+        self._places.draining = True
         for session in self.all():
             session.warn_going_away()
         deadline_s = time.monotonic() + self._config.drain_s
@@ -139,7 +113,7 @@ class Sessions:
 
     async def close(self) -> None:
         """End every session; returns when all are closed (each close is bounded in time)."""
-        self.draining = True
+        self._places.draining = True
         ends = [session.end("going-away", "the server stops: connect again") for session in self.all()]
         if ends:
             await asyncio.wait(ends)

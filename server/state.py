@@ -13,7 +13,9 @@ from server.jobs.runner import Runner
 from server.kept.kept import Kept
 from server.loop_delay import LoopDelay
 from server.metrics import Metrics
+from server.places import Places
 from server.sessions import Sessions
+from server.streams.streams import Streams
 from server.uploads.films import Films
 from server.workers import Workers
 
@@ -31,6 +33,8 @@ class ServerState:
     kept: Kept | None  # None: this server keeps nothing, see its log
     films: Films | None
     jobs: Runner | None
+    places: Places  # of sessions and streams together
+    streams: Streams
 
 
 STATE = web.AppKey("relens", ServerState)

@@ -95,5 +95,5 @@ async def test_where_nothing_changes_a_comment_keeps_the_line_open_and_listeners
         listener = Listener(jobs, job)
         listening = asyncio.ensure_future(listener.listen())
         await until(lambda: listener.events)
-        jobs.served.state.sessions.draining = True  # as SIGTERM does
+        jobs.served.state.places.draining = True  # as SIGTERM does
         await asyncio.wait_for(listening, 5)

@@ -1,0 +1,150 @@
+"""Who may do what with streams: the operator, who holds a stream's key, who watches. Knows no routes.
+
+Wrong keys are counted by address: who tries many is not heard for a while, with whatever key.
+"""
+
+from __future__ import annotations
+
+import hmac
+import ipaddress
+import time
+from collections import OrderedDict, deque
+from urllib.parse import urlsplit
+
+from aiohttp import web
+
+from server.config import Config
+from server.errors import NoKey, TooMany
+from server.streams.stream import Stream
+
+MOST_WRONG, WINDOW_S = 10, 60.0
+MOST_ADDRESSES = 4096  # the one that was wrong longest ago is forgotten first
+FORWARDED = ("Forwarded", "X-Forwarded-For")
+
+
+def same(one: str, other: str) -> bool:
+    """In a time that tells nothing of where they differ."""
+    return hmac.compare_digest(one.encode(), other.encode())
+
+
+def token_of(request: web.Request) -> str:
+    """The bearer token, or `?key=`; "" where there is none."""
+    return bearer_of(request) or request.query.get("key", "")
+
+
+def bearer_of(request: web.Request) -> str:
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else ""
+
+
+def address_of(request: web.Request) -> str:
+    """Who called; behind a proxy on this machine, whom that names."""
+    address = request.remote or ""
+    named = request.headers.get("X-Forwarded-For", "").rpartition(",")[2].strip()
+    return named if named and is_loopback(address) else address
+
+
+def is_loopback(address: str) -> bool:
+    found = _ip(address)
+    return found is not None and found.is_loopback
+
+
+class Access:
+    """Loop thread only. Every method raises TooMany where the address was wrong too often."""
+
+    def __init__(self, config: Config) -> None:
+        self._operator_key = config.operator_key
+        self._wrong: OrderedDict[str, deque[float]] = OrderedDict()
+
+    def operator(self, request: web.Request) -> None:
+        """Raises NoKey for everybody else."""
+        if self._operator_key:
+            self._check(same(bearer_of(request), self._operator_key), bearer_of(request), address_of(request),
+                        "the operator's key is needed: Authorization: Bearer and operator_key")  # fmt: skip
+        elif not self._here(request):
+            raise NoKey(
+                "streams are changed from this machine alone, and not through a proxy: set operator_key and "
+                "show it as a bearer token",
+                challenge=False,
+            )
+
+    def is_operator(self, request: web.Request) -> bool:
+        """As `operator`, for what others may see less of; a wrong key is counted, too."""
+        try:
+            self.operator(request)
+        except NoKey:
+            return False
+        return True
+
+    def publish(self, stream: Stream, token: str, address: str) -> None:
+        """Raises NoKey where `token` is not the stream's key."""
+        self._check(same(token, stream.settings.key), token, address,
+                    "the stream's key is needed, as a bearer token or ?key=")  # fmt: skip
+
+    def view(self, stream: Stream, token: str, address: str) -> None:
+        """Raises NoKey where the stream has a view key, and `token` is neither that nor its key."""
+        wanted = stream.settings.view_key
+        if wanted:
+            self._check(same(token, wanted) or same(token, stream.settings.key), token, address,
+                        "the stream's view key is needed, as a bearer token or ?key=")  # fmt: skip
+
+    def edit(self, request: web.Request, stream: Stream) -> None:
+        """The operator, or who shows the stream's key as a bearer token. Raises NoKey."""
+        token = bearer_of(request)
+        if token and same(token, stream.settings.key):
+            self._check(True, token, address_of(request), "")
+        else:
+            self.operator(request)
+
+    def _here(self, request: web.Request) -> bool:
+        """From this machine, by no proxy and no other site's page."""
+        origin = request.headers.get("Origin")
+        return (
+            is_loopback(request.remote or "")
+            and not any(name in request.headers for name in FORWARDED)
+            and (origin is None or _netloc(origin) == request.host)
+        )
+
+    def _check(self, right: bool, token: str, address: str, remedy: str) -> None:
+        counted = _counted(address)
+        now_s = time.monotonic()
+        wrong = self._wrong.get(counted)
+        while wrong and now_s - wrong[0] > WINDOW_S:
+            wrong.popleft()
+        if wrong is not None and len(wrong) >= MOST_WRONG:
+            raise TooMany(
+                f"{MOST_WRONG} wrong keys came from this address within a minute: try again later",
+                int(WINDOW_S - (now_s - wrong[0])) + 1,
+            )
+        if right:
+            return
+        if token:  # to show none is no guess
+            self._wrong.setdefault(counted, deque(maxlen=MOST_WRONG)).append(now_s)
+            self._wrong.move_to_end(counted)
+            while len(self._wrong) > MOST_ADDRESSES:
+                self._wrong.popitem(last=False)
+        raise NoKey(remedy)
+
+
+def _counted(address: str) -> str:
+    """One for a whole IPv6 network: a single host has all of its addresses."""
+    found = _ip(address)
+    if isinstance(found, ipaddress.IPv6Address):
+        return str(ipaddress.ip_network((found, 64), strict=False))
+    return str(found) if found is not None else address
+
+
+def _ip(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        found = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return None
+    mapped = found.ipv4_mapped if isinstance(found, ipaddress.IPv6Address) else None
+    return mapped or found
+
+
+def _netloc(origin: str) -> str | None:
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:
+        return None

@@ -1,0 +1,172 @@
+"""Who watches one stream: each frame goes to all of them, as it is. Knows no pipeline and no protocol.
+
+A viewer begins at a keyframe: at the last one, where that is a moment ago, else at one that is asked for.
+Requests are coalesced, so that many viewers cost no more keyframes than one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from gpu.types import CLOCK_HZ, EncodedFrame
+from server.peer.types import EncodedAudio
+from server.streams.gop import GopCache
+from server.streams.types import Viewer, ViewerKind
+
+log = logging.getLogger(__name__)
+
+KEYFRAME_EVERY_S = 0.5  # on request, at most
+PUSH_KEYFRAME_TICKS = 2 * CLOCK_HZ  # platforms cut at keyframes and refuse streams that have few
+SETTLING_S = 2.0  # after a viewer came, what it was sent first may have been too early for it
+
+
+@dataclass(slots=True)
+class _Watching:
+    since_s: float
+    begun: bool = False  # it has had a keyframe
+    again: bool = False  # the frames since the last keyframe were sent again
+    bps: int = 0  # its estimate; 0: none
+
+
+class Fanout:
+    """Loop thread only."""
+
+    def __init__(self, force_keyframe: Callable[[], None], failed: Callable[[Viewer], None]) -> None:
+        """`failed` hears of a viewer that threw, after it was removed."""
+        self._force, self._failed = force_keyframe, failed
+        self._viewers: dict[Viewer, _Watching] = {}
+        self._gop = GopCache()
+        self._forced_s = -KEYFRAME_EVERY_S
+        self._timer: asyncio.TimerHandle | None = None
+        self._keyframe_pts = 0
+        self.sent = 0  # frames times viewers
+
+    def __len__(self) -> int:
+        return len(self._viewers)
+
+    def __contains__(self, viewer: Viewer) -> bool:
+        return viewer in self._viewers
+
+    def kinds(self) -> Counter[ViewerKind]:
+        return Counter(viewer.kind for viewer in self._viewers)
+
+    def add(self, viewer: Viewer) -> None:
+        watching = self._viewers[viewer] = _Watching(time.monotonic())
+        if not self._begin(viewer, watching):
+            self._want()
+
+    def remove(self, viewer: Viewer) -> bool:
+        """Whether it was there."""
+        return self._viewers.pop(viewer, None) is not None
+
+    def video(self, frame: EncodedFrame) -> None:
+        self._gop.add(frame)
+        if frame.is_keyframe:
+            self._keyframe_pts = frame.pts
+            self._stop_timer()
+        pushed = False
+        for viewer, watching in list(self._viewers.items()):
+            pushed = pushed or viewer.kind == "push"
+            watching.begun = watching.begun or frame.is_keyframe
+            if watching.begun:
+                self._send(viewer, (frame,))
+        if pushed and frame.pts - self._keyframe_pts >= PUSH_KEYFRAME_TICKS:
+            self._want()
+
+    def audio(self, packet: EncodedAudio) -> None:
+        for viewer, watching in list(self._viewers.items()):
+            if not watching.begun:
+                continue
+            try:
+                viewer.send_audio(packet)
+            except Exception:
+                self._drop(viewer)
+
+    def want_keyframe(self, viewer: Viewer) -> None:
+        watching = self._viewers.get(viewer)
+        if watching is None:
+            return
+        early = time.monotonic() - watching.since_s < SETTLING_S
+        if early and not watching.again and self._begin(viewer, watching):
+            watching.again = True
+            return
+        self._want()
+
+    def lost(self) -> None:
+        """Frames were lost before they came here; what comes begins with a keyframe."""
+        self._gop.clear()
+        self._want()
+
+    def rate(self, viewer: Viewer, bps: int) -> None:
+        if (watching := self._viewers.get(viewer)) is not None:
+            watching.bps = bps
+
+    def best_bps(self) -> int | None:
+        """The estimate of the viewer that is best off; None where somebody is bound by none, or
+        nobody has one yet."""
+        if any(not watching.bps and viewer.kind != "whep" for viewer, watching in self._viewers.items()):
+            return None
+        return max((watching.bps for watching in self._viewers.values()), default=0) or None
+
+    def close(self, code: str, message: str) -> None:
+        """End every viewer."""
+        self._stop_timer()
+        self._gop.clear()
+        viewers, self._viewers = list(self._viewers), {}
+        for viewer in viewers:
+            end(viewer, code, message)
+
+    def _begin(self, viewer: Viewer, watching: _Watching) -> bool:
+        """Whether there was something to begin with."""
+        frames = self._gop.frames()
+        if frames:
+            watching.begun = True
+            self._send(viewer, frames)
+        return bool(frames)
+
+    def _send(self, viewer: Viewer, frames: Iterable[EncodedFrame]) -> None:
+        try:
+            for frame in frames:
+                viewer.send_video(frame)
+                self.sent += 1
+        except Exception:
+            self._drop(viewer)
+
+    def _drop(self, viewer: Viewer) -> None:
+        """A defect of one viewer is that viewer's end, and nobody else's."""
+        log.exception("a viewer by %s failed and is let go", viewer.kind)
+        if self.remove(viewer):
+            end(viewer, "viewer-failed", "a defect of relens ended this viewer: connect again")
+            self._failed(viewer)
+
+    def _want(self) -> None:
+        if self._timer is not None:
+            return
+        wait_s = self._forced_s + KEYFRAME_EVERY_S - time.monotonic()
+        if wait_s > 0:
+            self._timer = asyncio.get_running_loop().call_later(wait_s, self._ask)
+        else:
+            self._ask()
+
+    def _ask(self) -> None:
+        self._timer = None
+        self._forced_s = time.monotonic()
+        self._force()
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+
+def end(one: Viewer, code: str, message: str) -> None:
+    """End it; that it cannot be ended is its own affair."""
+    try:
+        one.end(code, message)
+    except Exception:
+        log.exception("a viewer by %s could not be ended", one.kind)

@@ -1,0 +1,436 @@
+"""One stream: what one publisher sends is edited and encoded once, and goes to many viewers.
+
+The sibling of Session. Knows neither HTTP nor how its publisher and its viewers speak. It outlives both: a
+publisher that comes back within `linger_s`, or takes over, goes on with the same pipeline, viewers and clock.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Literal
+
+import msgspec
+
+from gpu.editor import EditRefused
+from gpu.errors import FrameError, RelensError
+from gpu.types import Codec, Edit, EncodedFrame, Reading
+from server import protocol
+from server.audio_delay import AudioDelay
+from server.edits import Edits
+from server.errors import CapacityError, NotLive, PeerLost, Taken
+from server.peer.types import EncodedAudio
+from server.streams.fanout import Fanout
+from server.streams.opened import Opened, Shared, ceiling_bps, open_for
+from server.streams.timebase import Timebase
+from server.streams.types import (
+    Publisher,
+    PublisherFacts,
+    StreamEdit,
+    StreamFacts,
+    StreamSettings,
+    StreamState,
+    TargetFacts,
+    Viewer,
+)
+
+log = logging.getLogger(__name__)
+
+TICK_S = 1.0  # limits are checked
+ASK_EVERY_S = 0.5  # for the first keyframe of a publisher
+
+Change = Literal["state", "edit", "applied", "refused", "publisher", "viewers", "settings"]
+NO_LATENCY = protocol.Latency(p50_ms=0.0, p95_ms=0.0)
+
+
+class Stream:
+    """Loop thread only. Made and ended by Streams."""
+
+    def __init__(self, name: str, settings: StreamSettings, shared: Shared, edit: Edit | None = None) -> None:
+        """`edit`: in force when it was kept; None: what the settings say."""
+        self.name = name
+        self.settings = settings
+        self.target_facts: Callable[[], tuple[TargetFacts, ...]] = lambda: ()  # of who pushes it on
+        self.applied_pts = -1  # of the first picture under the edit applied last: 90 kHz, unwrapped
+        self.refusal = ""  # why the model would not put the newest edit in force after all
+        self._shared = shared
+        self._publisher: Publisher | None = None
+        self._opened: Opened | None = None
+        self._opening = asyncio.Lock()
+        self._closing: asyncio.Task[None] | None = None
+        self._over = False
+        self._fanout = Fanout(self._force_keyframe, lambda _: self._viewers_changed())
+        self._audio = AudioDelay(self._fanout.audio)
+        self._timebase = Timebase()
+        self._needs_keyframe = True
+        self._asked_s = 0.0
+        self._live_s = self._media_s = 0.0
+        self._linger: asyncio.TimerHandle | None = None
+        self._ticker: asyncio.Task[None] | None = None
+        self._edits = Edits(self._put)
+        self._in_force = edit or Edit(prompt=settings.prompt, strength=settings.strength)
+        self._edits.go_on_from(self._in_force)
+        self._received: protocol.Received | None = None
+        self._degraded = ""
+        self._listeners: list[Callable[[Change], None]] = []
+
+    # -- the publisher
+
+    @property
+    def state(self) -> StreamState:
+        if self._opened is None:
+            return "idle"
+        return "live" if self._publisher is not None else "waiting"
+
+    @property
+    def publisher(self) -> Publisher | None:
+        return self._publisher
+
+    async def publish(self, publisher: Publisher, codec: Codec, *, takeover: bool = False) -> None:
+        """`publisher` feeds this stream from now on, in `codec` to begin with.
+
+        Raises Taken where somebody publishes and not `takeover`, CapacityError, PeerLost where it left or was
+        taken over meanwhile, and what opening a pipeline raises."""
+        before = self._publisher
+        if before is not None and before is not publisher and not takeover:
+            raise Taken(
+                f"somebody publishes to {self.name} already: end that first, publish to another stream, or "
+                "add takeover=1 to take its place"
+            )
+        self._shared.places.admit()
+        self._check_there()
+        self._publisher = publisher
+        self._timebase.expect()
+        self._needs_keyframe = True
+        self._stop_linger()
+        if before is not None and before is not publisher:
+            log.info("stream %s: its publisher is taken over", self.name)
+            self._end_publisher(before, "taken-over", "another publisher took this stream over")
+        try:
+            async with self._opening:
+                if self._opened is None:
+                    await self._open(codec)
+        except BaseException:
+            if self._publisher is publisher:
+                self._publisher = None
+            raise
+        if self._publisher is not publisher:
+            raise PeerLost("the publisher left, or was taken over, before its stream was open: publish again")
+        self._live_s = self._media_s = time.monotonic()
+        log.info("stream %s: published by %s", self.name, publisher.kind)
+        self._tell("publisher")
+        self._tell("state")
+        self._ask_publisher()
+
+    def unpublish(self, publisher: Publisher, code: str, message: str) -> None:
+        """It is gone. Viewers are kept for `linger_s`, in case that it comes back."""
+        if publisher is not self._publisher:
+            return
+        log.info("stream %s: its publisher is gone: %s (%s)", self.name, message, code)
+        self._publisher = None
+        self._audio.clear()
+        if self._opened is not None:
+            self._start_linger()
+            self._tell("publisher")
+            self._tell("state")
+
+    def kick(self, code: str, message: str) -> bool:
+        """End the publisher; False where there is none."""
+        publisher = self._publisher
+        if publisher is None:
+            return False
+        self.unpublish(publisher, code, message)
+        self._end_publisher(publisher, code, message)
+        return True
+
+    def on_video(self, publisher: Publisher, frame: EncodedFrame) -> None:
+        """An encoded frame of the publisher's; of another's it is dropped."""
+        opened = self._opened
+        if publisher is not self._publisher or opened is None:
+            return
+        self._media_s = now_s = time.monotonic()
+        self._shared.metrics.frames_in.inc()
+        if self._needs_keyframe and not frame.is_keyframe:
+            self._ask_publisher()
+            return
+        self._needs_keyframe = False
+        pts = self._timebase.video(frame.pts, now_s)
+        opened.pipeline.push(replace(frame, pts=pts, arrived_ns=frame.arrived_ns or time.monotonic_ns()))
+
+    def on_audio(self, publisher: Publisher, packet: EncodedAudio) -> None:
+        """A packet of Opus of the publisher's; of another's it is dropped."""
+        if publisher is not self._publisher or self._opened is None:
+            return
+        pts = self._timebase.audio(packet.pts, time.monotonic())
+        if pts is not None:
+            self._audio.push(replace(packet, pts=pts))
+
+    # -- its viewers
+
+    async def add_viewer(self, viewer: Viewer) -> None:
+        """From now on it is sent everything, from a keyframe on. Raises NotLive, CapacityError."""
+        self._check_there()
+        if self._opened is None:
+            raise NotLive(f"nobody publishes to {self.name} now: try again in a moment")
+        if viewer in self._fanout:
+            return
+        if not self._shared.viewer_room():
+            raise CapacityError(
+                f"all {self._shared.config.max_viewers} places for viewers are taken: try again, or raise "
+                "max_viewers"
+            )
+        self._fanout.add(viewer)
+        self._viewers_changed()
+
+    def remove_viewer(self, viewer: Viewer) -> None:
+        """It is gone; idempotent."""
+        if self._fanout.remove(viewer):
+            self._viewers_changed()
+
+    def want_keyframe(self, viewer: Viewer) -> None:
+        """It needs a keyframe to go on."""
+        self._fanout.want_keyframe(viewer)
+
+    def viewer_rate(self, viewer: Viewer, bps: int) -> None:
+        """What its network bears. The encoder follows the viewer that is best off."""
+        self._fanout.rate(viewer, bps)
+        self._set_bitrate()
+
+    @property
+    def viewers(self) -> int:
+        return len(self._fanout)
+
+    @property
+    def fanout(self) -> Fanout:
+        """For who counts."""
+        return self._fanout
+
+    # -- the edit
+
+    def edit(self, edit: Edit) -> protocol.Received:
+        """Put an edit in force and say what it was taken for; it is numbered here. Raises as the model."""
+        numbered = replace(edit, revision=self._edits.revision + 1)
+        self.refusal = ""
+        self._received = self._edits.take(numbered)
+        self._tell("edit")
+        return self._received
+
+    def edit_facts(self) -> StreamEdit:
+        return StreamEdit(revision=self._edits.revision, applied=self._edits.applied, received=self._received)
+
+    async def applied(self, revision: int, timeout_s: float) -> bool:
+        """Whether a viewer can see `revision`; waits for it up to `timeout_s`."""
+        seen = asyncio.Event()
+        leave = self.subscribe(lambda change: seen.set() if change in ("applied", "refused") else None)
+        try:
+            async with asyncio.timeout(timeout_s):
+                while self._edits.applied < revision and not self.refusal:
+                    seen.clear()
+                    await seen.wait()
+        except TimeoutError:
+            pass
+        finally:
+            leave()
+        return self._edits.applied >= revision
+
+    def subscribe(self, callback: Callable[[Change], None]) -> Callable[[], None]:
+        """`callback` hears of every change, at once; what is returned ends that."""
+        self._listeners.append(callback)
+
+        def leave() -> None:
+            if callback in self._listeners:
+                self._listeners.remove(callback)
+
+        return leave
+
+    # -- for Streams
+
+    def set_settings(self, settings: StreamSettings) -> None:
+        self.settings = settings
+        self._set_bitrate()
+        self._tell("settings")
+
+    async def end(self, code: str, message: str) -> None:
+        """For good: publisher and viewers are ended, nothing is taken any more."""
+        self._over = True
+        self.kick(code, message)
+        async with self._opening:  # what is being opened is closed, too
+            self._close(code, message)
+        if self._closing is not None:
+            await self._closing
+
+    def facts(self, operator: bool = False) -> StreamFacts:
+        """`operator`: with what only they may see."""
+        opened = self._opened
+        stats = opened.pipeline.stats() if opened is not None else None
+        name = self.settings.model or self._shared.workers.default
+        worker = self._shared.workers.loaded(name)
+        return StreamFacts(
+            name=self.name,
+            state=self.state,
+            edit=self.edit_facts(),
+            publisher=self._publisher_facts(operator),
+            viewers=self.viewers,
+            age_s=round(time.monotonic() - self._live_s, 1) if self.state == "live" else 0.0,
+            width=stats.width if stats else 0,
+            height=stats.height if stats else 0,
+            fps_out=stats.fps_out if stats else 0.0,
+            bitrate_out_bps=stats.bitrate_out_bps if stats else 0,
+            latency=opened.meter.latency() if opened else NO_LATENCY,
+            targets=self.target_facts(),
+            model=opened.model.spec.name if opened else name,
+            device=opened.model.device if opened else worker.model.device if worker else "",
+            degraded=self._degraded,
+        )
+
+    # -- BridgeListener
+
+    def on_edited(self, frame: EncodedFrame) -> None:
+        opened = self._opened
+        if opened is None:
+            return
+        opened.recording.shown(frame.pts)
+        self._fanout.video(frame)
+        self._shared.metrics.frames_out.inc()
+        if frame.arrived_ns:
+            latency_s = (time.monotonic_ns() - frame.arrived_ns) / 1e9
+            opened.meter.frame_out(latency_s)
+            self._shared.metrics.added_latency.observe(latency_s)
+            self._audio.video_latency(latency_s)
+
+    def on_applied(self, revision: int, pts: int) -> None:
+        if self._opened is not None:
+            self._opened.recording.applied(revision, pts)
+        self._edits.on_applied(revision)
+        self.applied_pts = pts
+        self._tell("applied")
+
+    def on_source_keyframe_needed(self) -> None:
+        self._ask_publisher()
+
+    def on_degraded(self, level: int, message: str) -> None:
+        self._degraded = message if level else ""
+        self._tell("state")
+
+    def on_error(self, exc: RelensError) -> None:
+        self._shared.metrics.error(type(exc).__name__)
+        if isinstance(exc, EditRefused):
+            self.refusal = exc.why
+            self._tell("refused")
+        elif not isinstance(exc, FrameError):
+            self.kick("stream-failed", str(exc))
+            self._close("stream-failed", str(exc))
+
+    def on_frames_lost(self, count: int) -> None:
+        self._shared.metrics.dropped("loop", count)
+        self._fanout.lost()
+
+    # -- inside
+
+    def _check_there(self) -> None:
+        if self._over:
+            raise NotLive(f"the stream {self.name} is not there any more")
+
+    async def _open(self, codec: Codec) -> None:
+        if self._closing is not None:
+            await self._closing
+        opened = await open_for(self._shared, self.name, self.settings, codec, self)
+        self._opened = opened
+        if self._over:
+            self._close("deleted", "the stream was deleted")
+            self._check_there()
+        # the picture begins edited: nothing to fade in from
+        opened.put(replace(self._in_force, transition_ms=0))
+        self._set_bitrate()
+        self._ticker = asyncio.get_running_loop().create_task(self._tick(), name=f"stream-{self.name}")
+
+    def _close(self, code: str, message: str) -> None:
+        """Back to idle: the viewers are ended, the pipeline is closed behind our back."""
+        self._stop_linger()
+        self._fanout.close(code, message)
+        self._audio.clear()
+        if self._ticker is not None:
+            self._ticker.cancel()
+            self._ticker = None
+        opened, self._opened = self._opened, None
+        if opened is None:
+            return
+        opened.place.leaving = lambda: True
+        self._closing = asyncio.get_running_loop().create_task(opened.close(code), name=f"close-{self.name}")
+        self._degraded = ""
+        self._tell("viewers")
+        self._tell("state")
+
+    def _put(self, edit: Edit) -> Reading:
+        """What Edits puts in force: in the picture, or for when there is one."""
+        if self._opened is not None:
+            reading = self._opened.put(edit)
+        else:
+            worker = self._shared.workers.loaded(self.settings.model or self._shared.workers.default)
+            unread = Reading(parts=(), confidence=0.0, label=edit.prompt)
+            reading = worker.model.read(edit.prompt) if worker is not None else unread
+        if reading.understood and not reading.steps_back:
+            self._in_force = edit
+            self._shared.keep_edit(self.name, edit)
+        return reading
+
+    def _force_keyframe(self) -> None:
+        if self._opened is not None:
+            self._opened.pipeline.force_keyframe()
+
+    def _set_bitrate(self) -> None:
+        if self._opened is None:
+            return
+        ceiling = ceiling_bps(self._shared.config, self.settings)
+        best = self._fanout.best_bps()
+        self._opened.pipeline.set_bitrate(ceiling if best is None else min(best, ceiling))
+
+    def _ask_publisher(self) -> None:
+        now_s = time.monotonic()
+        if self._publisher is not None and now_s - self._asked_s >= ASK_EVERY_S:
+            self._asked_s = now_s
+            self._publisher.request_keyframe()
+
+    def _publisher_facts(self, operator: bool) -> PublisherFacts | None:
+        if self._publisher is None:
+            return None
+        facts = self._publisher.facts()
+        return facts if operator else msgspec.structs.replace(facts, address="")
+
+    def _end_publisher(self, publisher: Publisher, code: str, message: str) -> None:
+        try:
+            publisher.end(code, message)
+        except Exception:
+            log.exception("stream %s: its publisher could not be ended", self.name)
+
+    def _start_linger(self) -> None:
+        self._stop_linger()
+        self._linger = asyncio.get_running_loop().call_later(
+            self._shared.config.linger_s, self._close, "stream-ended", "the publisher ended the stream"
+        )
+
+    def _stop_linger(self) -> None:
+        if self._linger is not None:
+            self._linger.cancel()
+            self._linger = None
+
+    async def _tick(self) -> None:
+        while True:
+            await asyncio.sleep(TICK_S)
+            idle_s = time.monotonic() - self._media_s
+            if self._publisher is not None and idle_s > self._shared.config.idle_s:
+                self.kick("idle", f"no video came for {self._shared.config.idle_s:g} s: publish again")
+
+    def _viewers_changed(self) -> None:
+        self._set_bitrate()
+        self._tell("viewers")
+
+    def _tell(self, change: Change) -> None:
+        for callback in list(self._listeners):
+            try:
+                callback(change)
+            except Exception:
+                log.exception("who follows stream %s failed", self.name)
