@@ -1,0 +1,1 @@
+"""RTMP: OBS and other encoders publish, players watch the edited stream. Knows no edits."""

@@ -1,0 +1,59 @@
+"""Which stream an RTMP address names, and with which key. Knows names, not whether there is such a stream.
+
+Encoders cut rtmp://host/live/cam?key=... differently into application and stream name, and OBS's "server" and
+"stream key" may hold the query in either: all of them are taken.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from urllib.parse import unquote
+
+from server.errors import ProtocolError
+from server.streams.types import NAME
+
+APP = "live"
+_MAX_CHARS = 1000
+_MAX_FIELDS = 16  # of a query
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    stream: str
+    key: str = field(default="", repr=False)
+    takeover: bool = False
+
+
+def check_app(app: str) -> None:
+    """Raises ProtocolError for an application that is not here."""
+    first = app.partition("?")[0].strip("/").partition("/")[0]
+    if first != APP:
+        raise ProtocolError(f"there is no application {first[:60]!r}: the server is rtmp://HOST/{APP}")
+
+
+def read_address(app: str, tc_url: str, name: str) -> Address:
+    """`app` and `tc_url` as connect says them, `name` as publish or play does. Raises ProtocolError."""
+    path, query = "", ""
+    for part in (app, name):
+        head, _, tail = part[:_MAX_CHARS].partition("?")
+        path, query = f"{path}/{head}", f"{tail}&{query}"  # the name's query counts first
+    query += tc_url[:_MAX_CHARS].partition("?")[2]
+    said = _fields(query)
+    parts = [part for part in path.split("/") if part]
+    stream = unquote(parts[-1]) if len(parts) > 1 else ""
+    if len(parts) != 2 or not NAME.fullmatch(stream):
+        raise ProtocolError(
+            f"{'/'.join(parts)[:80]!r} names no stream: write rtmp://HOST/{APP}/STREAM?key=KEY, "
+            f"in OBS the server rtmp://HOST/{APP} and the stream key STREAM?key=KEY"
+        )
+    return Address(stream, said.get("key", ""), said.get("takeover", "0") in ("1", "true", "yes"))
+
+
+def _fields(query: str) -> dict[str, str]:
+    """The first value of each. A plus is a plus: keys are copied, not typed into forms."""
+    found: dict[str, str] = {}
+    for part in query.split("&", _MAX_FIELDS)[:_MAX_FIELDS]:
+        name, _, value = part.partition("=")
+        if value:
+            found.setdefault(unquote(name), unquote(value))
+    return found

@@ -1,0 +1,62 @@
+"""The head of an audio message: FLV's (Adobe's "FLV 10.1" §E.4.2) and enhanced RTMP's version 2."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from gpu.errors import FrameError
+from server.errors import ProtocolError
+from server.rtmp.video_tag import read_modifier
+
+_AAC, _ENHANCED = 10, 9  # sound formats
+_FORMATS = {
+    0: "PCM", 1: "ADPCM", 2: "MP3", 3: "PCM", 4: "Nellymoser", 5: "Nellymoser", 6: "Nellymoser", 7: "G.711",
+    8: "G.711", 11: "Speex", 14: "MP3",
+}  # fmt: skip
+_START, _FRAMES, _MULTITRACK, _MODIFIER = 0, 1, 5, 7  # packet types
+AudioCodec = Literal["aac", "opus"]
+_FOURCCS: dict[bytes, AudioCodec] = {b"mp4a": "aac", b"Opus": "opus"}
+
+
+@dataclass(frozen=True, slots=True)
+class AudioTag:
+    """`config`: an AudioSpecificConfig, or Opus's head. `frame`: one raw frame or packet."""
+
+    kind: Literal["config", "frame"]
+    codec: AudioCodec
+    body: bytes
+
+
+def read_audio_tag(payload: bytes) -> AudioTag | None:
+    """None for what holds no sound.
+
+    Raises FrameError for a message that breaks off, ProtocolError for a codec that is not taken."""
+    if not payload:
+        return None
+    form = payload[0] >> 4
+    if form == _ENHANCED:
+        return _read_enhanced(payload)
+    if form != _AAC:
+        name = _FORMATS.get(form, f"format {form}")
+        raise ProtocolError(f"{name} sound is not taken: set the encoder to AAC")
+    if len(payload) < 2:
+        raise FrameError("an audio message that breaks off in its head")
+    return AudioTag("config" if payload[1] == _START else "frame", "aac", payload[2:])
+
+
+def _read_enhanced(payload: bytes) -> AudioTag | None:
+    packet_type, at = payload[0] & 15, 1
+    while packet_type == _MODIFIER:
+        packet_type, at = read_modifier(payload, at)
+    if packet_type == _MULTITRACK:
+        raise ProtocolError("several sound tracks in one stream are not taken: turn multitrack audio off")
+    if packet_type not in (_START, _FRAMES):
+        return None
+    fourcc = payload[at : at + 4]
+    if len(fourcc) < 4:
+        raise FrameError("an audio message that breaks off in its head")
+    codec = _FOURCCS.get(fourcc)
+    if codec is None:
+        raise ProtocolError(f"{fourcc!r} sound is not taken: set the encoder to AAC")
+    return AudioTag("config" if packet_type == _START else "frame", codec, payload[at + 4 :])
