@@ -13,6 +13,7 @@ from server.kept.kept import Kept
 from server.metrics import Metrics
 from server.places import Places
 from server.streams.access import Access, same
+from server.streams.changes import Changes
 from server.streams.opened import Shared
 from server.streams.stream import Stream
 from server.streams.types import StreamSettings
@@ -42,11 +43,12 @@ class Streams:
     ) -> None:
         """`places`: shared with who else takes some. `kept` None: settings last as long as the server."""
         self.access = Access(config)
+        self.listeners = 0  # to how streams fare, over HTTP
         self._config = config
         self._metrics = metrics
         self._places = places
         self._streams: dict[str, Stream] = {}
-        self._followers: list[Callable[[str], None]] = []
+        self._changes: Changes[str] = Changes()
         self._shared = Shared(
             config=config,
             workers=workers,
@@ -74,10 +76,10 @@ class Streams:
         stream = self._streams.get(name)
         if stream is not None:
             stream.set_settings(settings)
-            self._tell(name)
+            self._changes.tell(name)
             return stream, False
         stream = self._streams[name] = Stream(name, settings, self._shared)
-        self._tell(name)
+        self._changes.tell(name)
         return stream, True
 
     async def delete(self, name: str) -> bool:
@@ -85,7 +87,7 @@ class Streams:
         stream = self._streams.pop(name, None)
         if stream is None:
             return False
-        self._tell(name)
+        self._changes.tell(name)
         await stream.end("deleted", "the stream was deleted")
         return True
 
@@ -99,13 +101,7 @@ class Streams:
 
     def follow(self, callback: Callable[[str], None]) -> Callable[[], None]:
         """`callback` hears the name of each stream made, set or deleted; what is returned ends that."""
-        self._followers.append(callback)
-
-        def leave() -> None:
-            if callback in self._followers:
-                self._followers.remove(callback)
-
-        return leave
+        return self._changes.subscribe(callback)
 
     async def start(self) -> None:
         """Take up what is kept. At the first start ever there is one stream, with a key of its own."""
@@ -119,10 +115,3 @@ class Streams:
 
     def _keep_edit(self, name: str, edit: Edit) -> None:
         pass
-
-    def _tell(self, name: str) -> None:
-        for callback in list(self._followers):
-            try:
-                callback(name)
-            except Exception:
-                log.exception("who follows the streams failed")
