@@ -20,9 +20,10 @@ from gpu.errors import FrameError, RelensError
 from gpu.types import Codec, Edit, EncodedFrame, Reading
 from server import protocol
 from server.audio_delay import AudioDelay
-from server.edits import Edits
 from server.errors import CapacityError, NotLive, PeerLost, Taken
 from server.peer.types import EncodedAudio
+from server.streams.changes import Changes
+from server.streams.editing import Editing
 from server.streams.fanout import Fanout
 from server.streams.opened import Opened, Shared, ceiling_bps, open_for
 from server.streams.timebase import Timebase
@@ -54,8 +55,6 @@ class Stream:
         self.name = name
         self.settings = settings
         self.target_facts: Callable[[], tuple[TargetFacts, ...]] = lambda: ()  # of who pushes it on
-        self.applied_pts = -1  # of the first picture under the edit applied last: 90 kHz, unwrapped
-        self.refusal = ""  # why the model would not put the newest edit in force after all
         self._shared = shared
         self._publisher: Publisher | None = None
         self._opened: Opened | None = None
@@ -70,12 +69,11 @@ class Stream:
         self._live_s = self._media_s = 0.0
         self._linger: asyncio.TimerHandle | None = None
         self._ticker: asyncio.Task[None] | None = None
-        self._edits = Edits(self._put)
-        self._in_force = edit or Edit(prompt=settings.prompt, strength=settings.strength)
-        self._edits.go_on_from(self._in_force)
-        self._received: protocol.Received | None = None
+        self._editing = Editing(
+            _first_edit(settings), edit, self._read, lambda edit: shared.keep_edit(name, edit)
+        )
         self._degraded = ""
-        self._listeners: list[Callable[[Change], None]] = []
+        self._changes: Changes[Change] = Changes()
 
     # -- the publisher
 
@@ -95,16 +93,10 @@ class Stream:
         Raises Taken where somebody publishes and not `takeover`, CapacityError, PeerLost where it left or was
         taken over meanwhile, and what opening a pipeline raises."""
         before = self._publisher
-        if before is not None and before is not publisher and not takeover:
-            raise Taken(
-                f"somebody publishes to {self.name} already: end that first, publish to another stream, or "
-                "add takeover=1 to take its place"
-            )
-        self._shared.places.admit()
-        self._check_there()
+        self.check_free(takeover or before is publisher)
         self._publisher = publisher
         self._timebase.expect()
-        self._needs_keyframe = True
+        self._needs_keyframe, self._asked_s = True, 0.0
         self._stop_linger()
         if before is not None and before is not publisher:
             log.info("stream %s: its publisher is taken over", self.name)
@@ -118,12 +110,25 @@ class Stream:
                 self._publisher = None
             raise
         if self._publisher is not publisher:
+            if self._publisher is None:
+                self._start_linger()
             raise PeerLost("the publisher left, or was taken over, before its stream was open: publish again")
         self._live_s = self._media_s = time.monotonic()
         log.info("stream %s: published by %s", self.name, publisher.kind)
-        self._tell("publisher")
-        self._tell("state")
+        self._changes.tell("publisher")
+        self._changes.tell("state")
         self._ask_publisher()
+
+    def check_free(self, takeover: bool) -> None:
+        """As `publish` would: raises Taken, CapacityError where the server goes down, and NotLive. For who must
+        do much before it can publish."""
+        if self._publisher is not None and not takeover:
+            raise Taken(
+                f"somebody publishes to {self.name} already: end that first, publish to another stream, or "
+                "add takeover=1 to take its place"
+            )
+        self._shared.places.admit()
+        self._check_there()
 
     def unpublish(self, publisher: Publisher, code: str, message: str) -> None:
         """It is gone. Viewers are kept for `linger_s`, in case that it comes back."""
@@ -134,8 +139,8 @@ class Stream:
         self._audio.clear()
         if self._opened is not None:
             self._start_linger()
-            self._tell("publisher")
-            self._tell("state")
+            self._changes.tell("publisher")
+            self._changes.tell("state")
 
     def kick(self, code: str, message: str) -> bool:
         """End the publisher; False where there is none."""
@@ -172,11 +177,9 @@ class Stream:
 
     async def add_viewer(self, viewer: Viewer) -> None:
         """From now on it is sent everything, from a keyframe on. Raises NotLive, CapacityError."""
-        self._check_there()
-        if self._opened is None:
-            raise NotLive(f"nobody publishes to {self.name} now: try again in a moment")
         if viewer in self._fanout:
             return
+        self.check_live()
         if not self._shared.viewer_room():
             raise CapacityError(
                 f"all {self._shared.config.max_viewers} places for viewers are taken: try again, or raise "
@@ -184,6 +187,12 @@ class Stream:
             )
         self._fanout.add(viewer)
         self._viewers_changed()
+
+    def check_live(self) -> None:
+        """Raises NotLive where nobody can watch now."""
+        self._check_there()
+        if self._opened is None:
+            raise NotLive(f"nobody publishes to {self.name} now: try again in a moment")
 
     def remove_viewer(self, viewer: Viewer) -> None:
         """It is gone; idempotent."""
@@ -212,46 +221,39 @@ class Stream:
 
     def edit(self, edit: Edit) -> protocol.Received:
         """Put an edit in force and say what it was taken for; it is numbered here. Raises as the model."""
-        numbered = replace(edit, revision=self._edits.revision + 1)
-        self.refusal = ""
-        self._received = self._edits.take(numbered)
-        self._tell("edit")
-        return self._received
+        received = self._editing.take(edit)
+        self._changes.tell("edit")
+        return received
 
     def edit_facts(self) -> StreamEdit:
-        return StreamEdit(revision=self._edits.revision, applied=self._edits.applied, received=self._received)
+        return self._editing.facts()
+
+    @property
+    def applied_pts(self) -> int:
+        """Of the first picture under the newest edit that is seen: 90 kHz, unwrapped; -1: none."""
+        return self._editing.applied_pts
+
+    @property
+    def refusal(self) -> str:
+        """Why the model would not put the newest edit in force after all; "": it did, or may yet."""
+        return self._editing.refusal
 
     async def applied(self, revision: int, timeout_s: float) -> bool:
         """Whether a viewer can see `revision`; waits for it up to `timeout_s`."""
-        seen = asyncio.Event()
-        leave = self.subscribe(lambda change: seen.set() if change in ("applied", "refused") else None)
-        try:
-            async with asyncio.timeout(timeout_s):
-                while self._edits.applied < revision and not self.refusal:
-                    seen.clear()
-                    await seen.wait()
-        except TimeoutError:
-            pass
-        finally:
-            leave()
-        return self._edits.applied >= revision
+        return await self._editing.seen(revision, timeout_s)
 
     def subscribe(self, callback: Callable[[Change], None]) -> Callable[[], None]:
         """`callback` hears of every change, at once; what is returned ends that."""
-        self._listeners.append(callback)
-
-        def leave() -> None:
-            if callback in self._listeners:
-                self._listeners.remove(callback)
-
-        return leave
+        return self._changes.subscribe(callback)
 
     # -- for Streams
 
     def set_settings(self, settings: StreamSettings) -> None:
+        """Of the model, from the next opening on; of all else, at once."""
         self.settings = settings
+        self._editing.set_first(_first_edit(settings))
         self._set_bitrate()
-        self._tell("settings")
+        self._changes.tell("settings")
 
     async def end(self, code: str, message: str) -> None:
         """For good: publisher and viewers are ended, nothing is taken any more."""
@@ -266,8 +268,7 @@ class Stream:
         """`operator`: with what only they may see."""
         opened = self._opened
         stats = opened.pipeline.stats() if opened is not None else None
-        name = self.settings.model or self._shared.workers.default
-        worker = self._shared.workers.loaded(name)
+        worker = self._shared.workers.loaded(self._model_name)
         return StreamFacts(
             name=self.name,
             state=self.state,
@@ -281,7 +282,7 @@ class Stream:
             bitrate_out_bps=stats.bitrate_out_bps if stats else 0,
             latency=opened.meter.latency() if opened else NO_LATENCY,
             targets=self.target_facts(),
-            model=opened.model.spec.name if opened else name,
+            model=opened.model.spec.name if opened else self._model_name,
             device=opened.model.device if opened else worker.model.device if worker else "",
             degraded=self._degraded,
         )
@@ -304,22 +305,21 @@ class Stream:
     def on_applied(self, revision: int, pts: int) -> None:
         if self._opened is not None:
             self._opened.recording.applied(revision, pts)
-        self._edits.on_applied(revision)
-        self.applied_pts = pts
-        self._tell("applied")
+        self._editing.on_applied(revision, pts)
+        self._changes.tell("applied")
 
     def on_source_keyframe_needed(self) -> None:
         self._ask_publisher()
 
     def on_degraded(self, level: int, message: str) -> None:
         self._degraded = message if level else ""
-        self._tell("state")
+        self._changes.tell("state")
 
     def on_error(self, exc: RelensError) -> None:
         self._shared.metrics.error(type(exc).__name__)
         if isinstance(exc, EditRefused):
-            self.refusal = exc.why
-            self._tell("refused")
+            self._editing.on_refused(exc)
+            self._changes.tell("refused")
         elif not isinstance(exc, FrameError):
             self.kick("stream-failed", str(exc))
             self._close("stream-failed", str(exc))
@@ -342,8 +342,7 @@ class Stream:
         if self._over:
             self._close("deleted", "the stream was deleted")
             self._check_there()
-        # the picture begins edited: nothing to fade in from
-        opened.put(replace(self._in_force, transition_ms=0))
+        self._editing.begin(opened)
         self._set_bitrate()
         self._ticker = asyncio.get_running_loop().create_task(self._tick(), name=f"stream-{self.name}")
 
@@ -356,26 +355,23 @@ class Stream:
             self._ticker.cancel()
             self._ticker = None
         opened, self._opened = self._opened, None
+        self._editing.end()
         if opened is None:
             return
         opened.place.leaving = lambda: True
         self._closing = asyncio.get_running_loop().create_task(opened.close(code), name=f"close-{self.name}")
         self._degraded = ""
-        self._tell("viewers")
-        self._tell("state")
+        self._changes.tell("viewers")
+        self._changes.tell("state")
 
-    def _put(self, edit: Edit) -> Reading:
-        """What Edits puts in force: in the picture, or for when there is one."""
-        if self._opened is not None:
-            reading = self._opened.put(edit)
-        else:
-            worker = self._shared.workers.loaded(self.settings.model or self._shared.workers.default)
-            unread = Reading(parts=(), confidence=0.0, label=edit.prompt)
-            reading = worker.model.read(edit.prompt) if worker is not None else unread
-        if reading.understood and not reading.steps_back:
-            self._in_force = edit
-            self._shared.keep_edit(self.name, edit)
-        return reading
+    def _read(self, prompt: str) -> Reading | None:
+        """While nothing is open: by the model that will be, where it is loaded."""
+        worker = self._shared.workers.loaded(self._model_name)
+        return worker.model.read(prompt) if worker is not None else None
+
+    @property
+    def _model_name(self) -> str:
+        return self.settings.model or self._shared.workers.default
 
     def _force_keyframe(self) -> None:
         if self._opened is not None:
@@ -426,11 +422,8 @@ class Stream:
 
     def _viewers_changed(self) -> None:
         self._set_bitrate()
-        self._tell("viewers")
+        self._changes.tell("viewers")
 
-    def _tell(self, change: Change) -> None:
-        for callback in list(self._listeners):
-            try:
-                callback(change)
-            except Exception:
-                log.exception("who follows stream %s failed", self.name)
+
+def _first_edit(settings: StreamSettings) -> Edit:
+    return Edit(prompt=settings.prompt, strength=settings.strength)
