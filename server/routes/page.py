@@ -1,4 +1,4 @@
-"""The built page and its files, with how long each may be kept. Knows no session."""
+"""The built page, the two small ones for OBS, and their files: how long each may be kept. Knows no session."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from aiohttp import web
 from server.problem import problem
 from server.routes.route import Answer, Parameter, Route
 from server.state import STATE
+from server.streams.types import NAME
 
 # Content-hashed names never change what they hold; web/scripts/build.mjs writes name.HASH.ext.
 HASHED = re.compile(r"[.-][A-Z0-9]{8}\.(js|css|map|webp|woff2)(\.map)?$")
@@ -45,13 +46,38 @@ then load this page again. The API answers meanwhile:
 """
 
 
-async def page(request: web.Request) -> web.StreamResponse:
-    root = request.app[STATE].config.web_path
-    index = root / "index.html"
-    if not index.is_file():
+def _html(request: web.Request, name: str) -> web.StreamResponse:
+    found = request.app[STATE].config.web_path / name
+    if not found.is_file():
         headers = {**PAGE_HEADERS, "Cache-Control": "no-store"}
         return web.Response(status=503, text=NOT_BUILT, content_type="text/html", headers=headers)
-    return web.FileResponse(index, headers={**PAGE_HEADERS, "Cache-Control": ASK_AGAIN})
+    return web.FileResponse(found, headers={**PAGE_HEADERS, "Cache-Control": ASK_AGAIN})
+
+
+async def page(request: web.Request) -> web.StreamResponse:
+    return _html(request, "index.html")
+
+
+async def watch_page(request: web.Request) -> web.StreamResponse:
+    return _of_stream(request, "watch.html")
+
+
+async def dock_page(request: web.Request) -> web.StreamResponse:
+    return _of_stream(request, "dock.html")
+
+
+def _of_stream(request: web.Request, name: str) -> web.StreamResponse:
+    """A stream that is not there yet has its pages: they wait for it."""
+    stream = request.match_info["stream"]
+    if not NAME.fullmatch(stream):
+        return problem(
+            404,
+            "not-found",
+            "Not found",
+            f"{stream[:80]!r} is no stream's name",
+            "A stream's name has small letters, digits, - and _ only.",
+        )
+    return _html(request, name)
 
 
 async def page_file(request: web.Request) -> web.StreamResponse:
@@ -76,13 +102,33 @@ def _inside(root: Path, name: str) -> Path | None:
         return None
 
 
+PAGE_ANSWERS = (Answer(200, "HTML", "text/html"), Answer(503, "Not built", "text/html"))
+STREAM = Parameter("stream", "The stream's name", where="path", required=True)
+
 ROUTES = (
+    Route("GET", "/", page, "The page", PAGE_ANSWERS),
     Route(
         "GET",
-        "/",
-        page,
-        "The page",
-        (Answer(200, "HTML", "text/html"), Answer(503, "Not built", "text/html")),
+        "/watch/{stream}",
+        watch_page,
+        "The edited stream alone on a transparent ground, for OBS's browser source: it reconnects for ever",
+        PAGE_ANSWERS,
+        (
+            STREAM,
+            Parameter("sound", "1: with its sound"),
+            Parameter("hold", "1: the last picture stays while the stream is away"),
+            Parameter("key", "The view key, where the stream has one"),
+        ),
+        problems=(404,),
+    ),
+    Route(
+        "GET",
+        "/dock/{stream}",
+        dock_page,
+        "The instruction and presets of a stream in a narrow page, for OBS's custom browser docks",
+        PAGE_ANSWERS,
+        (STREAM, Parameter("key", "The stream's key, given once: the page keeps it in its browser")),
+        problems=(404,),
     ),
     Route(
         "GET",

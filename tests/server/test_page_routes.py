@@ -15,6 +15,8 @@ def dist(tmp_path: Path) -> Path:
     built = tmp_path / "dist"
     (built / "assets").mkdir(parents=True)
     (built / "index.html").write_text("<!doctype html><title>the page</title>", encoding="utf-8")
+    for name in ("watch", "dock"):
+        (built / f"{name}.html").write_text(f"<!doctype html><title>{name}</title>", encoding="utf-8")
     (built / "assets" / "main.AB12CD34.js").write_text("1", encoding="utf-8")
     (built / "assets" / "nano-night.AB12CD34.webp").write_bytes(b"RIFF")
     (built / "relens-client.js").write_text("2", encoding="utf-8")
@@ -43,6 +45,19 @@ async def test_page_is_asked_for_again_and_hashed_files_are_kept(dist: Path) -> 
             assert reply.headers["Cache-Control"] == "no-cache"
         async with served.http.head(served.base + "/") as reply:
             assert reply.status == 200
+
+
+@pytest.mark.parametrize("name", ["watch", "dock"])
+async def test_each_stream_has_its_pages_for_obs(dist: Path, name: str) -> None:
+    async with serving(web_dir=str(dist)) as served:
+        async with served.http.get(f"{served.base}/{name}/live?key=secret") as reply:
+            assert reply.status == 200
+            assert name in await reply.text()
+            assert "script-src 'self'" in reply.headers["Content-Security-Policy"]
+            assert reply.headers["Referrer-Policy"] == "no-referrer"  # the key is in the address
+        async with served.http.get(f"{served.base}/{name}/No Such Name") as reply:
+            assert reply.status == 404
+            assert "small letters" in (await reply.json())["remedy"]
 
 
 async def test_sample_clip_is_served_in_parts(dist: Path) -> None:

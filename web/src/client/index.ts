@@ -29,4 +29,17 @@ export type { Stats } from "./protocol.gen";
 export type { EditReceipt, PendingEdit } from "./receipts";
 export { Refusal, type RefusalKind } from "./refusal";
 export { type FilmSource, Signalling } from "./signalling";
+export type {
+  EditAnswer,
+  StreamEdit,
+  StreamFacts,
+  StreamPreset,
+  StreamSettings,
+  StreamSetup,
+  StreamState,
+  Target,
+  TargetFacts,
+} from "./streamfacts";
+export { Streams } from "./streams";
 export type { TransportStats } from "./transport";
+export { type WhepEvents, type WhepOptions, WhepReader, type WhepState } from "./whep";

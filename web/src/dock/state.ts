@@ -1,0 +1,164 @@
+/** The one stream of this dock: followed, edited with its key, which is kept in this browser. Knows no elements. */
+import { computed, signal } from "@preact/signals";
+import { parseModels, parseReading, type Reading } from "../client/catalogue";
+import { type EditStanding, EditTrack } from "../client/edittrack";
+import { Refusal } from "../client/refusal";
+import type { StreamFacts, StreamPreset } from "../client/streamfacts";
+import { Streams } from "../client/streams";
+import { words } from "./strings";
+
+const PRESETS = 9;
+const DEBOUNCE_MS = 140;
+
+export const name = decodeURIComponent(location.pathname.replace(/\/+$/, "").split("/").pop() ?? "");
+const base = new URL("..", document.baseURI).href;
+const streams = new Streams(base);
+const KEPT = `relens.dock.${name}`;
+const track = new EditTrack();
+
+export const facts = signal<StreamFacts | null>(null);
+export const standing = signal<EditStanding>(track.standing);
+export const presets = signal<StreamPreset[]>([]);
+export const strength = signal(1);
+export const draft = signal("");
+export const reading = signal<{ text: string; reading: Reading } | null>(null);
+/** One sentence on what did not go as asked. */
+export const said = signal("");
+/** The key is missing or wrong. */
+export const keyWanted = signal<"" | "missing" | "wrong">("");
+export const reachable = signal(true);
+export const gone = signal(false);
+
+export const wanted = computed(
+  () =>
+    standing.value.pending?.prompt ?? standing.value.applied?.prompt ?? facts.value?.edit.received?.prompt,
+);
+
+// -- the key ------------------------------------------------------------------------------------------------------
+
+/** From the address, given once; it then leaves the address, where a shared screen would show it. */
+function takeKey(): string {
+  const query = new URLSearchParams(location.search);
+  const given = query.get("key");
+  try {
+    if (given === null) return localStorage.getItem(KEPT) ?? "";
+    localStorage.setItem(KEPT, given);
+  } catch {
+    return given ?? ""; // no storage: it then stays in the address
+  }
+  query.delete("key");
+  history.replaceState(null, "", `${location.pathname}${query.size > 0 ? `?${query}` : ""}`);
+  return given;
+}
+
+export function useKey(key: string): void {
+  streams.key = key.trim();
+  keyWanted.value = "";
+  said.value = "";
+  try {
+    localStorage.setItem(KEPT, streams.key);
+  } catch {
+    // It is used for as long as this dock is open.
+  }
+  begin();
+}
+
+// -- following ----------------------------------------------------------------------------------------------------
+
+let stop = (): void => {};
+
+export function begin(): void {
+  stop();
+  gone.value = false;
+  stop = streams.follow(name, {
+    onFacts: (next) => {
+      reachable.value = true;
+      if (!facts.value || facts.value.state !== next.state) void findPresets(next.model);
+      if (!facts.value && next.edit.received) strength.value = next.edit.received.strength;
+      facts.value = next;
+      standing.value = track.look(next.edit, performance.now());
+    },
+    onApplied: (revision) => {
+      standing.value = track.appliedUpTo(revision, performance.now());
+    },
+    onTrouble: (refusal, again) => {
+      if (again) reachable.value = false;
+      else if (refusal.status === 404) gone.value = true;
+      else keyWanted.value = streams.key ? "wrong" : "missing";
+    },
+  });
+}
+
+/** The stream's own, or where it has none the first of what its model can do. */
+async function findPresets(model: string): Promise<void> {
+  try {
+    const own = await streams.presets(name);
+    presets.value = own.length > 0 ? own : await modelPresets(model);
+  } catch {
+    // The dock works without; looked for again at the next change.
+  }
+}
+
+async function modelPresets(model: string): Promise<StreamPreset[]> {
+  const models = parseModels(await (await fetch(new URL("models", base))).json());
+  const found = models.find((each) => each.name === model) ?? models[0];
+  return (found?.presets ?? [])
+    .slice(0, PRESETS)
+    .map(({ label, prompt }) => ({ name: label, prompt, strength: 1, transitionMs: 400 }));
+}
+
+// -- edits --------------------------------------------------------------------------------------------------------
+
+export async function apply(prompt: string, transitionMs = 400): Promise<void> {
+  const askedMs = performance.now();
+  said.value = "";
+  try {
+    const answer = await streams.edit(name, { prompt, strength: strength.value, transitionMs });
+    keyWanted.value = "";
+    if (!answer.reading.understood) {
+      said.value = words.notUnderstood(prompt);
+      return;
+    }
+    standing.value = track.answered(answer, askedMs, performance.now());
+  } catch (error) {
+    const refusal = error instanceof Refusal ? error : new Refusal("refused", String(error));
+    if (refusal.status === 401 || refusal.status === 403) {
+      keyWanted.value = streams.key ? "wrong" : "missing";
+    } else said.value = words.failed(refusal.message, refusal.remedy);
+  }
+}
+
+export function play(preset: StreamPreset): void {
+  strength.value = preset.strength;
+  void apply(preset.prompt, preset.transitionMs);
+}
+
+let asking = new AbortController();
+let timer: ReturnType<typeof setTimeout> | undefined;
+
+/** What the model would take the words for, asked when nothing was typed for a moment. */
+export function typed(text: string): void {
+  draft.value = text;
+  clearTimeout(timer);
+  asking.abort();
+  const prompt = text.trim();
+  if (!prompt) {
+    reading.value = null;
+    return;
+  }
+  asking = new AbortController();
+  const { signal: aborted } = asking;
+  timer = setTimeout(async () => {
+    const url = new URL("understand", base);
+    url.searchParams.set("prompt", prompt);
+    if (facts.value?.model) url.searchParams.set("model", facts.value.model);
+    try {
+      const response = await fetch(url, { signal: aborted });
+      if (response.ok) reading.value = { text: prompt, reading: parseReading(await response.json()) };
+    } catch {
+      // Overtaken by the next letter, or the server is away.
+    }
+  }, DEBOUNCE_MS);
+}
+
+streams.key = takeKey();

@@ -1,0 +1,83 @@
+/**
+ * One stream and nothing else: what OBS's browser source shows. `?sound=1` plays its sound, `?hold=1` keeps the last
+ * picture while the stream is away (else nothing is there, and what lies under it is seen), `?key=` is the view key.
+ * It comes back for ever.
+ */
+import { WhepReader } from "../client/whep";
+
+declare global {
+  interface Window {
+    /** For end-to-end tests. */
+    watch: { reader: WhepReader };
+  }
+}
+
+const query = new URLSearchParams(location.search);
+const base = new URL("..", document.baseURI);
+const name = decodeURIComponent(location.pathname.replace(/\/+$/, "").split("/").pop() ?? "");
+const sound = query.get("sound") === "1";
+const hold = query.get("hold") === "1";
+
+let shown: HTMLVideoElement | null = null;
+let coming: HTMLVideoElement | null = null;
+
+function drop(video: HTMLVideoElement | null): void {
+  if (!video) return;
+  video.srcObject = null;
+  video.remove();
+}
+
+/** The new picture takes the old one's place once it is there: nothing blinks. */
+function show(stream: MediaStream): void {
+  drop(coming);
+  const video = document.createElement("video");
+  coming = video;
+  video.autoplay = true;
+  video.playsInline = true;
+  video.muted = !sound;
+  video.disableRemotePlayback = true;
+  video.onplaying = () => {
+    if (coming !== video) return;
+    drop(shown);
+    [shown, coming] = [video, null];
+    video.className = "shown";
+  };
+  document.body.append(video);
+  video.srcObject = stream;
+  video.play().catch(() => {
+    // Sound without a gesture: OBS allows it, browsers do not. The picture comes anyway, the sound with a click.
+    video.muted = true;
+    void video.play().catch(() => {});
+    addEventListener("pointerdown", () => (video.muted = false), { once: true });
+  });
+}
+
+async function iceServers(): Promise<RTCIceServer[]> {
+  try {
+    const response = await fetch(new URL("config.json", base));
+    return ((await response.json()) as { iceServers?: RTCIceServer[] }).iceServers ?? [];
+  } catch {
+    return []; // the server is away: those on its own network need none
+  }
+}
+
+const reader = new WhepReader({
+  url: new URL(`whep/${encodeURIComponent(name)}`, base),
+  token: query.get("key") ?? "",
+  iceServers: await iceServers(),
+});
+window.watch = { reader };
+reader.on("track", show);
+reader.on("state", ({ state }) => {
+  if (state !== "away") return;
+  drop(coming);
+  coming = null;
+  if (hold) return;
+  drop(shown);
+  shown = null;
+});
+addEventListener("pagehide", () => reader.close());
+addEventListener("pageshow", ({ persisted }) => {
+  if (persisted) reader.start();
+});
+reader.start();
