@@ -1,4 +1,4 @@
-"""The built page, the two small ones for OBS, and their files: how long each may be kept. Knows no session."""
+"""The built page, the two small ones for OBS, their files: how long each may be kept. Knows no session."""
 
 from __future__ import annotations
 
