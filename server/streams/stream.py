@@ -120,8 +120,7 @@ class Stream:
         self._ask_publisher()
 
     def check_free(self, takeover: bool) -> None:
-        """As `publish` would: raises Taken, CapacityError where the server goes down, and NotLive. For who must
-        do much before it can publish."""
+        """For who must do much before it can publish: raises Taken, CapacityError and NotLive as that would."""
         if self._publisher is not None and not takeover:
             raise Taken(
                 f"somebody publishes to {self.name} already: end that first, publish to another stream, or "
