@@ -10,13 +10,15 @@ import os
 import signal
 import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 
 from aiohttp import web
 
 from server.app import make_app, version
 from server.config import LOOPBACK, Config
 from server.errors import ConfigError
+from server.rtmp.address import APP
+from server.rtmp.server import RtmpServer
 from server.state import STATE
 
 log = logging.getLogger(__name__)
@@ -44,11 +46,31 @@ async def serve(config: Config, say: Callable[[str], None] = print) -> None:
         stop, now = asyncio.Event(), asyncio.Event()
         with _signals(stop, now):
             _announce(config, app, runner, say)
-            await stop.wait()
-            say("relens is going down: letting sessions finish (again to end at once)")
-            await _drain(app, now)
+            async with _rtmp(config, app, say):
+                await stop.wait()
+                say("relens is going down: letting sessions finish (again to end at once)")
+                await _drain(app, now)
     finally:
         await runner.cleanup()
+
+
+@contextlib.asynccontextmanager
+async def _rtmp(config: Config, app: web.Application, say: Callable[[str], None]) -> AsyncIterator[None]:
+    """RTMP beside the page, and none where its port is 0 or taken: everything else goes on."""
+    rtmp = RtmpServer(config.host, config.rtmp_port, app[STATE].streams, config.video_codecs)
+    if config.rtmp_port:
+        try:
+            await rtmp.start()
+            say(f"RTMP: rtmp://{_shown_host(config)}:{rtmp.port}/{APP}")
+        except OSError as error:
+            say(
+                f"No RTMP: cannot listen on {config.host} port {config.rtmp_port} ({_reason(error)}); "
+                "another one: --rtmp-port, none: --rtmp-port 0"
+            )
+    try:
+        yield
+    finally:
+        await rtmp.close()
 
 
 async def _drain(app: web.Application, now: asyncio.Event) -> None:
@@ -81,8 +103,7 @@ def _announce(
     config: Config, app: web.Application, runner: web.AppRunner, say: Callable[[str], None]
 ) -> None:
     scheme = "https" if config.tls_cert else "http"
-    host = f"[{config.host}]" if ":" in config.host else config.host
-    shown = "localhost" if config.host in ("0.0.0.0", "::") else host
+    shown = _shown_host(config)
     port = runner.addresses[0][1]
     workers = app[STATE].workers
     worker = workers.loaded(workers.default)
@@ -109,6 +130,11 @@ def _announce(
             "No TLS: from other machines browsers play the sample but refuse the camera; "
             "add --tls-cert and --tls-key"
         )
+
+
+def _shown_host(config: Config) -> str:
+    host = f"[{config.host}]" if ":" in config.host else config.host
+    return "localhost" if config.host in ("0.0.0.0", "::") else host
 
 
 def _paths(config: Config, app: web.Application) -> str:

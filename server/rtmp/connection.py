@@ -55,6 +55,7 @@ class Connection:
         self._received = self._acknowledged = 0
         self._window = WINDOW_BYTES
         self.software = ""
+        self.heard = 0  # messages
         self.phase = Phase.HANDSHAKE
 
     def push(self, data: bytes) -> Iterator[Event]:
@@ -67,6 +68,7 @@ class Connection:
             self.phase = Phase.STRANGER
             data = self._handshake.rest
         for message in self._reader.push(data):
+            self.heard += 1
             event = self._hear(message)
             if event is not None:
                 yield event

@@ -1,0 +1,61 @@
+"""A publisher's audio messages to Opus packets. Knows one config; without sound it takes a stream goes on."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from server.errors import ProtocolError
+from server.peer.types import EncodedAudio
+from server.rtmp.audio_tag import AudioCodec, read_audio_tag
+from server.sound.aac_to_opus import AacToOpus
+
+log = logging.getLogger(__name__)
+
+_TICKS_PER_MS = 48
+_MAX_OPUS_BYTES = 1275 * 6  # RFC 6716 §3.2: at most 120 ms of frames of 1275 bytes
+
+
+class AudioIn:
+    """AAC is made Opus on a thread of its own, Opus is passed on. Loop thread only."""
+
+    def __init__(self, name: str, on_packet: Callable[[EncodedAudio], None]) -> None:
+        """`name`: of the stream, for the log."""
+        self._name, self._on_packet = name, on_packet
+        self._config = b""
+        self._aac: AacToOpus | None = None
+        self._said = ""
+        self.codec: AudioCodec | None = None  # None: no sound that is taken
+
+    def take(self, time_ms: int, payload: bytes, arrived_ns: int = 0) -> None:
+        """`time_ms`: the message's timestamp, unwrapped. Raises FrameError for a message that breaks off."""
+        try:
+            tag = read_audio_tag(payload)
+            if tag is None:
+                return
+            if tag.kind == "config":
+                self._configure(tag.codec, tag.body)
+            elif tag.codec == self.codec == "opus":
+                if 0 < len(tag.body) <= _MAX_OPUS_BYTES:
+                    self._on_packet(EncodedAudio(tag.body, time_ms * _TICKS_PER_MS, arrived_ns))
+            elif tag.codec == self.codec and self._aac is not None and tag.body:
+                self._aac.push(tag.body, time_ms * _TICKS_PER_MS)
+        except ProtocolError as error:
+            self.close()
+            if str(error) != self._said:
+                self._said = str(error)
+                log.warning("stream %s goes on without sound: %s", self._name, error)
+
+    def close(self) -> None:
+        """Idempotent."""
+        if self._aac is not None:
+            self._aac.close()
+        self._aac, self._config, self.codec = None, b"", None
+
+    def _configure(self, codec: AudioCodec, config: bytes) -> None:
+        if codec == self.codec and config == self._config:  # some encoders repeat it
+            return
+        self.close()
+        if codec == "aac":
+            self._aac = AacToOpus(config, self._on_packet)
+        self.codec, self._config = codec, config
