@@ -1,0 +1,93 @@
+"""Holds sound back until the picture of its time leaves, so that lips and words meet. Knows nothing of RTP.
+
+Picture and sound carry times of one clock. What is measured is when pictures leave against their times; sound
+follows, later quickly, earlier slowly, and its order never changes. Bounded in packets and in delay; in normal
+use (delays under the bound) nothing is dropped.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable
+from statistics import median
+
+from gpu.types import CLOCK_HZ
+from server.peer.types import EncodedAudio
+
+AUDIO_HZ = 48_000  # of every Opus stream's clock (RFC 7587 §4.1)
+MAX_DELAY_S = 2.5  # a video path slower than this is out of step anyway
+MAX_PACKETS = 192  # 20 ms Opus packets (RFC 7587 §4.2): 3.8 s, one and a half times MAX_DELAY_S
+MEASURED = 15  # pictures whose median counts: one that is late by itself moves nothing
+RISE, FALL = 0.2, 0.05  # weight of one picture: steady within 0.5 s later, 1.5 s earlier at 30 fps
+JUMP_S = 3.0  # off by more than this is another time, not another delay
+STALE_S = 10.0  # without a picture for so long there is nothing to wait for
+
+
+class HoldBack:
+    """A bounded delay line. Loop thread only."""
+
+    def __init__(self, send: Callable[[EncodedAudio], None]) -> None:
+        self._send = send
+        self._packets: deque[tuple[float, EncodedAudio]] = deque()  # (taken at, monotonic seconds)
+        self._timer: asyncio.TimerHandle | None = None
+        self._lags: deque[float] = deque(maxlen=MEASURED)
+        self._offset: float | None = None  # monotonic seconds at which the picture of time 0 would leave
+        self._seen_s = 0.0
+        self.delay_s = 0.0  # what the last packet was held
+        self.dropped = 0
+
+    def video_left(self, pts: int) -> None:
+        """The picture of this time, 90 kHz, leaves now."""
+        self._seen_s = time.monotonic()
+        lag = self._seen_s - pts / CLOCK_HZ
+        if self._offset is None or abs(lag - self._offset) > JUMP_S:
+            self._lags.clear()
+            self._offset = lag
+            self._release()
+        self._lags.append(lag)
+        ahead = median(self._lags) - self._offset
+        self._offset += ahead * (RISE if ahead > 0 else FALL)
+
+    def push(self, packet: EncodedAudio) -> None:
+        """Take a packet; it is sent when the picture of its time leaves. Over the bound the oldest is
+        dropped."""
+        if len(self._packets) >= MAX_PACKETS:
+            self._packets.popleft()
+            self.dropped += 1
+        now_s = time.monotonic()
+        self._packets.append((packet.arrived_ns / 1e9 if packet.arrived_ns else now_s, packet))
+        if self._timer is None:
+            self._release()
+
+    def _release(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        now_s = time.monotonic()
+        if self._offset is not None and now_s - self._seen_s > STALE_S:
+            self._offset = None
+        while self._packets:
+            taken_s, packet = self._packets[0]
+            wait_s = self._due_s(taken_s, packet) - now_s
+            if wait_s > 0.001:  # one tick of the loop's timers
+                self._timer = asyncio.get_running_loop().call_later(wait_s, self._release)
+                return
+            self._packets.popleft()
+            self.delay_s = now_s - taken_s
+            self._send(packet)
+
+    def _due_s(self, taken_s: float, packet: EncodedAudio) -> float:
+        if self._offset is None:
+            return taken_s
+        return min(self._offset + packet.pts / AUDIO_HZ, taken_s + MAX_DELAY_S)
+
+    def clear(self) -> None:
+        """Forget what is held, and what was measured (pause, close)."""
+        self._packets.clear()
+        self._offset = None
+        self._lags.clear()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
