@@ -19,8 +19,8 @@ from gpu.editor import EditRefused
 from gpu.errors import FrameError, RelensError
 from gpu.types import Codec, Edit, EncodedFrame, Reading
 from server import protocol
-from server.audio_delay import AudioDelay
 from server.errors import CapacityError, NotLive, PeerLost, Taken
+from server.hold_back import HoldBack
 from server.peer.types import EncodedAudio
 from server.streams.changes import Changes
 from server.streams.editing import Editing
@@ -62,7 +62,7 @@ class Stream:
         self._closing: asyncio.Task[None] | None = None
         self._over = False
         self._fanout = Fanout(self._force_keyframe, lambda _: self._viewers_changed())
-        self._audio = AudioDelay(self._fanout.audio)
+        self._audio = HoldBack(self._fanout.audio)
         self._timebase = Timebase()
         self._needs_keyframe = True
         self._asked_s = 0.0
@@ -294,12 +294,12 @@ class Stream:
             return
         opened.recording.shown(frame.pts)
         self._fanout.video(frame)
+        self._audio.video_left(frame.pts)
         self._shared.metrics.frames_out.inc()
         if frame.arrived_ns:
             latency_s = (time.monotonic_ns() - frame.arrived_ns) / 1e9
             opened.meter.frame_out(latency_s)
             self._shared.metrics.added_latency.observe(latency_s)
-            self._audio.video_latency(latency_s)
 
     def on_applied(self, revision: int, pts: int) -> None:
         if self._opened is not None:
