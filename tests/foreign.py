@@ -53,8 +53,8 @@ def encode(codec: Codec, frames: Sequence[Frame], keyframes: int = 30) -> list[E
 
 @contextmanager
 def _as_patient_as_before() -> Iterator[None]:
-    """SVT-AV1, run by root, puts the thread that opens it ahead of the whole machine (SCHED_FIFO), for good: all
-    that a test starts afterwards would be so, too."""
+    """SVT-AV1, run by root, puts the thread that opens it ahead of the whole machine (SCHED_FIFO), for good:
+    all that a test starts afterwards would be so, too."""
     if not hasattr(os, "sched_getscheduler"):
         yield
         return
