@@ -30,6 +30,7 @@ from server.problem import problem, problem_of
 from server.routes.table import ROUTES
 from server.sessions import Sessions
 from server.state import STATE, ServerState
+from server.streams.rtc_sessions import RtcSessions
 from server.streams.streams import Streams
 from server.uploads.films import Films
 from server.workers import Workers
@@ -38,12 +39,14 @@ log = logging.getLogger(__name__)
 
 THREADS = 8  # opening and closing streams, loading models, reading instructions
 EXPOSED = (
-    "Location, ETag, Retry-After, Accept-Ranges, Content-Range, Content-Disposition, X-Video-Id, "
+    "Location, ETag, Retry-After, Link, Accept-Post, WWW-Authenticate, "
+    "Accept-Ranges, Content-Range, Content-Disposition, X-Video-Id, "
     "Tus-Resumable, Tus-Version, Tus-Extension, Tus-Max-Size, Tus-Checksum-Algorithm, Upload-Offset, "
     "Upload-Length, Upload-Metadata, Upload-Expires, Upload-Defer-Length"
 )
 ALLOWED = (
-    "Content-Type, If-Match, Idempotency-Key, Range, Last-Event-ID, Tus-Resumable, Upload-Offset, "
+    "Authorization, Content-Type, If-Match, Idempotency-Key, Range, Last-Event-ID, "
+    "Tus-Resumable, Upload-Offset, "
     "Upload-Length, Upload-Metadata, Upload-Checksum, Upload-Defer-Length"
 )
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -100,6 +103,7 @@ def _parts(config: Config) -> Callable[[web.Application], AsyncIterator[None]]:
             jobs,
             places,
             streams,
+            rtc := RtcSessions(),
         )
         try:
             await workers.start()
@@ -115,6 +119,7 @@ def _parts(config: Config) -> Callable[[web.Application], AsyncIterator[None]]:
         finally:
             await sessions.close()
             await streams.close()
+            await rtc.close()
             if jobs is not None:  # before the models it renders with
                 await asyncio.get_running_loop().run_in_executor(executor, jobs.close)
             if films is not None:
@@ -172,7 +177,7 @@ async def _guard(request: web.Request, handler: Handler) -> web.StreamResponse:
             f"this server listens on {config.host} alone and was called {request.host[:100]}",
             f"Add http://{request.host[:100]} to allowed_origins where a proxy passes that name on.",
         )
-    if request.method == "OPTIONS" and foreign:
+    if request.method == "OPTIONS" and foreign and not (allowed and _routed(request)):
         response: web.StreamResponse = web.Response(status=204 if allowed else 403)
     elif not allowed and request.method not in ("GET", "HEAD"):
         response = problem(
@@ -203,6 +208,11 @@ def _netloc(origin: str) -> str | None:
         return urlsplit(origin).netloc
     except ValueError:  # "http://["
         return None
+
+
+def _routed(request: web.Request) -> bool:
+    """Whether a handler of ours answers this method of this path."""
+    return request.match_info.http_exception is None
 
 
 def _rebound(request: web.Request, config: Config) -> bool:
@@ -254,6 +264,6 @@ def _http_problem(refusal: web.HTTPException) -> web.Response:
 def _let_in(response: web.StreamResponse, origin: str) -> None:
     response.headers["Access-Control-Allow-Origin"] = origin
     response.headers["Access-Control-Expose-Headers"] = EXPOSED
-    response.headers["Access-Control-Allow-Methods"] = "GET, HEAD, POST, PATCH, DELETE"
+    response.headers["Access-Control-Allow-Methods"] = "GET, HEAD, POST, PUT, PATCH, DELETE"
     response.headers["Access-Control-Allow-Headers"] = ALLOWED
     response.headers["Access-Control-Max-Age"] = "600"

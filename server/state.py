@@ -15,6 +15,7 @@ from server.loop_delay import LoopDelay
 from server.metrics import Metrics
 from server.places import Places
 from server.sessions import Sessions
+from server.streams.rtc_sessions import RtcSessions
 from server.streams.streams import Streams
 from server.uploads.films import Films
 from server.workers import Workers
@@ -35,6 +36,7 @@ class ServerState:
     jobs: Runner | None
     places: Places  # of sessions and streams together
     streams: Streams
+    rtc: RtcSessions  # of WHIP and WHEP
 
 
 STATE = web.AppKey("relens", ServerState)

@@ -1,0 +1,134 @@
+"""/whip/{stream}: OBS and other WHIP clients publish to a stream (RFC 9725)."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from gpu.errors import RelensError
+from server.routes import rtc
+from server.routes.route import SDP, SDP_FRAGMENT, Answer, Parameter, Route
+from server.state import STATE
+from server.streams.access import address_of, token_of
+from server.streams.whip import SILENT_S, Caller, WhipPublisher
+
+YES = ("1", "true", "yes")
+
+
+async def publish_by_whip(request: web.Request) -> web.StreamResponse:
+    streams = request.app[STATE].streams
+    try:
+        rtc.let_in(request)
+        stream = rtc.stream_of(request)
+        caller = Caller(address_of(request), request.headers.get("User-Agent", ""))
+        streams.access.publish(stream, token_of(request), caller.address)
+        offer = await rtc.offer_of(request)
+        before = stream.publisher
+        silent = isinstance(before, WhipPublisher) and before.silent_s > SILENT_S
+        takeover = silent or request.query.get("takeover", "").lower() in YES
+        stream.check_free(takeover)
+        publisher = WhipPublisher(stream, rtc.peer_settings(request), caller)
+        return await rtc.answered(request, publisher, publisher.publish(offer, takeover))
+    except RelensError as error:
+        return rtc.refused(request, error)
+
+
+async def look_at_whip(request: web.Request) -> web.StreamResponse:
+    """There is nothing to see (RFC 9725 §4.2); reserved."""
+    return web.Response(status=204)
+
+
+async def options_of_whip(request: web.Request) -> web.StreamResponse:
+    return rtc.preflighted(request)
+
+
+async def patch_publisher(request: web.Request) -> web.StreamResponse:
+    return await rtc.patched(request, WhipPublisher)
+
+
+async def end_publisher(request: web.Request) -> web.StreamResponse:
+    return await rtc.ended(request, WhipPublisher)
+
+
+async def look_at_publisher(request: web.Request) -> web.StreamResponse:
+    return web.Response(status=204)
+
+
+async def options_of_publisher(request: web.Request) -> web.StreamResponse:
+    return rtc.preflighted(request)
+
+
+ROUTES = (
+    Route(
+        "POST",
+        "/whip/{stream}",
+        publish_by_whip,
+        "Publish to a stream with an SDP offer (WHIP)",
+        (Answer(201, "The answer; Location is the session", SDP, headers=("Location", "ETag", "Link")),),
+        (
+            rtc.NAME,
+            rtc.KEY,
+            Parameter("takeover", "1: in the place of who publishes now, whose viewers stay"),
+        ),
+        SDP,
+        (400, 401, 403, 404, 409, 413, 415, 422, 429, 500, 503),
+    ),
+    Route(
+        "GET",
+        "/whip/{stream}",
+        look_at_whip,
+        "Nothing (RFC 9725 reserves it)",
+        (Answer(204, "Nothing"),),
+        (rtc.NAME,),
+    ),
+    Route(
+        "OPTIONS",
+        "/whip/{stream}",
+        options_of_whip,
+        "What may be posted here",
+        (Answer(200, "Accept-Post names it", headers=("Accept-Post",)),),
+        (rtc.NAME,),
+        "",
+        (403,),
+    ),
+    Route(
+        "PATCH",
+        "/whip/{stream}/{session}",
+        patch_publisher,
+        "Candidates found after the offer, or an ICE restart (RFC 8840)",
+        (
+            Answer(200, "ICE restarts: our side of it", SDP_FRAGMENT, headers=("ETag",)),
+            Answer(204, "The candidates were taken"),
+        ),
+        (rtc.NAME, rtc.ID, rtc.IF_MATCH),
+        SDP_FRAGMENT,
+        (400, 403, 404, 412, 413, 415, 428, 429),
+    ),
+    Route(
+        "DELETE",
+        "/whip/{stream}/{session}",
+        end_publisher,
+        "Stop publishing",
+        (Answer(200, "Ended; the stream's viewers are kept for a moment"),),
+        (rtc.NAME, rtc.ID),
+        "",
+        (403, 404, 429),
+    ),
+    Route(
+        "GET",
+        "/whip/{stream}/{session}",
+        look_at_publisher,
+        "Nothing (RFC 9725 reserves it)",
+        (Answer(204, "Nothing"),),
+        (rtc.NAME, rtc.ID),
+    ),
+    Route(
+        "OPTIONS",
+        "/whip/{stream}/{session}",
+        options_of_publisher,
+        "What may be asked of a session",
+        (Answer(200, "CORS", headers=("Accept-Post",)),),
+        (rtc.NAME, rtc.ID),
+        "",
+        (403,),
+    ),
+)
