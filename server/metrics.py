@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter as Tally
 from collections.abc import Callable, Iterable
+from typing import get_args
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
-from server import protocol
+from gpu.stats import PipelineStats
+from server.streams.types import PublisherKind, StreamState, ViewerKind
 
 LATENCY_BUCKETS_S = (0.005, 0.01, 0.02, 0.03, 0.04, 0.06, 0.08, 0.12, 0.2, 0.4, 1.0, 3.0)
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -58,6 +61,21 @@ class Metrics:
         self.messages = Counter(
             "relens_messages_rejected", "Data-channel messages, by why", ["why"], registry=registry
         )
+        self.streams = Gauge("relens_streams", "Streams by state", ["state"], registry=registry)
+        self.publishers = Gauge(
+            "relens_stream_publishers", "Who publishes a stream, by protocol", ["kind"], registry=registry
+        )
+        self.viewers = Gauge(
+            "relens_stream_viewers", "Who is sent a stream, by protocol", ["kind"], registry=registry
+        )
+        self.fanned_out = Counter(
+            "relens_stream_frames_fanned_out",
+            "Edited frames handed to viewers: each was encoded once",
+            registry=registry,
+        )
+        self.publishers_ended = Counter(
+            "relens_stream_publishers_ended", "Publishers gone, by reason", ["reason"], registry=registry
+        )
         self.errors = Counter(
             "relens_errors", "Errors of streams and requests, by type", ["type"], registry=registry
         )
@@ -90,23 +108,32 @@ class Metrics:
     def error(self, kind: str) -> None:
         self.errors.labels(kind).inc()
 
-    def observe(self, stats: protocol.Stats) -> None:
-        """One session's second."""
+    def observe(self, stats: PipelineStats) -> None:
+        """One session's second, or one stream's."""
         self.fps.observe(stats.fps_out)
-        for stage, time_ in (("decode", stats.decode), ("edit", stats.edit), ("encode", stats.encode)):
-            if time_.p50_ms:
-                self.stage_median.labels(stage).observe(time_.p50_ms / 1e3)
+        for stage in ("decode", "edit", "encode"):
+            if stage in stats.stages and stats.stages[stage].p50_ms:
+                self.stage_median.labels(stage).observe(stats.stages[stage].p50_ms / 1e3)
 
     def sessions_now(self, states: Iterable[str], known: Iterable[str]) -> None:
         """`states` of all sessions; `known` are those shown even at zero."""
-        counts = dict.fromkeys(known, 0)
-        for state in states:
-            counts[state] = counts.get(state, 0) + 1
-        for state, count in counts.items():
-            self.sessions.labels(state).set(count)
+        _count(self.sessions, states, known)
+
+    def streams_now(self, states: Iterable[str], publishers: Iterable[str], viewers: Iterable[str]) -> None:
+        """`states` of all streams, and the protocols of who publishes and who watches."""
+        _count(self.streams, states, get_args(StreamState))
+        _count(self.publishers, publishers, get_args(PublisherKind))
+        _count(self.viewers, viewers, get_args(ViewerKind))
 
     def render(self) -> bytes:
         """The text exposition format."""
         for refresh in self._refreshers:
             refresh()
         return generate_latest(self.registry)
+
+
+def _count(gauge: Gauge, labels: Iterable[str], known: Iterable[str]) -> None:
+    """`known` are those shown even at zero."""
+    counts = Tally(labels)
+    for label in {*known, *counts}:
+        gauge.labels(label).set(counts[label])

@@ -348,11 +348,9 @@ class Session:
         """What is true of this stream now, measured over the last second."""
         if self._pipeline is None or self._model is None:
             raise PeerLost("the session is not open")
-        stats = self._meter.message(
-            self._model, self._pipeline.stats(), self._peer.stats(), self._channel.applied, self.age_s
-        )
+        stats = self._pipeline.stats()
         self._metrics.observe(stats)
-        return stats
+        return self._meter.message(self._model, stats, self._peer.stats(), self._channel.applied, self.age_s)
 
     def facts(self) -> SessionFacts:
         """For operators; nothing that would let them act in the visitor's name."""

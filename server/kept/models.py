@@ -114,6 +114,15 @@ class SessionRow(Base):
     height: Mapped[int]
 
 
+class StreamRow(Base):
+    __tablename__ = "streams"
+
+    name: Mapped[str] = mapped_column(String(ID_CHARS), primary_key=True)
+    settings: Mapped[dict[str, Any]]
+    edit: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    changed_at: Mapped[float]
+
+
 class SessionEditRow(Base):
     __tablename__ = "session_edits"
 

@@ -24,7 +24,7 @@ FORWARDED = ("Forwarded", "X-Forwarded-For")
 
 def same(one: str, other: str) -> bool:
     """In a time that tells nothing of where they differ."""
-    return hmac.compare_digest(one.encode(), other.encode())
+    return hmac.compare_digest(one.encode(errors="surrogatepass"), other.encode())
 
 
 def token_of(request: web.Request) -> str:

@@ -9,8 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from gpu.types import CLOCK_HZ, EncodedFrame
@@ -36,15 +35,21 @@ class _Watching:
 class Fanout:
     """Loop thread only."""
 
-    def __init__(self, force_keyframe: Callable[[], None], failed: Callable[[Viewer], None]) -> None:
-        """`failed` hears of a viewer that threw, after it was removed."""
-        self._force, self._failed = force_keyframe, failed
+    def __init__(
+        self,
+        force_keyframe: Callable[[], None],
+        failed: Callable[[Viewer], None],
+        sent: Callable[[int], None] = lambda _: None,
+    ) -> None:
+        """`failed` hears of a viewer that threw, after it was removed; `sent`, how many frames were."""
+        self._force, self._failed, self._count = force_keyframe, failed, sent
         self._viewers: dict[Viewer, _Watching] = {}
         self._gop = GopCache()
         self._forced_s = -KEYFRAME_EVERY_S
         self._timer: asyncio.TimerHandle | None = None
         self._keyframe_pts = 0
-        self.sent = 0  # frames times viewers
+        self._newest: int | None = None  # pts
+        self._broken = False  # frames were left out, and no keyframe came since
 
     def __len__(self) -> int:
         return len(self._viewers)
@@ -52,8 +57,9 @@ class Fanout:
     def __contains__(self, viewer: Viewer) -> bool:
         return viewer in self._viewers
 
-    def kinds(self) -> Counter[ViewerKind]:
-        return Counter(viewer.kind for viewer in self._viewers)
+    def kinds(self) -> list[ViewerKind]:
+        """One for each viewer."""
+        return [viewer.kind for viewer in self._viewers]
 
     def add(self, viewer: Viewer) -> None:
         watching = self._viewers[viewer] = _Watching(time.monotonic())
@@ -65,6 +71,13 @@ class Fanout:
         return self._viewers.pop(viewer, None) is not None
 
     def video(self, frame: EncodedFrame) -> None:
+        """A frame that is not later than the one before is left out, and what depends on it."""
+        late = self._newest is not None and frame.pts <= self._newest
+        if late or (self._broken and not frame.is_keyframe):
+            self._broken = True
+            self.lost()
+            return
+        self._broken, self._newest = False, frame.pts
         self._gop.add(frame)
         if frame.is_keyframe:
             self._keyframe_pts = frame.pts
@@ -129,13 +142,14 @@ class Fanout:
             self._send(viewer, frames)
         return bool(frames)
 
-    def _send(self, viewer: Viewer, frames: Iterable[EncodedFrame]) -> None:
+    def _send(self, viewer: Viewer, frames: Sequence[EncodedFrame]) -> None:
         try:
             for frame in frames:
                 viewer.send_video(frame)
-                self.sent += 1
         except Exception:
             self._drop(viewer)
+        else:
+            self._count(len(frames))
 
     def _drop(self, viewer: Viewer) -> None:
         """A defect of one viewer is that viewer's end, and nobody else's."""

@@ -36,6 +36,7 @@ from server.streams.types import (
     StreamState,
     TargetFacts,
     Viewer,
+    ViewerKind,
 )
 
 log = logging.getLogger(__name__)
@@ -61,7 +62,9 @@ class Stream:
         self._opening = asyncio.Lock()
         self._closing: asyncio.Task[None] | None = None
         self._over = False
-        self._fanout = Fanout(self._force_keyframe, lambda _: self._viewers_changed())
+        self._fanout = Fanout(
+            self._force_keyframe, lambda _: self._viewers_changed(), shared.metrics.fanned_out.inc
+        )
         self._audio = HoldBack(self._fanout.audio)
         self._timebase = Timebase()
         self._needs_keyframe = True
@@ -100,6 +103,7 @@ class Stream:
         self._stop_linger()
         if before is not None and before is not publisher:
             log.info("stream %s: its publisher is taken over", self.name)
+            self._shared.metrics.publishers_ended.labels("taken-over").inc()
             self._end_publisher(before, "taken-over", "another publisher took this stream over")
         try:
             async with self._opening:
@@ -120,7 +124,7 @@ class Stream:
         self._ask_publisher()
 
     def check_free(self, takeover: bool) -> None:
-        """For who must do much before it can publish: raises Taken, CapacityError and NotLive as that would."""
+        """Before anything is made for `publish`: raises Taken, CapacityError and NotLive as that would."""
         if self._publisher is not None and not takeover:
             raise Taken(
                 f"somebody publishes to {self.name} already: end that first, publish to another stream, or "
@@ -134,6 +138,7 @@ class Stream:
         if publisher is not self._publisher:
             return
         log.info("stream %s: its publisher is gone: %s (%s)", self.name, message, code)
+        self._shared.metrics.publishers_ended.labels(code).inc()
         self._publisher = None
         self._audio.clear()
         if self._opened is not None:
@@ -211,10 +216,9 @@ class Stream:
     def viewers(self) -> int:
         return len(self._fanout)
 
-    @property
-    def fanout(self) -> Fanout:
-        """For who counts."""
-        return self._fanout
+    def viewer_kinds(self) -> list[ViewerKind]:
+        """One for each viewer."""
+        return self._fanout.kinds()
 
     # -- the edit
 
@@ -415,6 +419,8 @@ class Stream:
     async def _tick(self) -> None:
         while True:
             await asyncio.sleep(TICK_S)
+            if self._publisher is not None and self._opened is not None:
+                self._shared.metrics.observe(self._opened.pipeline.stats())
             idle_s = time.monotonic() - self._media_s
             if self._publisher is not None and idle_s > self._shared.config.idle_s:
                 self.kick("idle", f"no video came for {self._shared.config.idle_s:g} s: publish again")

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import secrets
 from collections.abc import Callable
 from concurrent.futures import Executor
+from typing import Any, Literal
 
-from gpu.types import Edit
 from server.config import Config
+from server.errors import ProtocolError
+from server.kept.errors import KeptError
 from server.kept.kept import Kept
 from server.metrics import Metrics
 from server.places import Places
-from server.streams.access import Access, same
+from server.streams.access import Access
 from server.streams.changes import Changes
+from server.streams.edit_keeper import EditKeeper
 from server.streams.opened import Shared
+from server.streams.store import KeptStream, StreamStore
 from server.streams.stream import Stream
-from server.streams.types import StreamSettings
+from server.streams.types import NAME, StreamSettings
 from server.workers import Workers
 
 log = logging.getLogger(__name__)
@@ -47,7 +52,11 @@ class Streams:
         self._config = config
         self._metrics = metrics
         self._places = places
+        self._kept = kept
+        self._store = StreamStore(kept.database) if kept is not None else None
+        self._keeper = EditKeeper(kept, self._store) if kept is not None and self._store is not None else None
         self._streams: dict[str, Stream] = {}
+        self._changing = asyncio.Lock()
         self._changes: Changes[str] = Changes()
         self._shared = Shared(
             config=config,
@@ -57,8 +66,9 @@ class Streams:
             places=places,
             log_to=kept.session_log if kept is not None else None,
             viewer_room=lambda: self.viewers < config.max_viewers,
-            keep_edit=self._keep_edit,
+            keep_edit=self._keeper.put if self._keeper is not None else lambda _name, _edit: None,
         )
+        metrics.on_scrape(self._refresh)
 
     @property
     def viewers(self) -> int:
@@ -72,32 +82,37 @@ class Streams:
         return sorted(self._streams.values(), key=lambda stream: stream.name)
 
     async def put(self, name: str, settings: StreamSettings) -> tuple[Stream, bool]:
-        """The stream of this name with these settings, and whether it is new. What is live stays live."""
-        stream = self._streams.get(name)
-        if stream is not None:
+        """The stream of this name with these settings, and whether it is new. What is live stays live.
+
+        Raises ProtocolError for a name that is none, and KeptError where it cannot be kept; then nothing is
+        changed."""
+        if NAME.fullmatch(name) is None:
+            raise ProtocolError(
+                f"{name[:80]!r} is no name of a stream: 1 to 63 of a-z, 0-9, - and _, not - or _ first"
+            )
+        async with self._changing:
+            stream = self._streams.get(name)
+            await self._write("put", name, settings)
+            if stream is None:
+                stream = self._streams[name] = Stream(name, settings, self._shared)
+                self._changes.tell(name)
+                return stream, True
             stream.set_settings(settings)
             self._changes.tell(name)
             return stream, False
-        stream = self._streams[name] = Stream(name, settings, self._shared)
-        self._changes.tell(name)
-        return stream, True
 
     async def delete(self, name: str) -> bool:
-        """End it for good; False where there is none."""
-        stream = self._streams.pop(name, None)
-        if stream is None:
-            return False
+        """End it for good; False where there is none. Raises KeptError where it cannot be forgotten."""
+        async with self._changing:
+            if name not in self._streams:
+                return False
+            await self._write("delete", name)
+            stream = self._streams.pop(name)
+            if self._keeper is not None:
+                self._keeper.forget(name)
         self._changes.tell(name)
         await stream.end("deleted", "the stream was deleted")
         return True
-
-    def check_key(self, stream: Stream, token: str) -> bool:
-        """Whether `token` lets publish; unlike `access`, without a limit."""
-        return same(token, stream.settings.key)
-
-    def check_view(self, stream: Stream, token: str) -> bool:
-        """Whether `token` lets watch; unlike `access`, without a limit."""
-        return not stream.settings.view_key or same(token, stream.settings.view_key)
 
     def follow(self, callback: Callable[[str], None]) -> Callable[[], None]:
         """`callback` hears the name of each stream made, set or deleted; what is returned ends that."""
@@ -105,13 +120,40 @@ class Streams:
 
     async def start(self) -> None:
         """Take up what is kept. At the first start ever there is one stream, with a key of its own."""
+        for kept in await self._load():
+            self._streams[kept.name] = Stream(kept.name, kept.settings, self._shared, kept.edit)
         if not self._streams:
-            await self.put(FIRST, StreamSettings(key=new_key()))
+            try:
+                await self.put(FIRST, StreamSettings(key=new_key()))
+            except KeptError as error:
+                log.error("the first stream is not made: %s", error)
 
     async def close(self) -> None:
-        """End all of them; bounded in time."""
-        for stream in self.all():
-            await stream.end("going-away", "the server stops: connect again")
+        """End all of them, and write down what is in force; bounded in time."""
+        await asyncio.gather(
+            *(stream.end("going-away", "the server stops: connect again") for stream in self.all())
+        )
+        if self._keeper is not None:
+            await self._keeper.close()
 
-    def _keep_edit(self, name: str, edit: Edit) -> None:
-        pass
+    async def _load(self) -> list[KeptStream]:
+        if self._kept is None or self._store is None:
+            return []
+        try:
+            return await self._kept.run(self._store.all)
+        except KeptError as error:
+            log.error("streams are not kept this time, what was kept is left alone: %s", error)
+            self._store = None
+            return []
+
+    async def _write(self, what: Literal["put", "delete"], *values: Any) -> None:
+        if self._kept is not None and self._store is not None:
+            await self._kept.run(getattr(self._store, what), *values)
+
+    def _refresh(self) -> None:
+        streams = self.all()
+        self._metrics.streams_now(
+            [stream.state for stream in streams],
+            [stream.publisher.kind for stream in streams if stream.publisher is not None],
+            [kind for stream in streams for kind in stream.viewer_kinds()],
+        )

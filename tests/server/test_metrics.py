@@ -5,7 +5,7 @@ from __future__ import annotations
 from prometheus_client.parser import text_string_to_metric_families
 from visitor import serving, until
 
-from server import protocol
+from gpu.stats import PipelineStats, StageTime
 from server.metrics import Metrics
 
 
@@ -52,14 +52,21 @@ def test_two_servers_in_one_process_do_not_share_numbers() -> None:
 
 def test_stages_are_counted_only_where_something_was_measured() -> None:
     metrics = Metrics()
-    zero, some = protocol.Latency(p50_ms=0, p95_ms=0), protocol.Latency(p50_ms=5, p95_ms=9)
-    metrics.observe(
-        protocol.Stats(
-            fps_in=24, fps_out=24, width=2, height=2, bitrate_bps=1, latency=some, decode=zero, edit=some,
-            encode=some, dropped=0, model="m", device="d", decoder="x", encoder="y", codec="vp8",
-            revision=0, uptime_s=1,
-        )
-    )  # fmt: skip
+    stages = {"decode": StageTime(), "edit": StageTime(5, 9), "encode": StageTime(5, 9)}
+    metrics.observe(PipelineStats(fps_out=24, stages=stages))
     seen = values(metrics.render().decode())
     assert seen["relens_stage_median_seconds_count{edit}"] == 1
     assert "relens_stage_median_seconds_count{decode}" not in seen
+
+
+def test_streams_are_counted_by_state_and_protocol() -> None:
+    metrics = Metrics()
+    metrics.streams_now(["live", "idle", "idle"], ["rtmp"], ["whep", "whep", "push"])
+    seen = values(metrics.render().decode())
+    assert seen["relens_streams{idle}"] == 2
+    assert seen["relens_streams{waiting}"] == 0
+    assert seen["relens_stream_publishers{rtmp}"] == 1
+    assert seen["relens_stream_publishers{whip}"] == 0
+    assert seen["relens_stream_viewers{whep}"] == 2
+    metrics.streams_now([], [], [])
+    assert values(metrics.render().decode())["relens_streams{idle}"] == 0

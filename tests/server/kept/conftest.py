@@ -63,7 +63,8 @@ def database(database_url: str) -> Iterator[Database]:
     try:
         upgrade(made)
         if not made.is_sqlite:
-            made.write(lambda connection: connection.execute(sa.text("TRUNCATE videos, sessions CASCADE")))
+            empty = sa.text("TRUNCATE videos, sessions, streams CASCADE")
+            made.write(lambda connection: connection.execute(empty))
         yield made
     finally:
         made.close()

@@ -40,6 +40,19 @@ def test_the_head_that_servers_look_for_is_the_last_step() -> None:
     assert v0001_first.down_revision is None
 
 
+def test_the_database_of_the_first_release_is_brought_up_to_date(empty_url: str) -> None:
+    database = Database(empty_url)
+    upgrade(database)
+    database.write(lambda connection: connection.execute(sa.text("DROP TABLE streams")))
+    database.write(
+        lambda connection: connection.execute(sa.text("UPDATE alembic_version SET version_num = '0001'"))
+    )
+    assert upgrade(database) is True
+    assert "streams" in database.read(lambda connection: sa.inspect(connection).get_table_names())
+    assert database.read(revision_of) == migrations.HEAD
+    database.close()
+
+
 def test_upgrading_again_does_nothing(database: Database) -> None:
     assert upgrade(database) is False
     assert database.read(revision_of) == migrations.HEAD

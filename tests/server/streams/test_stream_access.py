@@ -1,0 +1,200 @@
+"""Who may do what with streams, and who is not heard for a while."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from aiohttp.test_utils import make_mocked_request
+
+from server.config import Config
+from server.errors import NoKey, TooMany
+from server.streams import access as subject
+from server.streams.access import MOST_ADDRESSES, MOST_WRONG, WINDOW_S, Access, address_of, token_of
+from server.streams.stream import Stream
+from server.streams.types import StreamSettings
+
+KEY, VIEW_KEY = "publishing-key", "watching-key"
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    made = Clock()
+    monkeypatch.setattr(subject, "time", made)
+    return made
+
+
+def ask(remote: str = "198.51.100.7", path: str = "/streams", **headers: str) -> Any:
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return make_mocked_request("GET", path, {"Host": "relens.example", **named}).clone(remote=remote)
+
+
+def bearer(key: str) -> str:
+    return f"Bearer {key}"
+
+
+def stream(view_key: str = "") -> Stream:
+    made = object.__new__(Stream)  # its settings are all that is looked at
+    made.settings = StreamSettings(key=KEY, view_key=view_key)
+    return made
+
+
+@pytest.mark.parametrize("remote", ["127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1"])
+def test_without_a_key_this_machine_is_the_operator(remote: str) -> None:
+    Access(Config()).operator(ask(remote))
+    assert Access(Config()).is_operator(ask(remote))
+
+
+@pytest.mark.parametrize(
+    ("remote", "headers"),
+    [
+        ("192.168.1.2", {}),
+        ("::ffff:192.168.1.2", {}),
+        ("2001:db8::1", {}),
+        ("", {}),
+        ("unix", {}),
+        ("127.0.0.1", {"X_Forwarded_For": "127.0.0.1"}),
+        ("127.0.0.1", {"Forwarded": "for=127.0.0.1"}),
+        ("127.0.0.1", {"Origin": "https://elsewhere.example"}),
+        ("127.0.0.1", {"Origin": "null"}),
+        ("127.0.0.1", {"Origin": "http://["}),
+        ("192.168.1.2", {"Authorization": "Bearer "}),
+    ],
+)
+def test_without_a_key_nobody_else_is(remote: str, headers: dict[str, str]) -> None:
+    with pytest.raises(NoKey, match="set operator_key") as refused:
+        Access(Config()).operator(ask(remote, **headers))
+    assert refused.value.challenge is False
+    assert not Access(Config()).is_operator(ask(remote, **headers))
+
+
+def test_the_page_of_this_server_is_no_other_site() -> None:
+    Access(Config()).operator(ask("127.0.0.1", Origin="http://relens.example"))
+
+
+def test_with_a_key_it_alone_counts() -> None:
+    access = Access(Config(operator_key="of-the-operator"))
+    access.operator(ask("203.0.113.9", Authorization=bearer("of-the-operator"), X_Forwarded_For="10.0.0.1"))
+    for headers in ({}, {"Authorization": bearer("guess")}, {"Authorization": "Basic of-the-operator"}):
+        with pytest.raises(NoKey) as refused:
+            access.operator(ask("127.0.0.1", **headers))
+        assert refused.value.challenge is True
+    with pytest.raises(NoKey):  # it would stand in logs and histories
+        access.operator(ask("127.0.0.1", path="/streams?key=of-the-operator"))
+
+
+def test_who_publishes_shows_the_key() -> None:
+    access = Access(Config())
+    access.publish(stream(), KEY, "192.0.2.1")
+    for wrong in ("", "guess", KEY + "x", "schlüssel", "\udcff", "\ud800"):
+        with pytest.raises(NoKey):
+            access.publish(stream(), wrong, "192.0.2.1")
+
+
+def test_who_watches_shows_the_view_key_where_there_is_one() -> None:
+    access = Access(Config())
+    access.view(stream(), "", "192.0.2.1")
+    access.view(stream(VIEW_KEY), VIEW_KEY, "192.0.2.1")
+    access.view(stream(VIEW_KEY), KEY, "192.0.2.1")
+    for wrong in ("", "guess"):
+        with pytest.raises(NoKey, match="view key"):
+            access.view(stream(VIEW_KEY), wrong, "192.0.2.1")
+
+
+def test_who_edits_is_the_operator_or_holds_the_key_as_a_bearer() -> None:
+    access = Access(Config())
+    access.edit(ask("127.0.0.1"), stream())
+    access.edit(ask("203.0.113.9", Authorization=bearer(KEY)), stream(VIEW_KEY))
+    for headers in ({}, {"Authorization": bearer(VIEW_KEY)}, {"Authorization": bearer("guess")}):
+        with pytest.raises(NoKey):
+            access.edit(ask("203.0.113.9", **headers), stream(VIEW_KEY))
+    with pytest.raises(NoKey):
+        access.edit(ask("203.0.113.9", path=f"/streams?key={KEY}"), stream())
+
+
+def test_a_token_comes_as_a_bearer_or_in_the_query() -> None:
+    assert token_of(ask(path="/whip/live?key=one", Authorization=bearer("two"))) == "two"
+    assert token_of(ask(path="/whip/live?key=one")) == "one"
+    assert token_of(ask(path="/whip/live", Authorization="bEaReR  two ")) == "two"
+    assert token_of(ask(path="/whip/live", Authorization="Basic eA==")) == ""
+
+
+def wrong(access: Access, address: str, times: int = MOST_WRONG) -> None:
+    for _ in range(times):
+        with pytest.raises(NoKey):
+            access.publish(stream(), "guess", address)
+
+
+def test_who_guesses_is_not_heard_for_a_minute(clock: Clock) -> None:
+    access = Access(Config())
+    wrong(access, "192.0.2.1")
+    for token in ("guess", KEY, ""):
+        with pytest.raises(TooMany) as refused:
+            access.publish(stream(), token, "192.0.2.1")
+        assert 1 <= refused.value.retry_after_s <= WINDOW_S + 1
+    access.publish(stream(), KEY, "192.0.2.2")
+    clock.now += WINDOW_S + 1
+    access.publish(stream(), KEY, "192.0.2.1")
+
+
+def test_slow_mistakes_add_up_to_nothing(clock: Clock) -> None:
+    access = Access(Config())
+    for _ in range(3 * MOST_WRONG):
+        wrong(access, "192.0.2.1", 1)
+        clock.now += WINDOW_S / (MOST_WRONG - 1)
+
+
+def test_to_show_no_key_is_no_guess(clock: Clock) -> None:
+    access = Access(Config())
+    for _ in range(2 * MOST_WRONG):
+        with pytest.raises(NoKey):
+            access.publish(stream(), "", "192.0.2.1")
+    access.publish(stream(), KEY, "192.0.2.1")
+
+
+def test_guesses_count_whatever_they_are_for(clock: Clock) -> None:
+    access = Access(Config(operator_key="of-the-operator"))
+    for _ in range(MOST_WRONG // 2):
+        wrong(access, "203.0.113.9", 1)
+        with pytest.raises(NoKey):
+            access.operator(ask("203.0.113.9", Authorization=bearer("guess")))
+    with pytest.raises(TooMany):
+        access.is_operator(ask("203.0.113.9", Authorization=bearer("of-the-operator")))
+    with pytest.raises(TooMany):
+        access.edit(ask("203.0.113.9", Authorization=bearer(KEY)), stream())
+
+
+def test_one_host_has_many_addresses_of_ipv6_and_two_ways_to_write_one_of_ipv4(clock: Clock) -> None:
+    access = Access(Config())
+    for host in range(MOST_WRONG):
+        wrong(access, f"2001:db8:0:1::{host:x}", 1)
+    with pytest.raises(TooMany):
+        access.publish(stream(), KEY, "2001:db8:0:1:ffff::1")
+    access.publish(stream(), KEY, "2001:db8:0:2::1")
+    wrong(access, "::ffff:192.0.2.1")
+    with pytest.raises(TooMany):
+        access.publish(stream(), KEY, "192.0.2.1")
+    access.publish(stream(), KEY, "::ffff:192.0.2.2")
+
+
+def test_behind_a_proxy_of_this_machine_the_visitor_counts_not_the_proxy() -> None:
+    assert address_of(ask("127.0.0.1", X_Forwarded_For="1.1.1.1, 203.0.113.9")) == "203.0.113.9"
+    assert address_of(ask("203.0.113.9", X_Forwarded_For="1.1.1.1")) == "203.0.113.9", "anybody can say so"
+    assert address_of(ask("127.0.0.1")) == "127.0.0.1"
+
+
+def test_addresses_are_forgotten_when_they_are_too_many(clock: Clock) -> None:
+    access = Access(Config())
+    wrong(access, "192.0.2.1")
+    for number in range(MOST_ADDRESSES):
+        wrong(access, f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}", 1)
+    access.publish(stream(), KEY, "192.0.2.1")
+    assert len(access._wrong) == MOST_ADDRESSES
