@@ -14,6 +14,9 @@ from server.problem import CONTENT_TYPE as PROBLEM_JSON
 from server.problem import Problem
 from server.routes.route import Answer, Parameter, Route
 
+EVENTS = (
+    "text/event-stream"  # OpenAPI 3.1 has no schema for one event of many: the summary says what they hold
+)
 DATA_CHANNEL = {"ClientMessage": protocol.ClientMessage, "ServerMessage": protocol.ServerMessage}
 
 
@@ -67,7 +70,9 @@ def _response(answer: Answer, references: dict[Any, Any]) -> dict[str, Any]:
     response: dict[str, Any] = {"description": answer.meaning}
     if answer.content_type:
         schema = references[answer.body] if answer.body is not None else {"type": "string"}
-        response["content"] = {answer.content_type: {"schema": schema}}
+        response["content"] = {
+            answer.content_type: {} if answer.content_type == EVENTS else {"schema": schema}
+        }
     if answer.headers:
         response["headers"] = {name: {"schema": {"type": "string"}} for name in answer.headers}
     return response

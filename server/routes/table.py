@@ -2,7 +2,21 @@
 
 from __future__ import annotations
 
-from server.routes import files, hls, job_events, jobs, operators, page, previews, sessions, videos
+from server.routes import (
+    files,
+    hls,
+    job_events,
+    jobs,
+    operators,
+    page,
+    previews,
+    sessions,
+    stream_events,
+    streams,
+    videos,
+    whep,
+    whip,
+)
 from server.routes.route import Route
 
 ROUTES: tuple[Route, ...] = (
@@ -13,6 +27,10 @@ ROUTES: tuple[Route, ...] = (
     *job_events.ROUTES,
     *hls.ROUTES,
     *previews.ROUTES,
+    *streams.ROUTES,
+    *stream_events.ROUTES,
+    *whip.ROUTES,
+    *whep.ROUTES,
     *operators.ROUTES,
     *page.ROUTES,
 )

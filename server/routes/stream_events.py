@@ -1,0 +1,107 @@
+"""/streams/{stream}/events: how a stream fares, as it goes, by server-sent events (HTML §9.2).
+
+A listener that reads slowly hears less, never later: each event says what is true when it is written.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+
+import msgspec
+from aiohttp import web
+
+from gpu.errors import RelensError
+from server import protocol
+from server.errors import CapacityError
+from server.routes.route import Answer, Route
+from server.routes.streams import NAME, is_operator, refused, stream_of
+from server.state import STATE, ServerState
+from server.streams.stream import Stream
+
+MOST_LISTENERS = 200
+EVENT_S = 1.0  # `facts` at least as often
+GAP_S = 0.05  # and at most as often, whatever changes
+WRITE_S = 15.0  # a listener that takes nothing for so long is gone
+SSE = "text/event-stream"
+
+
+async def follow_stream(request: web.Request) -> web.StreamResponse:
+    """`facts` each second and at changes, `applied` when an edit is seen; ended with the stream."""
+    try:
+        stream = stream_of(request)
+        sees_all = is_operator(request, [stream])
+        streams = request.app[STATE].streams
+        if streams.listeners >= MOST_LISTENERS:
+            raise CapacityError(f"{MOST_LISTENERS} listen already: ask GET /streams/{stream.name}", 10)
+    except RelensError as error:
+        return refused(request, error)
+    response = web.StreamResponse(headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
+    response.content_type, response.charset = SSE, "utf-8"
+    if request.method == "HEAD":
+        await response.prepare(request)
+        return response
+    listener = Listener(request.app[STATE], stream, sees_all, response)
+    streams.listeners += 1
+    try:
+        await response.prepare(request)
+        await listener.tell()
+        await response.write_eof()
+    except (ConnectionError, TimeoutError):
+        response.force_close()
+    finally:
+        streams.listeners -= 1
+    return response
+
+
+class Listener:
+    """One who listens to one stream."""
+
+    def __init__(self, state: ServerState, stream: Stream, sees_all: bool, out: web.StreamResponse) -> None:
+        self._state, self._stream, self._sees_all, self._out = state, stream, sees_all, out
+        self._number = 0
+        self._applied = stream.edit_facts().applied
+        self._changed = asyncio.Event()
+
+    async def tell(self) -> None:
+        """Until the stream is deleted or the server goes down. Raises ConnectionError, TimeoutError."""
+        leave = self._stream.subscribe(lambda _: self._changed.set())
+        try:
+            await self._write(b"retry: 2000\n\n")
+            while self._state.streams.get(self._stream.name) is self._stream:
+                self._changed.clear()
+                await self._say_applied()
+                await self._say(b"facts", self._stream.facts(self._sees_all))
+                if self._state.places.draining:
+                    return
+                await asyncio.sleep(GAP_S)
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._changed.wait(), EVENT_S - GAP_S)
+        finally:
+            leave()
+
+    async def _say_applied(self) -> None:
+        applied = self._stream.edit_facts().applied
+        if applied > self._applied:
+            self._applied = applied
+            pts = max(self._stream.applied_pts, 0) & 0xFFFF_FFFF
+            await self._say(b"applied", protocol.Applied(revision=applied, pts=pts))
+
+    async def _say(self, kind: bytes, body: msgspec.Struct) -> None:
+        self._number += 1
+        await self._write(
+            b"event: %s\nid: %d\ndata: %s\n\n" % (kind, self._number, msgspec.json.encode(body))
+        )
+
+    async def _write(self, data: bytes) -> None:
+        async with asyncio.timeout(WRITE_S):
+            await self._out.write(data)
+
+
+ROUTES = (
+    Route(
+        "GET", "/streams/{stream}/events", follow_stream, "How a stream fares (server-sent events)",
+        (Answer(200, "Events `facts` (a StreamFacts) and `applied`, their data JSON", SSE),),
+        (NAME,), "", (404, 429, 503),
+    ),
+)  # fmt: skip

@@ -1,0 +1,55 @@
+"""What to copy into OBS and its like for one stream, with the host name that was called."""
+
+from __future__ import annotations
+
+from urllib.parse import urlencode, urlsplit
+
+from aiohttp import web
+
+from server.config import Config
+from server.stream_api import StreamSetup
+from server.streams.types import SrtIn, StreamSettings
+
+RTMP_APP = "live"
+
+
+def setup_of(request: web.Request, name: str, settings: StreamSettings, config: Config) -> StreamSetup:
+    """For the operator alone: it holds keys."""
+    base, host = base_of(request)
+    view = f"?{urlencode({'key': settings.view_key})}" if settings.view_key else ""
+    key = f"?{urlencode({'key': settings.key})}"
+    rtmp = f"rtmp://{host}:{config.rtmp_port}/{RTMP_APP}" if config.rtmp_port else ""
+    return StreamSetup(
+        whip_url=f"{base}/whip/{name}",
+        whip_token=settings.key,
+        whep_url=f"{base}/whep/{name}{view}",
+        rtmp_server=rtmp,
+        rtmp_key=f"{name}{key}" if rtmp else "",
+        rtmp_url=f"{rtmp}/{name}{key}" if rtmp else "",
+        rtmp_play_url=f"{rtmp}/{name}{view}" if rtmp else "",
+        srt_url=_srt(host, settings.srt) if settings.srt else "",
+        watch_url=f"{base}/watch/{name}{view}",
+        dock_url=f"{base}/dock/{name}{key}",
+    )
+
+
+def base_of(request: web.Request) -> tuple[str, str]:
+    """(URL of the server's root without its slash, host alone) as the browser called them; behind a proxy
+    that ends TLS, as that says. Only who asked reads it: their own headers mislead nobody else."""
+    scheme = request.headers.get("X-Forwarded-Proto", "").partition(",")[0].strip().lower()
+    if scheme not in ("http", "https"):
+        scheme = request.scheme
+    called = request.headers.get("X-Forwarded-Host", "").partition(",")[0].strip() or request.host
+    try:
+        parts = urlsplit(f"//{called}")
+        host, port = parts.hostname or "localhost", parts.port
+    except ValueError:
+        host, port = "localhost", None
+    host = f"[{host}]" if ":" in host else host
+    return f"{scheme}://{host}{f':{port}' if port else ''}", host
+
+
+def _srt(host: str, srt: SrtIn) -> str:
+    """FFmpeg and OBS take the latency in microseconds."""
+    query = {"mode": "caller", "latency": srt.latency_ms * 1000, "passphrase": srt.passphrase}
+    return f"srt://{host}:{srt.port}?{urlencode(query)}"

@@ -1,0 +1,104 @@
+"""How a stream fares, as server-sent events: at once, at changes, and never more than the listener reads."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from gpu.types import Edit
+from server.routes import stream_events as routes
+from server.streams.stream import Stream
+from tests.server.streams.stream_parts import Caster
+from tests.server.visitor import Served, serving, until
+
+pytestmark = pytest.mark.realtime  # events as they happen
+
+
+class Listener:
+    """Reads a stream of events as HTML's EventSource does."""
+
+    def __init__(self, served: Served) -> None:
+        self._served = served
+        self.events: list[tuple[str, dict[str, Any]]] = []
+        self.ended = False
+
+    async def listen(self) -> None:
+        """Until the server ends it."""
+        async with self._served.http.get(f"{self._served.base}/streams/live/events") as reply:
+            assert reply.headers["Content-Type"].startswith("text/event-stream")
+            kind = ""
+            async for line in reply.content:
+                name, _, value = line.decode().rstrip("\n").partition(": ")
+                if name == "event":
+                    kind = value
+                elif name == "data":
+                    self.events.append((kind, msgspec.json.decode(value)))
+        self.ended = True
+
+    def heard(self, kind: str) -> list[dict[str, Any]]:
+        return [data for said, data in self.events if said == kind]
+
+
+def live(served: Served) -> Stream:
+    stream = served.state.streams.get("live")
+    assert stream is not None
+    return stream
+
+
+async def test_facts_and_what_is_applied_are_told_until_the_stream_is_deleted(tmp_path: Path) -> None:
+    async with serving(data_dir=str(tmp_path)) as served:
+        listener = Listener(served)
+        listening = asyncio.ensure_future(listener.listen())
+        await until(lambda: listener.heard("facts"))
+        assert listener.heard("facts")[0]["state"] == "idle"
+        await Caster(live(served)).publish()
+        await until(lambda: listener.heard("facts")[-1]["state"] == "live")
+        received = live(served).edit(Edit(prompt="", transition_ms=0))
+        await until(lambda: [e for e in listener.heard("applied") if e["revision"] == received.revision])
+        assert listener.heard("applied")[-1]["pts"] >= 0
+        many = len(listener.events)
+        await until(lambda: len(listener.events) > many + 1, what="facts each second")
+        await served.state.streams.delete("live")
+        await asyncio.wait_for(listening, 10)
+        assert served.state.streams.listeners == 0
+
+
+async def test_many_changes_are_told_as_one(tmp_path: Path) -> None:
+    async with serving(data_dir=str(tmp_path)) as served:
+        listener = Listener(served)
+        listening = asyncio.ensure_future(listener.listen())
+        await until(lambda: listener.heard("facts"))
+        for number in range(200):
+            live(served).edit(Edit(prompt=f"edit {number}"))
+        await until(
+            lambda: live(served).edit_facts().revision == listener.heard("facts")[-1]["edit"]["revision"]
+        )
+        assert len(listener.heard("facts")) < 20
+        listening.cancel()
+        await until(lambda: served.state.streams.listeners == 0, what="who hung up is not counted")
+
+
+async def test_listeners_are_counted_and_end_with_the_server(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(routes, "MOST_LISTENERS", 1)
+    async with serving(data_dir=str(tmp_path)) as served:
+        listener = Listener(served)
+        listening = asyncio.ensure_future(listener.listen())
+        await until(lambda: listener.heard("facts"))
+        url = f"{served.base}/streams/live/events"
+        async with served.http.get(url) as reply:
+            assert reply.status == 503
+            assert int(reply.headers["Retry-After"]) > 0
+        async with served.http.get(f"{served.base}/streams/other/events") as reply:
+            assert reply.status == 404
+        served.state.places.draining = True  # as SIGTERM does
+        await asyncio.wait_for(listening, 10)
+        assert listener.ended
+        async with served.http.head(url) as reply:
+            assert reply.status == 200
+            assert reply.content_type == routes.SSE
