@@ -29,10 +29,8 @@ class VideoIn:
         if tag is None:
             return None
         if tag.codec not in self._codecs:
-            taken = ", ".join(codec.upper() for codec in self._codecs)
-            raise ProtocolError(
-                f"{tag.codec.upper()} video is not taken here: set the encoder to one of {taken}"
-            )
+            taken = " or ".join(codec.upper() for codec in self._codecs)
+            raise ProtocolError(f"{tag.codec.upper()} video is not taken here: set the encoder to {taken}")
         if tag.kind == "config":
             self._configure(tag)
             return None
