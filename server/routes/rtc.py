@@ -115,7 +115,8 @@ def _link(url: str, server: IceServer) -> str:
 async def patched(request: web.Request, kind: type[RtcSession]) -> web.Response:
     """Candidates: 204. Another ufrag and pwd: ICE is restarted, 200 with our side of it."""
     let_in(request)
-    session = _session(request, kind)
+    found = request.match_info
+    session = request.app[STATE].rtc.get(found["stream"], found["session"], kind)
     if session is None:
         return _gone()
     refusal = _mismatch(request.headers.get("If-Match"), session.etag)
@@ -152,22 +153,15 @@ def _mismatch(wanted: str | None, etag: str) -> web.Response | None:
 async def ended(request: web.Request, kind: type[RtcSession]) -> web.Response:
     """200 once nothing is left of it; If-Match is not looked at (RFC 9725 §4.3.1)."""
     let_in(request)
-    session = _session(request, kind)
-    if session is None:
-        return _gone()
-    session.end("deleted", "the client ended it")
-    await session.ended()
-    return web.Response(status=200)
+    found = request.match_info
+    if await request.app[STATE].rtc.delete(found["stream"], found["session"], kind):
+        return web.Response(status=200)
+    return _gone()
 
 
 def preflighted(request: web.Request) -> web.Response:
     """No key is asked for, and no TURN credentials are given away."""
     return web.Response(status=200, headers={"Accept-Post": SDP})
-
-
-def _session(request: web.Request, kind: type[RtcSession]) -> RtcSession | None:
-    found = request.match_info
-    return request.app[STATE].rtc.get(found["stream"], found["session"], kind)
 
 
 def _gone() -> web.Response:

@@ -36,6 +36,10 @@ class RtcSession:
     def ending(self) -> bool:
         return self._closer is not None
 
+    def is_(self, name: str, kind: type[RtcSession]) -> bool:
+        """Whether it is of this stream and this kind."""
+        return self.name == name and isinstance(self, kind)
+
     async def patch(self, fragment: str) -> str | None:
         """Candidates, or an ICE restart -> our side of it, a fragment. Raises ProtocolError."""
         return await self._peer.patch(fragment)

@@ -13,6 +13,7 @@ from .rtc_session import RtcSession
 
 CALLS_PER_S, CALLS_AT_ONCE = 10.0, 100  # a room of viewers behind one address may come at once
 MAX_ADDRESSES = 4096  # remembered; the one that was silent for longest is forgotten
+MAX_LEFT = 1024  # ended by themselves, and remembered for the DELETE that may still come
 CLOSE_WAIT_S = 10.0
 
 
@@ -22,6 +23,8 @@ class RtcSessions:
     def __init__(self) -> None:
         self._sessions: dict[str, RtcSession] = {}
         self._buckets: OrderedDict[str, TokenBucket] = OrderedDict()
+        self._deleted: set[str] = set()  # being closed because of a DELETE
+        self._left: OrderedDict[str, tuple[str, type[RtcSession]]] = OrderedDict()  # stream and kind
 
     def __len__(self) -> int:
         return len(self._sessions)
@@ -43,13 +46,32 @@ class RtcSessions:
 
     def _closed(self, session: RtcSession) -> None:
         self._sessions.pop(session.id, None)
+        if session.id not in self._deleted:
+            self._left[session.id] = session.name, type(session)
+            if len(self._left) > MAX_LEFT:
+                self._left.popitem(last=False)
 
     def get(self, name: str, session_id: str, kind: type[RtcSession]) -> RtcSession | None:
         """None when there is none of that stream and kind, or it is ending."""
         session = self._sessions.get(session_id)
-        if session is None or session.ending or session.name != name or not isinstance(session, kind):
-            return None
-        return session
+        return session if session is not None and not session.ending and session.is_(name, kind) else None
+
+    async def delete(self, name: str, session_id: str, kind: type[RtcSession]) -> bool:
+        """End one, to the last of it. True once for each, also where it ended by itself: OBS closes its
+        connection first and sends DELETE then, and is to be told that all is well."""
+        if self._left.get(session_id) == (name, kind):
+            del self._left[session_id]
+            return True
+        session = self._sessions.get(session_id)
+        if session is None or not session.is_(name, kind) or session_id in self._deleted:
+            return False
+        self._deleted.add(session_id)
+        try:
+            session.end("deleted", "the client ended it")
+            await session.ended()
+        finally:
+            self._deleted.discard(session_id)
+        return True
 
     async def close(self) -> None:
         """End all; returns when they are closed (each close is bounded in time)."""
