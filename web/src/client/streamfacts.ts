@@ -101,10 +101,13 @@ export interface StreamSettings {
 /** Everything to copy into OBS and its like. "" for what this server does not offer. */
 export interface StreamSetup {
   whipUrl: string;
+  whipToken: string;
   whepUrl: string;
   rtmpServer: string;
   rtmpKey: string;
   rtmpUrl: string;
+  /** The edited stream, for players. */
+  rtmpPlayUrl: string;
   srtUrl: string;
   watchUrl: string;
   dockUrl: string;
@@ -233,10 +236,12 @@ export function parseSetup(value: unknown): StreamSetup {
   const setup = fields(value);
   return {
     whipUrl: text(setup.whipUrl),
+    whipToken: text(setup.whipToken),
     whepUrl: text(setup.whepUrl),
     rtmpServer: text(setup.rtmpServer),
     rtmpKey: text(setup.rtmpKey),
     rtmpUrl: text(setup.rtmpUrl),
+    rtmpPlayUrl: text(setup.rtmpPlayUrl),
     srtUrl: text(setup.srtUrl),
     watchUrl: text(setup.watchUrl),
     dockUrl: text(setup.dockUrl),

@@ -37,7 +37,7 @@ export type SettingsChange = Partial<StreamSettings>;
 const EDIT_MS = 30_000; // a model may have to be loaded before the words are understood
 
 export class Streams {
-  /** The operator's key, or for edits the stream's own, or for watching its view key. */
+  /** The operator's key, or for edits the stream's own. A wrong one is counted by the server: try it once. */
   key = "";
 
   /** `base`: the server's root, with a slash at the end. */
@@ -58,6 +58,7 @@ export class Streams {
     return parseAnswer(await response.json());
   }
 
+  /** At its numbers from 1 on: its own, or the first of its model's. */
   async presets(name: string): Promise<StreamPreset[]> {
     const found = await this.#json(`${this.#path(name)}/presets`);
     return list(Array.isArray(found) ? found : fields(found).presets).map(parsePreset);
@@ -79,8 +80,9 @@ export class Streams {
   }
 
   /** A new key; who publishes stays. */
-  async newKey(name: string): Promise<void> {
-    await this.#ask(`${this.#path(name)}/key`, { method: "POST" });
+  async newKey(name: string): Promise<StreamSettings> {
+    const response = await this.#ask(`${this.#path(name)}/key`, { method: "POST" });
+    return parseSettings(await response.json());
   }
 
   async delete(name: string): Promise<void> {

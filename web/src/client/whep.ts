@@ -36,7 +36,7 @@ const GATHER_MS = 150; // host candidates are there by then
 const GATHER_SERVERS_MS = 1_500; // those that STUN and TURN servers find take longer
 const OPEN_MS = 15_000;
 const LOOK_MS = 1_000;
-const SILENT_MS = 3_000; // then the server is asked whether the session is still there
+const SILENT_MS = 3_000; // then the server is asked whether the session is still there, as often
 const GIVE_UP_MS = 15_000; // longer than a server keeps viewers for a publisher that broke off
 const LOST_MS = 2_500;
 const KEY_WAIT_MS = 15_000; // wrong keys are counted by servers: asked for at leisure
@@ -59,7 +59,7 @@ export class WhepReader extends Emitter<WhepEvents> {
   #state: WhepStateEvent = { state: "idle", refusal: null, retryInMs: null };
   #bytes = 0;
   #heardMs = 0;
-  #asking = false;
+  #askedMs = 0;
 
   constructor(options: WhepOptions) {
     super();
@@ -180,11 +180,9 @@ export class WhepReader extends Emitter<WhepEvents> {
     }
     const silentMs = nowMs - this.#heardMs;
     if (silentMs > GIVE_UP_MS) this.#lost(session);
-    else if (silentMs > SILENT_MS && !this.#asking) {
-      this.#asking = true;
-      const gone = await isGone(session.url, this.#headers());
-      this.#asking = false;
-      if (gone) this.#lost(session);
+    else if (silentMs > SILENT_MS && nowMs - this.#askedMs > SILENT_MS) {
+      this.#askedMs = nowMs;
+      if (await isGone(session.url, this.#headers())) this.#lost(session);
     }
   }
 
@@ -233,10 +231,15 @@ function end({ pc, url }: Session, headers: Record<string, string>): void {
   });
 }
 
-/** True only where the server says so: one that answers this with anything else may still hold it. */
+/**
+ * Whether the server has let go of the session. Asked by candidates for no ICE generation, which a session that is
+ * there refuses (428); a server that answers anything but that it is gone may still hold it.
+ */
 async function isGone(url: string, headers: Record<string, string>): Promise<boolean> {
+  const type = { "Content-Type": "application/trickle-ice-sdpfrag" };
+  const signal = AbortSignal.timeout(2_000);
   try {
-    const { status } = await fetch(url, { headers, cache: "no-store", signal: AbortSignal.timeout(2_000) });
+    const { status } = await fetch(url, { method: "PATCH", headers: { ...headers, ...type }, signal });
     return status === 404 || status === 410;
   } catch {
     return false;

@@ -1,18 +1,18 @@
 /** The one stream of this dock: followed, edited with its key, which is kept in this browser. Knows no elements. */
 import { computed, signal } from "@preact/signals";
-import { parseModels, parseReading, type Reading } from "../client/catalogue";
+import { parseReading, type Reading } from "../client/catalogue";
 import { type EditStanding, EditTrack } from "../client/edittrack";
 import { Refusal } from "../client/refusal";
 import type { StreamFacts, StreamPreset } from "../client/streamfacts";
 import { Streams } from "../client/streams";
 import { words } from "./strings";
 
-const PRESETS = 9;
 const DEBOUNCE_MS = 140;
 
 export const name = decodeURIComponent(location.pathname.replace(/\/+$/, "").split("/").pop() ?? "");
 const base = new URL("..", document.baseURI).href;
 const streams = new Streams(base);
+const editor = new Streams(base); // the one that shows the key: nothing else needs it
 const KEPT = `relens.dock.${name}`;
 const track = new EditTrack();
 
@@ -52,15 +52,14 @@ function takeKey(): string {
 }
 
 export function useKey(key: string): void {
-  streams.key = key.trim();
+  editor.key = key.trim();
   keyWanted.value = "";
   said.value = "";
   try {
-    localStorage.setItem(KEPT, streams.key);
+    localStorage.setItem(KEPT, editor.key);
   } catch {
     // It is used for as long as this dock is open.
   }
-  begin();
 }
 
 // -- following ----------------------------------------------------------------------------------------------------
@@ -73,7 +72,7 @@ export function begin(): void {
   stop = streams.follow(name, {
     onFacts: (next) => {
       reachable.value = true;
-      if (!facts.value || facts.value.state !== next.state) void findPresets(next.model);
+      if (!facts.value || facts.value.state !== next.state) void findPresets();
       if (!facts.value && next.edit.received) strength.value = next.edit.received.strength;
       facts.value = next;
       standing.value = track.look(next.edit, performance.now());
@@ -83,28 +82,17 @@ export function begin(): void {
     },
     onTrouble: (refusal, again) => {
       if (again) reachable.value = false;
-      else if (refusal.status === 404) gone.value = true;
-      else keyWanted.value = streams.key ? "wrong" : "missing";
+      else gone.value = refusal.status === 404;
     },
   });
 }
 
-/** The stream's own, or where it has none the first of what its model can do. */
-async function findPresets(model: string): Promise<void> {
+async function findPresets(): Promise<void> {
   try {
-    const own = await streams.presets(name);
-    presets.value = own.length > 0 ? own : await modelPresets(model);
+    presets.value = await streams.presets(name);
   } catch {
     // The dock works without; looked for again at the next change.
   }
-}
-
-async function modelPresets(model: string): Promise<StreamPreset[]> {
-  const models = parseModels(await (await fetch(new URL("models", base))).json());
-  const found = models.find((each) => each.name === model) ?? models[0];
-  return (found?.presets ?? [])
-    .slice(0, PRESETS)
-    .map(({ label, prompt }) => ({ name: label, prompt, strength: 1, transitionMs: 400 }));
 }
 
 // -- edits --------------------------------------------------------------------------------------------------------
@@ -113,7 +101,7 @@ export async function apply(prompt: string, transitionMs = 400): Promise<void> {
   const askedMs = performance.now();
   said.value = "";
   try {
-    const answer = await streams.edit(name, { prompt, strength: strength.value, transitionMs });
+    const answer = await editor.edit(name, { prompt, strength: strength.value, transitionMs });
     keyWanted.value = "";
     if (!answer.reading.understood) {
       said.value = words.notUnderstood(prompt);
@@ -123,7 +111,7 @@ export async function apply(prompt: string, transitionMs = 400): Promise<void> {
   } catch (error) {
     const refusal = error instanceof Refusal ? error : new Refusal("refused", String(error));
     if (refusal.status === 401 || refusal.status === 403) {
-      keyWanted.value = streams.key ? "wrong" : "missing";
+      keyWanted.value = editor.key ? "wrong" : "missing";
     } else said.value = words.failed(refusal.message, refusal.remedy);
   }
 }
@@ -161,4 +149,4 @@ export function typed(text: string): void {
   }, DEBOUNCE_MS);
 }
 
-streams.key = takeKey();
+editor.key = takeKey();

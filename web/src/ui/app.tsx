@@ -2,22 +2,17 @@
 import { Bar } from "./bar";
 import { Dials } from "./dials";
 import { Facts, VerdictPill } from "./facts";
-import { videoMode } from "./film/lazy";
 import { KeySheet } from "./keys";
+import { mode } from "./modes";
 import { Presets } from "./presets";
 import { SourcePicker } from "./sourcepicker";
 import { Stage } from "./stage";
-import { store } from "./store";
 import { strings } from "./strings";
 import { Strip } from "./strip";
 
-/** Only in Video mode, and loaded with it. */
-function Deck() {
-  const mode = store.source.value === "video" ? videoMode.value : null;
-  return mode && <mode.Deck />;
-}
-
 export function App() {
+  // What a mode has in the place of what is there without it.
+  const { Deck, Pill = VerdictPill, Facts: Measured = Facts, Panel = Presets } = mode.value ?? {};
   return (
     <>
       <a class="skip" href="#instruction">
@@ -32,18 +27,18 @@ export function App() {
           <span>{strings.title}</span>
         </h1>
         <SourcePicker />
-        <VerdictPill />
+        <Pill />
       </header>
       <main>
         <div class="live">
           <Stage />
-          <Deck />
+          {Deck && <Deck />}
           <Strip />
           <Bar />
           <Dials />
-          <Facts />
+          <Measured />
         </div>
-        <Presets />
+        <Panel />
       </main>
       <KeySheet />
     </>

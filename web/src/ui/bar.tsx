@@ -18,6 +18,7 @@ function AppliedParts() {
 }
 
 function Standing() {
+  const tookLabel = store.source.value === "streams" ? words.leftLabel : words.tookLabel;
   const applied = store.applied.value;
   const pending = store.pending.value;
   return (
@@ -28,7 +29,7 @@ function Standing() {
         <b>{applied ? applied.prompt || words.nothing : words.nothing}</b>
         <AppliedParts />
         {applied?.tookMs != null && (
-          <span class="took" data-testid="applied-ms" title={words.tookLabel(applied.tookMs)}>
+          <span class="took" data-testid="applied-ms" title={tookLabel(applied.tookMs)}>
             {words.took(applied.tookMs)}
           </span>
         )}

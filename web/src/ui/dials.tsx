@@ -89,7 +89,12 @@ function Tools() {
   const { paused, recording, playing, fullscreen, keysOpen } = store;
   return (
     <div class="tools" role="toolbar" aria-label={tools.label}>
-      <Tool id="pause" label={paused.value ? tools.resume : tools.pause} run={togglePause}>
+      <Tool
+        id="pause"
+        label={paused.value ? tools.resume : tools.pause}
+        disabled={store.source.value === "streams"} // others watch it too
+        run={togglePause}
+      >
         <Icon name={paused.value ? "play" : "pause"} filled={paused.value} />
       </Tool>
       <Tool id="snapshot" label={tools.snapshot} disabled={!playing.value} run={() => void snapshot()}>
@@ -103,7 +108,7 @@ function Tools() {
           disabled={!playing.value}
           run={() => {
             clearNotice("recording");
-            toggleRecording();
+            void toggleRecording();
           }}
         >
           <Icon name={recording.value ? "stop" : "record"} filled />

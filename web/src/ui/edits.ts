@@ -26,6 +26,17 @@ interface SentEdit {
   timed: boolean;
 }
 
+/** Where edits go that are not the session's own: to a stream. */
+interface Elsewhere {
+  apply(prompt: string, strength: number, transitionMs: number): void;
+  /** What is in force there, or asked for. */
+  wanted(): string;
+  /** Plays what is at a number key, counted from 0; false where nothing is. */
+  preset(index: number): boolean;
+}
+
+export const elsewhere: { door: Elsewhere | null } = { door: null };
+
 let firstEditMs: number | null = null;
 const sent = new Map<number, SentEdit>();
 
@@ -35,6 +46,15 @@ export async function apply(
 ): Promise<void> {
   const strength = options.strength ?? store.strength.value;
   const transitionMs = options.transitionMs ?? store.transitionMs.value;
+  clearNotice("edit");
+  if (prompt && options.recent !== false) {
+    const others = store.recent.value.filter((entry) => entry !== prompt);
+    store.recent.value = [prompt, ...others].slice(0, MAX_RECENT);
+  }
+  if (elsewhere.door) {
+    elsewhere.door.apply(prompt, strength, transitionMs);
+    return;
+  }
   const atMs = performance.now();
   const { revision } = client.edit(prompt, { strength, transitionMs });
   firstEditMs ??= atMs;
@@ -50,23 +70,19 @@ export async function apply(
   });
   if (sent.size > MAX_REMEMBERED_EDITS) sent.delete(sent.keys().next().value ?? 0);
   store.pending.value = { revision, prompt };
-  clearNotice("edit");
-  if (prompt && options.recent !== false) {
-    const others = store.recent.value.filter((entry) => entry !== prompt);
-    store.recent.value = [prompt, ...others].slice(0, MAX_RECENT);
-  }
 }
 
 /** The edit in force again at another strength: while a slider is dragged. */
 export function restrength(strength: number): void {
   store.strength.value = strength;
-  const prompt = client.wanted?.prompt;
+  const prompt = elsewhere.door ? elsewhere.door.wanted() : client.wanted?.prompt;
   if (prompt)
     void apply(prompt, { strength, transitionMs: Math.min(120, store.transitionMs.value), recent: false });
 }
 
 export function applyPreset(index: number): void {
   const preset = presetsInOrder.value[index];
+  if (elsewhere.door?.preset(index)) return;
   if (preset) void apply(preset.prompt, { recent: false });
 }
 
@@ -84,7 +100,10 @@ function noteReading(revision: number, reading: Reading): void {
   if (reading.understood || !prompt) return;
   if (store.pending.value?.revision === revision) store.pending.value = null;
   if (again && store.notice.value?.about === "recording") return; // which nobody would be told again
-  const [nearest] = reading.nearest;
+  noteNotUnderstood(prompt, reading);
+}
+
+export function noteNotUnderstood(prompt: string, { nearest: [nearest] }: Reading): void {
   store.notice.value = {
     about: "edit",
     text: strings.messages.notUnderstood(prompt),
@@ -106,6 +125,7 @@ function nameUndone(revision: number, inForce: InForce): void {
 }
 
 export function togglePause(): void {
+  if (elsewhere.door) return;
   const at = filmNow();
   store.paused.value = !store.paused.value;
   const heardMs = performance.now();

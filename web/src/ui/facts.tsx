@@ -13,7 +13,7 @@ interface FactProps {
   children: ComponentChildren;
 }
 
-function Fact({ id, name, title, children }: FactProps) {
+export function Fact({ id, name, title, children }: FactProps) {
   return (
     <div class={`fact ${id}`} title={title}>
       <dt>{name}</dt>

@@ -23,10 +23,14 @@ const paths = {
   enter: "M15.5 5v5.5h-10M8.5 7l-3.5 3.5L8.5 14",
 };
 
-export function Icon({ name, filled = false }: { name: keyof typeof paths; filled?: boolean }) {
+export function Drawing({ path, filled = false }: { path: string; filled?: boolean }) {
   return (
     <svg class="icon" viewBox="0 0 20 20" aria-hidden="true" focusable="false">
-      <path d={paths[name]} fill={filled ? "currentColor" : "none"} />
+      <path d={path} fill={filled ? "currentColor" : "none"} />
     </svg>
   );
+}
+
+export function Icon({ name, filled = false }: { name: keyof typeof paths; filled?: boolean }) {
+  return <Drawing path={paths[name]} filled={filled} />;
 }

@@ -17,7 +17,7 @@ const COMMANDS: Record<string, () => void> = {
   "/": () => document.getElementById("instruction")?.focus(),
   " ": togglePause,
   f: () => toggleFullscreen(document.querySelector<HTMLElement>(".live")),
-  r: toggleRecording,
+  r: () => void toggleRecording(),
   p: () => void snapshot(),
   v: nextView,
   s: () => {

@@ -2,6 +2,7 @@
 import "./style.css";
 import "./gallery.css";
 import "./film/film.css";
+import "./streams/streams.css";
 import { render } from "preact";
 import { App } from "./app";
 import { listenToKeys } from "./keys";

@@ -3,7 +3,7 @@ import { useEffect } from "preact/hooks";
 import type { Part, Reading } from "../client";
 import { Icon } from "./icons";
 import { client } from "./live";
-import { presetNamed, sentence, store } from "./store";
+import { modelInUse, presetNamed, sentence, store } from "./store";
 import { strings } from "./strings";
 import { UNSURE } from "./suggest";
 
@@ -15,7 +15,7 @@ const MAX_NEAREST = 3;
 /** Asks what the sentence in the box would be taken for, the last question only. */
 export function useReading(): void {
   const text = sentence.value.trim();
-  const model = store.modelName.value;
+  const model = modelInUse.value;
   useEffect(() => {
     if (!text) {
       store.reading.value = null;

@@ -2,16 +2,20 @@
 import type { Film, StateEvent } from "../client";
 import { download, fileName } from "./download";
 import { apply, forgetTimeline, leavePause } from "./edits";
-import { loadVideoMode } from "./film/lazy";
 import { client, videos } from "./live";
+import { loadStreamsMode, loadVideoMode, streamsMode } from "./modes";
 import { type Notice, type NoticeActions, refusalNotice, sourceNotice } from "./notices";
 import { pngOf } from "./snapshot";
-import { openCamera, openSample, openScreen, type Source, type SourceKind } from "./sources";
+import { type OwnKind, openCamera, openSample, openScreen, type Source, type SourceKind } from "./sources";
 import { clearNotice, filmNow, presetsInOrder, store, type View } from "./store";
 import { strings } from "./strings";
 import { timelineJson } from "./timeline";
 
 const NO_FULL_WAIT_MS = 1_200; // a hiccup shorter than this is not worth a sentence
+
+type ModeKind = Exclude<SourceKind, OwnKind>;
+
+const isOwn = (kind: SourceKind): kind is OwnKind => kind !== "video" && kind !== "streams";
 
 let source: Source | null = null;
 let opening = 0;
@@ -20,7 +24,7 @@ let goneTimer: ReturnType<typeof setTimeout> | undefined;
 
 const actions: NoticeActions = {
   useSample: () => void useSource("sample"),
-  retrySource: (kind) => void (kind === "video" ? openVideos() : useSource(kind)),
+  retrySource: (kind) => void useSource(kind),
   retryConnection: () => client.retry(),
   useModel: (name) => useModel(name),
 };
@@ -49,7 +53,9 @@ export async function start(): Promise<void> {
   const prompt = query.get("prompt") ?? presetsInOrder.value[0]?.prompt ?? "";
   if (prompt) await apply(prompt, { recent: false });
   const video = query.get("video");
-  if (video !== null) await openVideos(video);
+  const stream = query.get("stream");
+  if (stream !== null) await openMode("streams", stream);
+  else if (video !== null) await openMode("video", video);
   else if (query.get("autostart") !== "0") await useSource("sample");
 }
 
@@ -63,8 +69,8 @@ async function refreshModels(): Promise<void> {
 
 /** A press on a source's button: the one that runs stays as it is. */
 export function chooseSource(kind: SourceKind): void {
-  if (kind === "video") {
-    if (store.source.value !== kind) void openVideos();
+  if (!isOwn(kind)) {
+    if (store.source.value !== kind) void openMode(kind);
     return;
   }
   const runs = source?.kind === kind && source.stream.getVideoTracks()[0]?.readyState === "live";
@@ -73,18 +79,20 @@ export function chooseSource(kind: SourceKind): void {
   else void useSource(kind);
 }
 
-/** Video mode, where this server has it; `film` to begin with. Else one sentence, and the source stays as it is. */
-async function openVideos(film = ""): Promise<void> {
+/** A mode, where this server has it; `id` to begin with. Else one sentence, and the source stays as it is. */
+async function openMode(kind: ModeKind, id = ""): Promise<void> {
   opening += 1;
   const mine = opening;
   try {
-    const mode = await loadVideoMode();
-    await mode.enter(film, () => mine === opening);
+    const mode = await (kind === "video" ? loadVideoMode() : loadStreamsMode());
+    await mode.enter(id, () => mine === opening);
   } catch (error) {
     if (mine !== opening) return;
+    const { videoFailed, streamsFailed } = strings.messages;
+    const say = kind === "video" ? videoFailed : streamsFailed;
     store.notice.value = {
       about: "source",
-      text: strings.messages.videoFailed(error instanceof Error ? error.message : String(error)),
+      text: say(error instanceof Error ? error.message : String(error)),
       action: { label: strings.messages.useSample, run: actions.useSample },
       tone: "problem",
     };
@@ -93,24 +101,39 @@ async function openVideos(film = ""): Promise<void> {
 
 /** Nothing is sent any more: what is edited is a film of the server's, or with null none until one is chosen. */
 export function useFilm(film: Film | null, at = 0): void {
-  opening += 1;
-  source?.stop();
-  source = null;
-  clearNotice("source");
-  leavePause();
-  forgetTimeline();
-  store.source.value = "video";
-  store.sourceStream.value = null;
-  store.thumbnails.value = {};
-  store.sourceThumbnail.value = null;
+  leaveSource("video");
   store.film.value = film;
   store.position.value = film && { at, duration: film.duration, playing: true, heardMs: performance.now() };
-  store.stats.value = null;
   if (film) client.connect({ film: film.id, at }, { model: store.modelName.value });
   else client.close();
 }
 
-function leaveFilm(): void {
+/** Nothing is sent and no session is open: what is shown are streams that others publish. */
+export function useStreams(): void {
+  leaveSource("streams");
+  clearNotice("connection");
+  client.close();
+  store.playing.value = false;
+  store.degraded.value = "";
+}
+
+function leaveSource(next: ModeKind): void {
+  opening += 1;
+  source?.stop();
+  source = null;
+  clearNotice("source");
+  if (next !== store.source.value) leaveMode();
+  leavePause();
+  forgetTimeline();
+  store.source.value = next;
+  store.sourceStream.value = null;
+  store.thumbnails.value = {};
+  store.sourceThumbnail.value = null;
+  store.stats.value = null;
+}
+
+function leaveMode(): void {
+  if (store.source.value === "streams") streamsMode.value?.leave();
   if (store.source.value !== "video") return;
   store.film.value = null;
   store.sourceUrl.value = null;
@@ -119,7 +142,7 @@ function leaveFilm(): void {
   forgetTimeline();
 }
 
-export async function useSource(kind: Exclude<SourceKind, "video">): Promise<void> {
+export async function useSource(kind: OwnKind): Promise<void> {
   opening += 1;
   const mine = opening;
   let next: Source;
@@ -138,7 +161,7 @@ export async function useSource(kind: Exclude<SourceKind, "video">): Promise<voi
   clearNotice("source");
   const before = source;
   source = next;
-  leaveFilm();
+  leaveMode();
   if (store.source.value !== kind) store.thumbnails.value = {};
   store.source.value = kind;
   store.sourceStream.value = next.stream;
@@ -161,7 +184,7 @@ export async function useSource(kind: Exclude<SourceKind, "video">): Promise<voi
   before?.stop();
 }
 
-function openSource(kind: Exclude<SourceKind, "video">): Promise<Source> {
+function openSource(kind: OwnKind): Promise<Source> {
   if (kind === "camera") return openCamera(store.camera.value);
   return kind === "screen" ? openScreen() : openSample("sample.mp4");
 }

@@ -1,4 +1,4 @@
-/** Sample, camera, screen or video; and for the camera which one, how large, and whether with sound. */
+/** Sample, camera, screen, video or streams; and for the camera which one, how large, and whether with sound. */
 import { useEffect, useState } from "preact/hooks";
 import { chooseSource, useSource } from "./session";
 import { type CameraChoice, listCameras, type SourceKind } from "./sources";
@@ -11,6 +11,7 @@ const KINDS: [SourceKind, string][] = [
   ["camera", words.camera],
   ["screen", words.screen],
   ["video", words.video],
+  ["streams", words.streams],
 ];
 const HEIGHTS = [360, 480, 720];
 

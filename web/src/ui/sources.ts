@@ -1,6 +1,8 @@
-/** Where pictures come from: the sample clip, a camera, a screen. A video comes from the server. Knows no session. */
+/** Where pictures come from: the sample clip, a camera, a screen. Videos and streams the server has. Knows no session. */
 
-export type SourceKind = "sample" | "camera" | "screen" | "video";
+/** What is sent from here. */
+export type OwnKind = "sample" | "camera" | "screen";
+export type SourceKind = OwnKind | "video" | "streams";
 
 export interface CameraChoice {
   deviceId?: string;
@@ -10,7 +12,7 @@ export interface CameraChoice {
 }
 
 export interface Source {
-  kind: SourceKind;
+  kind: OwnKind;
   stream: MediaStream;
   /** Lets go of the camera, screen or clip. */
   stop(): void;
@@ -23,7 +25,7 @@ export class SourceError extends Error {
   override readonly name = "SourceError";
 
   constructor(
-    readonly kind: SourceKind,
+    readonly kind: OwnKind,
     readonly trouble: SourceTrouble,
     detail = "",
   ) {
@@ -40,18 +42,18 @@ const TROUBLES: Record<string, SourceTrouble> = {
   AbortError: "busy",
 };
 
-function troubleFrom(kind: SourceKind, error: unknown): SourceError {
+function troubleFrom(kind: OwnKind, error: unknown): SourceError {
   const { name, message } = error as DOMException;
   return new SourceError(kind, TROUBLES[name] ?? "failed", message);
 }
 
-function devices(kind: SourceKind): MediaDevices {
+function devices(kind: OwnKind): MediaDevices {
   if (!window.isSecureContext) throw new SourceError(kind, "insecure");
   if (!navigator.mediaDevices) throw new SourceError(kind, "unsupported");
   return navigator.mediaDevices;
 }
 
-function fromStream(kind: SourceKind, stream: MediaStream): Source {
+function fromStream(kind: OwnKind, stream: MediaStream): Source {
   return {
     kind,
     stream,

@@ -1,9 +1,9 @@
 /** The picture: edit, source over it up to the divider, and what covers them while nothing plays. */
 import { useEffect, useRef } from "preact/hooks";
 import { Divider } from "./divider";
-import { videoMode } from "./film/lazy";
 import { Icon } from "./icons";
 import { client, videos } from "./live";
+import { mode } from "./modes";
 import { DegradedTag, ModelNote, NoticeBar } from "./notice";
 import { thumbnailOf } from "./snapshot";
 import { hasSource, store, type View } from "./store";
@@ -125,6 +125,7 @@ function ViewSwitch() {
 }
 
 function Cover() {
+  if (store.source.value === "streams") return null; // it has a cover of its own
   const { state } = store.connection.value;
   if (state === "reconnecting" || state === "waiting" || (state === "connecting" && store.playing.value)) {
     return (
@@ -150,10 +151,10 @@ function Cover() {
   ) : null;
 }
 
-/** What Video mode lays over the picture; nothing in any other. */
-function VideoCover() {
-  const mode = store.source.value === "video" ? videoMode.value : null;
-  return mode && <mode.StageCover />;
+/** What Video and Streams mode lay over the picture. */
+function ModeCover() {
+  const current = mode.value;
+  return current && <current.StageCover />;
 }
 
 export function Stage() {
@@ -171,7 +172,7 @@ export function Stage() {
         <Cover />
       </div>
       <ViewSwitch />
-      <VideoCover />
+      <ModeCover />
       <ModelNote />
       <DegradedTag />
       <NoticeBar />

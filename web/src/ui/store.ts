@@ -55,6 +55,8 @@ export const store = {
 
   models: signal<Model[]>([]),
   modelName: signal(""),
+  /** The model of the stream on the stage, while one is. */
+  streamModel: signal(""),
   /** What is typed, letter by letter; suggestions are made from it. */
   draft: signal(""),
   draftReading: signal<TextReading | null>(null),
@@ -91,9 +93,11 @@ export const store = {
   camera: remembered<CameraChoice>("camera", { height: 480, microphone: false }),
 };
 
+/** Of the model that is chosen here, or else of the stream's own. */
+export const modelInUse = computed(() => store.streamModel.value || store.modelName.value);
+
 export const currentModel = computed<Model | null>(
-  () =>
-    store.models.value.find((model) => model.name === store.modelName.value) ?? store.models.value[0] ?? null,
+  () => store.models.value.find((model) => model.name === modelInUse.value) ?? store.models.value[0] ?? null,
 );
 
 /** The model that edits this stream, or else the one that will. */
@@ -133,8 +137,11 @@ export const suggestions = computed<Preset[]>(() => {
 /** What is in the box and will be sent: the suggestion the arrows have reached, or what is typed. */
 export const sentence = computed(() => suggestions.value[store.chosen.value]?.prompt ?? store.draft.value);
 
-/** Of a video that only the server has, the edit is all there is to see. */
-export const hasSource = computed(() => store.source.value !== "video" || store.sourceUrl.value !== null);
+/** Of a stream, and of a video that only the server has, the edit is all there is to see. */
+export const hasSource = computed(() => {
+  const { value } = store.source;
+  return value !== "streams" && (value !== "video" || store.sourceUrl.value !== null);
+});
 
 /** When a person last moved or stopped the film (performance.now()): what the server said before is no news. */
 export const pressed = { atMs: Number.NEGATIVE_INFINITY };

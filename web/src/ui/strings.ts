@@ -21,6 +21,7 @@ export const strings = {
     camera: "Camera",
     screen: "Screen",
     video: "Video",
+    streams: "Streams",
     device: "Camera",
     resolution: "Size",
     front: "Front camera",
@@ -56,6 +57,7 @@ export const strings = {
     nothing: "Source, as it is",
     took: (value: number) => ms(value),
     tookLabel: (value: number) => `On the screen ${ms(value)} after it was asked for`,
+    leftLabel: (value: number) => `On its way to the viewers ${ms(value)} after it was asked for`,
     pendingFor: (prompt: string) => prompt || "back to the source",
     clear: "Clear the instruction (Esc)",
   },
@@ -212,6 +214,8 @@ export const strings = {
     screenAbsent: "This browser cannot share a screen: use the camera or the sample clip.",
     videoFailed: (detail: string) =>
       `Videos cannot be edited on this server now (${detail}): ask who runs it, or go on with another source.`,
+    streamsFailed: (detail: string) =>
+      `Streams cannot be shown now (${detail}): try again, or go on with another source.`,
     sourceEnded: "The source ended: start it again, or go on with the sample clip.",
     sampleFailed: "The sample clip did not load: try again, or use the camera.",
     full: (seconds: number) =>
@@ -240,7 +244,7 @@ export const strings = {
     close: "Close",
     rows: [
       ["Enter", "apply what is typed, or the preset reached with ↑ ↓"],
-      ["1 – 9", "presets, once Esc has left the instruction"],
+      ["1 – 9", "presets, or a stream's hotkeys, once Esc has left the instruction"],
       ["0", "back to the original, likewise"],
       ["/", "to the instruction"],
       ["Esc", "clear the instruction, then leave it"],

@@ -1,0 +1,80 @@
+/** Over the picture while there is none: how to point OBS here, or what is waited for. */
+import { store } from "../store";
+import { streamStrings } from "../strings.streams";
+import { CopyRow } from "./copying";
+import { NewStream } from "./list";
+import { shown } from "./state";
+
+const words = streamStrings.cover;
+
+function Steps({ name }: { name: string }) {
+  const setup = shown.setup.value;
+  if (!setup) {
+    return (
+      <div class="drop how" data-testid="stream-idle">
+        <p class="drop-title">{words.idle(name)}</p>
+        <p class="soft">{words.guest}</p>
+      </div>
+    );
+  }
+  const [before, service, after] = words.steps.service;
+  return (
+    <div class="drop how" data-testid="stream-idle">
+      <p class="drop-title">{words.idle(name)}</p>
+      <ol class="steps">
+        <li>
+          {before} <b>{service}</b>
+          {after}
+        </li>
+        <li>
+          <CopyRow id="cover-server" label={words.steps.server} text={setup.whipUrl} />
+          <CopyRow
+            key={setup.whipToken}
+            id="cover-token"
+            label={words.steps.token}
+            text={setup.whipToken}
+            secret
+          />
+        </li>
+        <li>{words.steps.start}</li>
+      </ol>
+      <p class="soft">{words.steps.rtmp}</p>
+    </div>
+  );
+}
+
+function Waiting({ said }: { said: string }) {
+  return (
+    <div class="cover" data-testid="stream-waiting">
+      <span class="spinner" />
+      {said}
+    </div>
+  );
+}
+
+export function StageCover() {
+  const { name, facts, watching } = shown;
+  if (!name.value) {
+    return (
+      <div class="drop how">
+        <p class="drop-title">{streamStrings.list.none}</p>
+        <NewStream />
+      </div>
+    );
+  }
+  const state = facts.value?.state;
+  if (state === undefined) return <Waiting said={words.connecting} />;
+  if (state === "idle") return <Steps name={name.value} />;
+  if (state === "waiting") return <Waiting said={words.waiting} />;
+  if (store.playing.value) return null;
+  const { refusal } = watching.value;
+  if (refusal?.status === 401) {
+    return (
+      <div class="drop how">
+        <p class="drop-title">{words.viewKey}</p>
+      </div>
+    );
+  }
+  const away = watching.value.state === "away" && refusal !== null && refusal.status !== 409;
+  return <Waiting said={away ? words.away(refusal.message) : words.connecting} />;
+}

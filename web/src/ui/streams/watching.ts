@@ -1,0 +1,100 @@
+/** The chosen stream: followed by its events, its edited picture on the stage by WHEP. */
+import type { StreamFacts } from "../../client/streamfacts";
+import { TransportReader } from "../../client/transport";
+import { WhepReader } from "../../client/whep";
+import { client, videos } from "../live";
+import { store } from "../store";
+import { forgetEdits, lookAt, noteApplied } from "./edits";
+import { shown, streams } from "./state";
+
+const MEASURE_MS = 1_000;
+
+let stopFollowing = (): void => {};
+let reader: WhepReader | null = null;
+let timer: ReturnType<typeof setInterval> | undefined;
+
+/** Shows a stream; "" for none. */
+export function watch(name: string): void {
+  unwatch();
+  shown.name.value = name;
+  const known = shown.list.value.find((each) => each.name === name) ?? null;
+  shown.facts.value = known;
+  if (!name) return;
+  if (known) hear(known);
+  stopFollowing = streams.follow(name, {
+    onFacts: hear,
+    onApplied: noteApplied,
+    onTrouble: (refusal, again) => {
+      if (again) shown.reachable.value = false;
+      else if (refusal.status === 404) shown.facts.value = null;
+    },
+  });
+  watchPicture(name, "");
+}
+
+/** `token`: the view key, where the stream has one and it is known. */
+export function watchPicture(name: string, token: string): void {
+  reader?.close();
+  clearInterval(timer);
+  const url = streams.url(`whep/${encodeURIComponent(name)}`);
+  const mine = new WhepReader({ url, token, iceServers: client.iceServers });
+  reader = mine;
+  mine.on("track", (stream) => {
+    if (reader !== mine || !videos.edited) return;
+    videos.edited.srcObject = stream;
+    videos.edited.muted = !shown.sound.value;
+    void videos.edited.play().catch(() => {
+      // Replaced by a newer one while it began.
+    });
+  });
+  mine.on("state", (event) => {
+    if (reader !== mine) return;
+    shown.watching.value = event;
+    if (event.state === "away") blank();
+  });
+  let stats = new TransportReader();
+  timer = setInterval(async () => {
+    const reports = await mine.getStats();
+    if (reader !== mine) return;
+    if (reports === null) stats = new TransportReader();
+    shown.transport.value = reports && mine.state === "open" ? stats.read(reports.values()) : null;
+  }, MEASURE_MS);
+  mine.start();
+}
+
+export function unwatch(): void {
+  stopFollowing();
+  stopFollowing = () => {};
+  reader?.close();
+  reader = null;
+  clearInterval(timer);
+  shown.watching.value = { state: "idle", refusal: null, retryInMs: null };
+  shown.transport.value = null;
+  shown.facts.value = null;
+  shown.name.value = "";
+  store.degraded.value = "";
+  blank();
+  forgetEdits();
+}
+
+export function toggleSound(): void {
+  shown.sound.value = !shown.sound.value;
+  if (videos.edited) videos.edited.muted = !shown.sound.value;
+}
+
+function blank(): void {
+  if (videos.edited) videos.edited.srcObject = null;
+  store.playing.value = false;
+}
+
+function hear(facts: StreamFacts): void {
+  shown.reachable.value = true;
+  if (facts.state === "live" && shown.facts.value?.state !== "live" && reader?.state === "away") {
+    reader.start(); // it need not wait until it would ask by itself
+  }
+  shown.facts.value = facts;
+  shown.list.value = shown.list.value.map((each) => (each.name === facts.name ? facts : each));
+  store.degraded.value = facts.degraded;
+  store.streamModel.value = facts.model;
+  lookAt(facts.edit);
+}
