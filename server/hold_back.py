@@ -1,8 +1,8 @@
 """Holds sound back until the picture of its time leaves, so that lips and words meet. Knows nothing of RTP.
 
-Picture and sound carry times of one clock. What is measured is when pictures leave against their times; sound
-follows, later quickly, earlier slowly, and its order never changes. Bounded in packets and in delay; in normal
-use (delays under the bound) nothing is dropped.
+Picture and sound carry times of one clock. What is measured is when pictures leave against their times;
+sound follows, later quickly, earlier slowly, and its order never changes. Bounded in packets and in delay; in
+normal use (delays under the bound) nothing is dropped.
 """
 
 from __future__ import annotations
@@ -14,9 +14,8 @@ from collections.abc import Callable
 from statistics import median
 
 from gpu.types import CLOCK_HZ
-from server.peer.types import EncodedAudio
+from server.peer.types import AUDIO_HZ, EncodedAudio
 
-AUDIO_HZ = 48_000  # of every Opus stream's clock (RFC 7587 §4.1)
 MAX_DELAY_S = 2.5  # a video path slower than this is out of step anyway
 MAX_PACKETS = 192  # 20 ms Opus packets (RFC 7587 §4.2): 3.8 s, one and a half times MAX_DELAY_S
 MEASURED = 15  # pictures whose median counts: one that is late by itself moves nothing

@@ -21,11 +21,11 @@ from gpu.pipeline import Pipeline
 from gpu.types import Codec, Edit, EncodedFrame, Reading
 from gpu.worker import Worker
 from server import protocol
-from server.audio_delay import AudioDelay
 from server.bridge import LoopBridge
 from server.config import Config
 from server.edit_channel import EditChannel
 from server.errors import PeerLost, ProtocolError
+from server.hold_back import HoldBack
 from server.kept.session_log import SessionLog
 from server.metrics import Metrics
 from server.peer import EncodedAudio, Peer, PeerState
@@ -78,7 +78,7 @@ class Session:
         self._bridge = LoopBridge(loop, self)
         self._peer = Peer(peer_config(config, encodes=encodes), self)
         self._pipeline: Pipeline | None = None
-        self._audio = AudioDelay(self._peer.send_audio)
+        self._audio = HoldBack(self._peer.send_audio)
         bucket = TokenBucket(config.messages_per_s, config.message_burst, self.started_s)
         self._channel = EditChannel(self, self._peer.send_message, bucket, metrics.message_rejected)
         self._meter = SessionMeter()
@@ -276,11 +276,11 @@ class Session:
             self.on_keyframe_needed()
             return
         self._metrics.frames_out.inc()
+        self._audio.video_left(frame.pts)
         if frame.arrived_ns:
             latency_s = (time.monotonic_ns() - frame.arrived_ns) / 1e9
             self._meter.frame_out(latency_s)
             self._metrics.added_latency.observe(latency_s)
-            self._audio.video_latency(latency_s)
 
     def on_applied(self, revision: int, pts: int) -> None:
         self._recording.applied(revision, pts)

@@ -21,6 +21,7 @@ from .privates import IcePath, bound_sctp, dtls_of, name_codecs, name_opus, open
 from .rate import RateControl
 from .receive import AudioReceiver, VideoReceiver
 from .send import AudioSender, VideoSender
+from .send_clock import SendClock
 from .types import EncodedAudio, PeerConfig
 
 logger = logging.getLogger(__name__)
@@ -51,6 +52,7 @@ class Link:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._candidates: set[str] = set()  # taken, of this ICE generation
         self._channel: RTCDataChannel | None = None
+        self._clock = SendClock()
         self.video_in: VideoReceiver | None = None
         self.video_out: VideoSender | None = None
         self.audio_in: AudioReceiver | None = None
@@ -97,13 +99,13 @@ class Link:
             if media.direction != "sendonly" and self.offer.send is not None:
                 on_keyframe = self._listener.on_keyframe_needed
                 self.video_out = VideoSender(
-                    transceiver.sender, self.offer.send, self._config, on_keyframe, self._rate
+                    transceiver.sender, self.offer.send, self._config, on_keyframe, self._rate, self._clock
                 )
         else:
             if media.direction != "recvonly":
                 self.audio_in = AudioReceiver(transceiver.receiver, self._listener.on_audio)
             if media.direction != "sendonly" and media.opus is not None:
-                self.audio_out = AudioSender(transceiver.sender, media.opus)
+                self.audio_out = AudioSender(transceiver.sender, media.opus, self._clock)
 
     @staticmethod
     def _lines(offer: Offer) -> list[Media]:

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, ParamSpec
 
 from gpu.types import Codec, EncodedFrame
@@ -15,10 +16,11 @@ from .answer import ice_fragment
 from .candidates import parse_fragment, parse_password
 from .link import Link, LinkListener
 from .offer import Codecs
+from .peer_clock import Kind, PeerClock
 from .privates import check_ice_servers
 from .rate import RateControl
 from .sdp import parse_offer
-from .types import EncodedAudio, PeerConfig, PeerListener, PeerState, PeerStats
+from .types import EncodedAudio, PeerConfig, PeerListener, PeerState, PeerStats, SenderReport
 
 logger = logging.getLogger(__name__)
 WATCH_EVERY_S = 0.25
@@ -61,6 +63,7 @@ class Peer:
         self._signalling = asyncio.Lock()
         self._closing: asyncio.Task[None] | None = None
         self._current_events: LinkListener | None = None
+        self._clock = PeerClock(self._report)
         self._last_keyframe = -1e9
         self._keyframe_timer: asyncio.TimerHandle | None = None
 
@@ -127,8 +130,8 @@ class Peer:
 
     def _events(self) -> LinkListener:
         events = LinkListener()
-        events.on_video = _tell(self._listener.on_video)
-        events.on_audio = _tell(self._listener.on_audio)
+        events.on_video = _tell(self._on_video)
+        events.on_audio = _tell(self._on_audio)
         events.on_message = _tell(self._listener.on_message)
         events.on_keyframe_needed = self._on_keyframe_needed
         events.on_transport = lambda state: self._on_transport(events, state)
@@ -162,7 +165,7 @@ class Peer:
 
     def send_video(self, frame: EncodedFrame) -> None:
         """Where there is no room, frames are dropped up to the next keyframe, and one is asked for. Raises
-        FrameError for a frame that holds no picture."""
+        FrameError for a frame that holds no picture. Its pts and those of the sound sent are of one clock."""
         if self._link is not None and self._link.video_out is not None:
             self._link.video_out.send(frame)
 
@@ -178,6 +181,20 @@ class Peer:
         """Asks the browser for a keyframe; requests close together are one."""
         if self._link is not None and self._link.video_in is not None:
             self._link.video_in.request_keyframe()
+
+    # what comes, on one clock
+
+    def _on_video(self, frame: EncodedFrame) -> None:
+        self._listener.on_video(replace(frame, pts=self._clock.video(frame.pts)))
+
+    def _on_audio(self, packet: EncodedAudio) -> None:
+        self._listener.on_audio(replace(packet, pts=self._clock.audio(packet.pts)))
+
+    def _report(self, kind: Kind) -> SenderReport | None:
+        if self._link is None:
+            return None
+        side = self._link.video_in if kind == "video" else self._link.audio_in
+        return side.report if side is not None else None
 
     # what the other side wants
 

@@ -16,7 +16,7 @@ from .jitter import JitterBuffer, TimestampUnwrapper
 from .offer import OfferedCodec
 from .payload import payload_format
 from .privates import ReceiverPort, RemoteBitrateEstimator, RtpPacket, pack_remb_fci
-from .types import EncodedAudio, PeerConfig
+from .types import EncodedAudio, PeerConfig, SenderReport
 
 SWITCH_AFTER_S = 1.0  # a stream silent for this long gives way to another SSRC
 
@@ -79,6 +79,10 @@ class VideoReceiver:
     @property
     def jitter_s(self) -> float:
         return self._port.jitter(self._ssrc) / 90_000 if self._ssrc is not None else 0.0
+
+    @property
+    def report(self) -> SenderReport | None:
+        return self._port.report(self._ssrc)
 
     def request_keyframe(self) -> None:
         self._pli = True
@@ -206,6 +210,10 @@ class AudioReceiver:
         self._seen: deque[int] = deque(maxlen=64)
         self._timestamps = TimestampUnwrapper()
         self._last_packet = 0.0
+
+    @property
+    def report(self) -> SenderReport | None:
+        return self._port.report(self._ssrc)
 
     def _packet(self, packet: RtpPacket, arrival_ms: int) -> None:
         now = time.monotonic()

@@ -19,7 +19,7 @@ from aiortc.rtp import (
     RtcpRtpfbPacket,
 )
 
-from gpu.types import EncodedFrame
+from gpu.types import CLOCK_HZ, EncodedFrame
 
 from .offer import OfferedCodec
 from .pacer import Pacer
@@ -27,7 +27,8 @@ from .payload import payload_format
 from .privates import RtpPacket, SenderPort, unpack_remb_fci, wrap_rtx
 from .rate import RateControl
 from .receive import Meter
-from .types import EncodedAudio, PeerConfig
+from .send_clock import SendClock
+from .types import AUDIO_HZ, EncodedAudio, PeerConfig
 
 HISTORY_PACKETS = 8192
 LOSSY = 0.02  # above this share lost, what is sent again is sent twice: a lost repeat costs a round trip
@@ -37,8 +38,9 @@ AUDIO_QUEUE = 50  # one second
 class _Sender:
     """What video and audio have in common: numbering, and packets kept to be sent again."""
 
-    def __init__(self, sender: RTCRtpSender, payload_type: int) -> None:
-        self._port = SenderPort(sender, self._run, self._on_rtcp)
+    def __init__(self, sender: RTCRtpSender, payload_type: int, hz: int, clock: SendClock) -> None:
+        self._hz, self._clock = hz, clock
+        self._port = SenderPort(sender, self._run, self._on_rtcp, lambda: clock.read(hz))
         self._payload_type = payload_type
         self._sequence = random.randrange(32768)  # the lower half: SRTP cannot tell an early wrap
         self.packets_sent = 0
@@ -73,8 +75,9 @@ class VideoSender(_Sender):
         config: PeerConfig,
         on_keyframe: Callable[[], None],
         rate: RateControl,
+        clock: SendClock,
     ) -> None:
-        super().__init__(sender, codec.payload_type)
+        super().__init__(sender, codec.payload_type, CLOCK_HZ, clock)
         self._format = payload_format(codec.codec)
         self._rtx = codec.rtx
         self._config = config
@@ -107,6 +110,7 @@ class VideoSender(_Sender):
             self._on_keyframe()
             return
         self._needs_keyframe = False
+        self._clock.left(frame.pts / self._hz)
         self._wake.set()
 
     async def _run(self) -> None:
@@ -187,8 +191,8 @@ class VideoSender(_Sender):
 class AudioSender(_Sender):
     """Opus packets out, as they are handed over."""
 
-    def __init__(self, sender: RTCRtpSender, payload_type: int) -> None:
-        super().__init__(sender, payload_type)
+    def __init__(self, sender: RTCRtpSender, payload_type: int, clock: SendClock) -> None:
+        super().__init__(sender, payload_type, AUDIO_HZ, clock)
         self._queue: asyncio.Queue[EncodedAudio] = asyncio.Queue(AUDIO_QUEUE)
 
     def send(self, packet: EncodedAudio) -> None:
@@ -196,6 +200,7 @@ class AudioSender(_Sender):
             return
         if self._queue.full():  # newest wins: old sound is of no use
             self._queue.get_nowait()
+        self._clock.left(packet.pts / self._hz)
         self._queue.put_nowait(packet)
 
     async def _run(self) -> None:

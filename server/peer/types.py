@@ -8,6 +8,8 @@ from typing import Protocol
 
 from gpu.types import Codec, EncodedFrame
 
+AUDIO_HZ = 48_000  # of every Opus stream's clock (RFC 7587 §4.1)
+
 
 class PeerState(Enum):
     """CONNECTING until media can flow; FAILED when it cannot (any more); CLOSED by either side."""
@@ -25,6 +27,15 @@ class EncodedAudio:
     data: bytes
     pts: int
     arrived_ns: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SenderReport:
+    """What the other side says of one of its streams (RFC 3550 §6.4.1): at `ntp_s`, seconds since 1900 by its
+    clock, its RTP timestamp was `timestamp`."""
+
+    ntp_s: float
+    timestamp: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +104,7 @@ class PeerStats:
 
 
 class PeerListener(Protocol):
-    """Called on the event loop's thread; must not block."""
+    """Called on the event loop's thread; must not block. Times of video and of audio are of one clock."""
 
     def on_video(self, frame: EncodedFrame) -> None: ...
     def on_audio(self, packet: EncodedAudio) -> None: ...

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-RATE_HZ = 48_000  # Opus's clock (RFC 7587 §4.1), and what all sound is made to have here
+from server.peer.types import AUDIO_HZ
+
+RATE_HZ = AUDIO_HZ  # what all sound is made to have here
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any, cast
 
 from aiortc import RTCRtpReceiver, RTCRtpSender, RTCRtpTransceiver, clock
 from aiortc.rtcrtpparameters import RTCRtcpFeedback, RTCRtpCodecParameters, RTCRtpReceiveParameters
 from aiortc.rtcrtpreceiver import StreamStatistics
-from aiortc.rtp import HeaderExtensionsMap, RtpPacket
+from aiortc.rtp import HeaderExtensionsMap, RtcpSrPacket, RtpPacket
 
 from server.peer.fmtp import NAMES
 from server.peer.offer import OfferedCodec
+from server.peer.types import SenderReport
 
 
 def name_codecs(transceiver: RTCRtpTransceiver, codecs: tuple[OfferedCodec, ...]) -> None:
@@ -42,7 +44,10 @@ class ReceiverPort:
         self._receiver = cast(Any, receiver)
         self._on_packet = on_packet
         self._clocks: dict[int, int] = {}  # by payload type
+        self._reported: tuple[int, SenderReport] | None = None  # by which SSRC
+        self._inner_rtcp: Callable[[Any], Awaitable[None]] = self._receiver._handle_rtcp_packet
         self._receiver._handle_rtp_packet = self._handle
+        self._receiver._handle_rtcp_packet = self._handle_rtcp
         self._receiver.receive = self._receive
 
     async def _receive(self, parameters: RTCRtpReceiveParameters) -> None:
@@ -65,6 +70,16 @@ class ReceiverPort:
             streams[packet.ssrc] = StreamStatistics(clock_rate)
         streams[packet.ssrc].add(packet)
         self._on_packet(packet, arrival_time_ms)
+
+    async def _handle_rtcp(self, packet: Any) -> None:
+        if isinstance(packet, RtcpSrPacket):
+            said = packet.sender_info
+            self._reported = packet.ssrc, SenderReport(said.ntp_timestamp / (1 << 32), said.rtp_timestamp)
+        await self._inner_rtcp(packet)
+
+    def report(self, ssrc: int | None) -> SenderReport | None:
+        """What its sender said last of this stream."""
+        return self._reported[1] if self._reported is not None and self._reported[0] == ssrc else None
 
     @property
     def rtcp_ssrc(self) -> int:
@@ -94,8 +109,13 @@ class SenderPort:
         sender: RTCRtpSender,
         run: Callable[[], Awaitable[None]],
         on_rtcp: Callable[[Any], Awaitable[None]],
+        now: Callable[[], tuple[int, int] | None],
     ) -> None:
+        """`now`: NTP and RTP timestamp of one instant, for its reports; None: not known yet."""
         self._sender = cast(Any, sender)
+        self._now = now
+        self._inner_send: Callable[[Any], Awaitable[None]] = sender._send_rtcp
+        self._sender._send_rtcp = self._send_rtcp
         self._run = run
         self._on_rtcp = on_rtcp
         self._inner_rtcp: Callable[[Any], Awaitable[None]] = sender._handle_rtcp_packet
@@ -117,6 +137,16 @@ class SenderPort:
         if not hasattr(packet, "fmt"):  # reports: statistics and the round trip
             await self._inner_rtcp(packet)
 
+    async def _send_rtcp(self, packets: Any) -> None:
+        reading = self._now()
+        for packet in packets:
+            if isinstance(packet, RtcpSrPacket) and reading is not None:
+                packet.sender_info.ntp_timestamp, packet.sender_info.rtp_timestamp = reading
+                # By these the answer is known again, and the round trip measured.
+                self._sender._RTCRtpSender__lsr = (reading[0] >> 16) & 0xFFFFFFFF
+                self._sender._RTCRtpSender__lsr_time = time.time()
+        await self._inner_send(packets)
+
     @property
     def ssrc(self) -> int:
         ssrc: int = self._sender._ssrc
@@ -133,7 +163,7 @@ class SenderPort:
         return rtt
 
     async def send(self, packet: RtpPacket, count: bool = True) -> None:
-        """Stamped and sent; sender reports tell this packet's clock. Raises ConnectionError when closed."""
+        """Stamped and sent. Raises ConnectionError when closed."""
         sender = self._sender
         ntp = clock.current_ntp_time()
         packet.extensions.abs_send_time = (ntp >> 14) & 0xFFFFFF

@@ -48,6 +48,8 @@ SIGNATURES = [
     (rtcrtpreceiver.StreamStatistics.add, ["self", "packet"], False),
     (rtcrtpsender.RTCRtpSender._run_rtp, ["self", "codec"], True),
     (rtcrtpsender.RTCRtpSender._handle_rtcp_packet, ["self", "packet"], True),
+    (rtcrtpsender.RTCRtpSender._send_rtcp, ["self", "packets"], True),
+    (rtcrtpreceiver.RTCRtpReceiver._handle_rtcp_packet, ["self", "packet"], True),
     (rtcdtlstransport.RTCDtlsTransport._recv_next, ["self"], True),
     (rtcdtlstransport.RTCDtlsTransport._send_rtp, ["self", "data"], True),
     (rtcdtlstransport.RTCDtlsTransport._register_rtp_receiver, ["self", "receiver", "parameters"], False),
@@ -94,6 +96,9 @@ BEHAVIOUR = [
     (rtcrtpsender.RTCRtpSender.stop, "self.__rtp_started.wait(), self.__rtcp_started.wait()"),
     (rtcrtpsender.RTCRtpSender._run_rtcp, "rtp_timestamp=self.__rtp_timestamp"),
     (rtcrtpsender.RTCRtpSender._run_rtcp, "ntp_timestamp=self.__ntp_timestamp"),
+    (rtcrtpsender.RTCRtpSender._run_rtcp, "self.__lsr_time = time.time()"),
+    (rtcrtpsender.RTCRtpSender._run_rtcp, "await self._send_rtcp(packets)"),
+    (rtcrtpsender.RTCRtpSender._handle_rtcp_packet, "if self.__lsr == report.lsr and report.dlsr:"),
     (rtcrtpreceiver.RTCRtpReceiver.stop, "if self.__started:"),
     (rtcrtpreceiver.RTCRtpReceiver.stop, "self.__rtcp_task.cancel()"),
     (rtcrtpreceiver.RTCRtpReceiver._RTCRtpReceiver__stop_decoder, "if self.__decoder_thread:"),
@@ -141,7 +146,7 @@ def test_they_go_through_what_we_replace(function, text) -> None:
 
 
 SENDER = ("mid", "rtp_header_extensions_map", "rtp_started", "rtp_exited", "rtt")
-SENDER += ("ntp_timestamp", "rtp_timestamp", "octet_count", "packet_count")
+SENDER += ("lsr", "lsr_time", "ntp_timestamp", "rtp_timestamp", "octet_count", "packet_count")
 RECEIVER = ("started", "rtcp_task", "remote_streams", "rtcp_ssrc")
 CONNECTION = ("_check_list", "_protocols", "_nominated", "_closing", "local_username", "local_password")
 SCTP = ("_advertised_rwnd", "_inbound_streams", "_data_channels", "_last_received_tsn")

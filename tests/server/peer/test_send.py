@@ -14,6 +14,7 @@ from gpu.types import EncodedFrame
 from server.peer.offer import OfferedCodec
 from server.peer.rate import RateControl
 from server.peer.send import VideoSender
+from server.peer.send_clock import SendClock
 from server.peer.types import PeerConfig
 
 VP8 = OfferedCodec(96, "vp8", rtx=97)
@@ -41,7 +42,7 @@ class Wire:
 async def test_repeats_are_doubled_on_a_lossy_path(lost_of_256: int, copies: int) -> None:
     config = PeerConfig()
     rate = RateControl(100_000, 500_000, 1_000_000, lambda bps: None)
-    sender = VideoSender(RTCRtpSender("video", Transport()), VP8, config, lambda: None, rate)  # type: ignore[arg-type]
+    sender = VideoSender(RTCRtpSender("video", Transport()), VP8, config, lambda: None, rate, SendClock())  # type: ignore[arg-type]
     wire = Wire()
     sender._port = wire  # type: ignore[assignment]
     packet = sender._packet(b"picture", 0, True)
@@ -59,7 +60,7 @@ async def test_repeats_are_doubled_on_a_lossy_path(lost_of_256: int, copies: int
 async def test_every_frame_is_counted_once_as_sent_or_unsent() -> None:
     config = PeerConfig(max_send_bytes=50_000)
     rate = RateControl(100_000, 500_000, 1_000_000, lambda bps: None)
-    sender = VideoSender(RTCRtpSender("video", Transport()), VP8, config, lambda: None, rate)  # type: ignore[arg-type]
+    sender = VideoSender(RTCRtpSender("video", Transport()), VP8, config, lambda: None, rate, SendClock())  # type: ignore[arg-type]
     sender._port = Wire()  # type: ignore[assignment]
     sender.ready = True
     picture = b"\x10\x02\x00\x9d\x01\x2a" + bytes(20_000)
