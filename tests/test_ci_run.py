@@ -1,22 +1,26 @@
-"""That .ci/run cannot hang, leaves nothing behind, and carries the verdict of its steps (made up here)."""
+"""That .ci/run cannot hang, leaves nothing behind, and carries the verdict of its steps (made up here); that
+.ci/tests goes on behind a test that hung or died, and says which."""
 
 from __future__ import annotations
 
 import os
 import shutil
 import subprocess
+import sys
 import time
 from pathlib import Path
 
 import pytest
 
 pytestmark = pytest.mark.slow
-RUN = Path(__file__).resolve().parents[1] / ".ci" / "run"
+TESTS = Path(__file__).resolve().parent
+CI = TESTS.parent / ".ci"
 
 
 def run(folder: Path, steps: str, limit_s: int = 60) -> subprocess.CompletedProcess[str]:
     (folder / ".ci").mkdir()
-    shutil.copy(RUN, folder / ".ci" / "run")
+    for name in ("run", "tests"):
+        shutil.copy(CI / name, folder / ".ci" / name)
     (folder / ".ci" / "steps").write_text(steps, encoding="utf-8")
     return subprocess.run(
         ["bash", str(folder / ".ci" / "run")],
@@ -72,3 +76,100 @@ def test_steps_that_hang_are_ended_at_the_limit(tmp_path: Path) -> None:
 
 def test_there_is_no_input_to_wait_for(tmp_path: Path) -> None:
     assert "read nothing" in run(tmp_path, "read -r line || echo read nothing\n").stdout
+
+
+HEAD = """
+import ctypes, os, pathlib, signal, time
+import pytest
+
+def first_time():
+    try:
+        pathlib.Path("been-here").touch(exist_ok=False)
+    except FileExistsError:
+        return False
+    return True
+
+def hang():  # in C and with the interpreter's lock: no signal is seen to
+    lock = ctypes.create_string_buffer(64)
+    while True:
+        ctypes.PyDLL(None).pthread_mutex_lock(lock)
+
+def die():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+def test_before(): pass
+"""
+
+
+def run_tests(folder: Path, tests: str) -> list[str]:
+    """The lines that .ci/run prints for a suite of these tests, behind its exit code."""
+    (folder / "tests").mkdir()
+    for name in ("conftest.py", "run_limits.py", "run_record.py"):
+        shutil.copy(TESTS / name, folder / "tests" / name)
+    (folder / "tests" / "test_made_up.py").write_text(HEAD + tests, encoding="utf-8")
+    (folder / "pytest.ini").write_text(
+        "[pytest]\ntestpaths = tests\npythonpath = .\nasyncio_mode = auto\ntimeout = 1\n"
+        "asyncio_default_fixture_loop_scope = function\n"
+        "faulthandler_timeout = 3\nfaulthandler_exit_on_timeout = true\n",
+        encoding="utf-8",
+    )
+    make = f"test:\n\t@{sys.executable} -m pytest -p no:cacheprovider $(ARGS)\n"
+    (folder / "Makefile").write_text(make, encoding="utf-8")
+    done = run(folder, "bash .ci/tests run --color=no\n")
+    return [str(done.returncode), *done.stdout.splitlines()]
+
+
+@pytest.mark.parametrize("end", ["hang", "die"])
+def test_a_test_that_ends_the_interpreter_is_tried_once_more_and_named(tmp_path: Path, end: str) -> None:
+    code, *lines = run_tests(
+        tmp_path, f"def test_ends():\n    if first_time(): {end}()\n\ndef test_after(): pass\n"
+    )
+    assert code == "0"
+    assert any("STOPPED IN THE MIDDLE" in line for line in lines)
+    assert any("2 passed, 1 deselected" in line for line in lines)  # what was done is not done again
+    assert lines[-1] == "CI: hung or died in: tests/test_made_up.py::test_ends (call)"
+
+
+def test_what_hangs_twice_and_what_failed_before_are_the_last_lines(tmp_path: Path) -> None:
+    code, *lines = run_tests(
+        tmp_path,
+        "def test_fails(): assert False\n\n"
+        "@pytest.fixture\ndef held():\n    yield\n    hang()\n\ndef test_hangs(held): pass\n",
+    )
+    assert code != "0"
+    hung = "CI: hung or died in: tests/test_made_up.py::test_hangs (teardown)"
+    assert lines[-3:] == ["CI: failed: tests/test_made_up.py::test_fails", hung, hung]
+    assert any("hang" in line and "test_made_up.py" in line for line in lines), "the stack"
+
+
+def test_a_failure_before_the_end_stays_one(tmp_path: Path) -> None:
+    code, *lines = run_tests(
+        tmp_path, "def test_fails(): assert False\n\ndef test_dies():\n    if first_time(): die()\n"
+    )
+    assert code == "1"
+    assert "CI: failed: tests/test_made_up.py::test_fails" in lines
+
+
+def test_a_thread_of_a_loop_that_does_not_end_fails_its_test_alone(tmp_path: Path) -> None:
+    """asyncio would wait for it in the teardown, when pytest-timeout's alarm has gone off already."""
+    limits = "from tests import run_limits\nrun_limits.EXECUTOR_S, run_limits.EXIT_S = 0.5, 2.0\n"
+    code, *lines = run_tests(
+        tmp_path,
+        f"{limits}import asyncio\nasync def test_waits():\n    await asyncio.to_thread(time.sleep, 60)\n\n"
+        "def test_after(): pass\n",
+    )
+    assert code != "0"
+    assert any("1 failed, 2 passed, 1 error" in line for line in lines)
+    assert any("its threads are not: asyncio_0" in line for line in lines)
+    assert lines[-1] == "CI: failed: tests/test_made_up.py::test_waits"
+
+
+def test_a_teardown_has_time_of_its_own(tmp_path: Path) -> None:
+    code, *lines = run_tests(
+        tmp_path,
+        "from tests import run_limits\nrun_limits.TEARDOWN_S = 0.5\n"
+        "@pytest.fixture\ndef held():\n    yield\n    time.sleep(60)\n\n"
+        "def test_waits(held): time.sleep(60)\n\ndef test_after(): pass\n",
+    )
+    assert code != "0"
+    assert any("1 failed, 2 passed, 1 error" in line for line in lines)

@@ -1,0 +1,53 @@
+"""What a run of the tests has done so far, in a file that outlives the interpreter: for CI, which is told
+what ran when it hung or died, and goes on behind it. Knows no test.
+
+One event a line, fields apart by tabs: what happened, the test, the process. "setup", "call", "teardown":
+it is in that phase; "passed", "failed": it is done; "end": the run came to its end, with its exit status.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+VARIABLE = "RELENS_TEST_RECORD"  # the file's path; what is done in it already is left out
+RESULTS = ("passed", "failed")
+
+
+class RunRecord:
+    """Appends each event at once."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._file = path.open("a", encoding="utf-8", buffering=1)
+        self._failed: set[str] = set()
+        self._again: set[str] = set()
+
+    def event(self, what: str, test: str) -> None:
+        self._file.write(f"{what}\t{test}\t{os.getpid()}\n")
+
+    def report(self, report: pytest.TestReport) -> None:
+        """A phase is over. What is tried once more is not done when its first try is."""
+        name = report.nodeid
+        if str(report.outcome) == "rerun":  # pytest-rerunfailures' word
+            self._again.add(name)
+        elif report.failed:
+            self._failed.add(name)
+        if report.when != "teardown":
+            return
+        if name not in self._again:
+            self.event("failed" if name in self._failed else "passed", name)
+        for names in (self._again, self._failed):
+            names.discard(name)
+
+    def close(self) -> None:
+        self._file.close()
+
+
+def done(path: Path) -> set[str]:
+    """Tests that a record has a result of."""
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    fields = [line.split("\t") for line in lines]
+    return {test for what, test, *_ in (each for each in fields if len(each) == 3) if what in RESULTS}
