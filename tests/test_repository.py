@@ -239,7 +239,7 @@ def test_reasons_are_for_files_that_exist() -> None:
 
 
 def test_every_test_folder_mirrors_a_source_folder() -> None:
-    mirrored = {"web", "bench", "soak", "fuzz", *PACKAGES}
+    mirrored = {"web", "bench", "soak", "fuzz", "docker", *PACKAGES}
     tops = {path.relative_to(ROOT / "tests").parts[0] for path in tracked("tests/**/test_*.py")}
     assert {top for top in tops if not top.endswith(".py")} <= mirrored
 
