@@ -3,55 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 from aiohttp import web
 
-from server.streams.stream import Stream
 from server.streams.whip import WhipPublisher
-from tests.server.streams.whip_clients import Obs, Player, Refused, Trickler
-from tests.server.visitor import Camera, Served, serving, until
-
-
-class Studio:
-    """A server, its stream `live`, and everybody who came to it."""
-
-    def __init__(self, served: Served) -> None:
-        self.served = served
-        stream = served.state.streams.get("live")
-        assert stream is not None
-        self.stream: Stream = stream
-        self.key = stream.settings.key
-        self.whip, self.whep = f"{served.base}/whip/live", f"{served.base}/whep/live"
-        self._clients: list[Any] = []
-
-    def obs(self, query: str = "", **how: Any) -> Obs:
-        self._clients.append(Obs(self.whip + query, self.served.http, self.key, **how))
-        return self._clients[-1]
-
-    def trickler(self) -> Trickler:
-        self._clients.append(Trickler(self.whip, self.served.http, self.key))
-        return self._clients[-1]
-
-    def player(self, **how: Any) -> Player:
-        self._clients.append(Player(self.whep, self.served.http, **how))
-        return self._clients[-1]
-
-    async def close(self) -> None:
-        for client in self._clients:
-            await client.close()
-
-
-@contextlib.asynccontextmanager
-async def studio(**settings: Any) -> AsyncIterator[Studio]:
-    async with serving(**settings) as served:
-        made = Studio(served)
-        try:
-            yield made
-        finally:
-            await made.close()
+from tests.server.streams.studio import studio
+from tests.server.streams.whip_clients import Refused
+from tests.server.visitor import Camera, until
 
 
 async def test_obs_publishes_and_a_viewer_sees_and_hears_it() -> None:
