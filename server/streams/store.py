@@ -48,6 +48,14 @@ class StreamStore:
         rows = self._database.read(lambda connection: connection.execute(query).all())
         return [read for row in rows if (read := _read(*row)) is not None]
 
+    def add(self, name: str, settings: StreamSettings) -> None:
+        """A new one; where there is one of the name, nothing."""
+        from server.kept.database import insert_new
+        from server.kept.models import StreamRow
+
+        new = {"name": name, "edit": None, **_values(settings)}
+        self._database.write(lambda connection: insert_new(connection, StreamRow.__table__, new))
+
     def put(self, name: str, settings: StreamSettings) -> None:
         """A new one, or other settings of one there is; its edit stays."""
         import sqlalchemy as sa
@@ -55,7 +63,7 @@ class StreamStore:
         from server.kept.database import insert_new
         from server.kept.models import StreamRow
 
-        values: dict[str, Any] = {"settings": msgspec.to_builtins(settings), "changed_at": time.time()}
+        values = _values(settings)
         change = sa.update(StreamRow).where(StreamRow.name == name).values(values)
 
         def work(connection: Connection) -> None:
@@ -82,6 +90,10 @@ class StreamStore:
 
         gone = sa.delete(StreamRow).where(StreamRow.name == name)
         self._database.write(lambda connection: connection.execute(gone))
+
+
+def _values(settings: StreamSettings) -> dict[str, Any]:
+    return {"settings": msgspec.to_builtins(settings), "changed_at": time.time()}
 
 
 def _read(name: str, settings: object, edit: object) -> KeptStream | None:

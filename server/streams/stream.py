@@ -10,10 +10,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Literal
-
-import msgspec
 
 from gpu.editor import EditRefused
 from gpu.errors import FrameError, RelensError
@@ -25,11 +22,11 @@ from server.peer.types import EncodedAudio
 from server.streams.changes import Changes
 from server.streams.editing import Editing
 from server.streams.fanout import Fanout
+from server.streams.feed import Feed
 from server.streams.opened import Opened, Shared, ceiling_bps, open_for
 from server.streams.timebase import Timebase
 from server.streams.types import (
     Publisher,
-    PublisherFacts,
     StreamEdit,
     StreamFacts,
     StreamSettings,
@@ -42,7 +39,6 @@ from server.streams.types import (
 log = logging.getLogger(__name__)
 
 TICK_S = 1.0  # limits are checked
-ASK_EVERY_S = 0.5  # for the first keyframe of a publisher
 
 Change = Literal["state", "edit", "applied", "refused", "publisher", "viewers", "settings"]
 NO_LATENCY = protocol.Latency(p50_ms=0.0, p95_ms=0.0)
@@ -57,7 +53,7 @@ class Stream:
         self.settings = settings
         self.target_facts: Callable[[], tuple[TargetFacts, ...]] = lambda: ()  # of who pushes it on
         self._shared = shared
-        self._publisher: Publisher | None = None
+        self._feed: Feed | None = None
         self._opened: Opened | None = None
         self._opening = asyncio.Lock()
         self._closing: asyncio.Task[None] | None = None
@@ -67,9 +63,6 @@ class Stream:
         )
         self._audio = HoldBack(self._fanout.audio)
         self._timebase = Timebase()
-        self._needs_keyframe = True
-        self._asked_s = 0.0
-        self._live_s = self._media_s = 0.0
         self._linger: asyncio.TimerHandle | None = None
         self._ticker: asyncio.Task[None] | None = None
         self._editing = Editing(
@@ -84,48 +77,46 @@ class Stream:
     def state(self) -> StreamState:
         if self._opened is None:
             return "idle"
-        return "live" if self._publisher is not None else "waiting"
+        return "live" if self._feed is not None else "waiting"
 
     @property
     def publisher(self) -> Publisher | None:
-        return self._publisher
+        return self._feed.publisher if self._feed is not None else None
 
     async def publish(self, publisher: Publisher, codec: Codec, *, takeover: bool = False) -> None:
         """`publisher` feeds this stream from now on, in `codec` to begin with.
 
         Raises Taken where somebody publishes and not `takeover`, CapacityError, PeerLost where it left or was
         taken over meanwhile, and what opening a pipeline raises."""
-        before = self._publisher
-        self.check_free(takeover or before is publisher)
-        self._publisher = publisher
-        self._timebase.expect()
-        self._needs_keyframe, self._asked_s = True, 0.0
+        before = self._feed
+        self.check_free(takeover or self.publisher is publisher)
+        feed = self._feed = Feed(publisher, self._timebase)
         self._stop_linger()
-        if before is not None and before is not publisher:
+        if before is not None and before.publisher is not publisher:
             log.info("stream %s: its publisher is taken over", self.name)
             self._shared.metrics.publishers_ended.labels("taken-over").inc()
-            self._end_publisher(before, "taken-over", "another publisher took this stream over")
+            before.end("taken-over", "another publisher took this stream over")
         try:
             async with self._opening:
                 if self._opened is None:
                     await self._open(codec)
         except BaseException:
-            if self._publisher is publisher:
-                self._publisher = None
+            if self._feed is feed:
+                self._feed = None
             raise
-        if self._publisher is not publisher:
-            if self._publisher is None:
+        finally:
+            if self._feed is None:
                 self._start_linger()
+        if self._feed is not feed:
             raise PeerLost("the publisher left, or was taken over, before its stream was open: publish again")
-        self._live_s = self._media_s = time.monotonic()
         log.info("stream %s: published by %s", self.name, publisher.kind)
         self._changes.tell("publisher")
         self._changes.tell("state")
-        self._ask_publisher()
+        feed.begin()
 
     def check_free(self, takeover: bool) -> None:
         """Before anything is made for `publish`: raises Taken, CapacityError and NotLive as that would."""
-        if self._publisher is not None and not takeover:
+        if self._feed is not None and not takeover:
             raise Taken(
                 f"somebody publishes to {self.name} already: end that first, publish to another stream, or "
                 "add takeover=1 to take its place"
@@ -135,47 +126,42 @@ class Stream:
 
     def unpublish(self, publisher: Publisher, code: str, message: str) -> None:
         """It is gone. Viewers are kept for `linger_s`, in case that it comes back."""
-        if publisher is not self._publisher:
+        if publisher is not self.publisher:
             return
         log.info("stream %s: its publisher is gone: %s (%s)", self.name, message, code)
         self._shared.metrics.publishers_ended.labels(code).inc()
-        self._publisher = None
+        self._feed = None
         self._audio.clear()
+        self._start_linger()
         if self._opened is not None:
-            self._start_linger()
             self._changes.tell("publisher")
             self._changes.tell("state")
 
     def kick(self, code: str, message: str) -> bool:
         """End the publisher; False where there is none."""
-        publisher = self._publisher
-        if publisher is None:
+        feed = self._feed
+        if feed is None:
             return False
-        self.unpublish(publisher, code, message)
-        self._end_publisher(publisher, code, message)
+        self.unpublish(feed.publisher, code, message)
+        feed.end(code, message)
         return True
 
     def on_video(self, publisher: Publisher, frame: EncodedFrame) -> None:
         """An encoded frame of the publisher's; of another's it is dropped."""
-        opened = self._opened
-        if publisher is not self._publisher or opened is None:
+        if self._feed is None or publisher is not self._feed.publisher or self._opened is None:
             return
-        self._media_s = now_s = time.monotonic()
         self._shared.metrics.frames_in.inc()
-        if self._needs_keyframe and not frame.is_keyframe:
-            self._ask_publisher()
-            return
-        self._needs_keyframe = False
-        pts = self._timebase.video(frame.pts, now_s)
-        opened.pipeline.push(replace(frame, pts=pts, arrived_ns=frame.arrived_ns or time.monotonic_ns()))
+        placed = self._feed.video(frame)
+        if placed is not None:
+            self._opened.pipeline.push(placed)
 
     def on_audio(self, publisher: Publisher, packet: EncodedAudio) -> None:
         """A packet of Opus of the publisher's; of another's it is dropped."""
-        if publisher is not self._publisher or self._opened is None:
+        if self._feed is None or publisher is not self._feed.publisher or self._opened is None:
             return
-        pts = self._timebase.audio(packet.pts, time.monotonic())
-        if pts is not None:
-            self._audio.push(replace(packet, pts=pts))
+        placed = self._feed.audio(packet)
+        if placed is not None:
+            self._audio.push(placed)
 
     # -- its viewers
 
@@ -276,9 +262,9 @@ class Stream:
             name=self.name,
             state=self.state,
             edit=self.edit_facts(),
-            publisher=self._publisher_facts(operator),
+            publisher=self._feed.facts(operator) if self._feed else None,
             viewers=self.viewers,
-            age_s=round(time.monotonic() - self._live_s, 1) if self.state == "live" else 0.0,
+            age_s=round(time.monotonic() - self._feed.began_s, 1) if opened and self._feed else 0.0,
             width=stats.width if stats else 0,
             height=stats.height if stats else 0,
             fps_out=stats.fps_out if stats else 0.0,
@@ -312,7 +298,8 @@ class Stream:
         self._changes.tell("applied")
 
     def on_source_keyframe_needed(self) -> None:
-        self._ask_publisher()
+        if self._feed is not None:
+            self._feed.ask_keyframe()
 
     def on_degraded(self, level: int, message: str) -> None:
         self._degraded = message if level else ""
@@ -354,6 +341,9 @@ class Stream:
         self._stop_linger()
         self._fanout.close(code, message)
         self._audio.clear()
+        if self._audio.dropped:
+            self._shared.metrics.dropped("audio", self._audio.dropped)
+            self._audio.dropped = 0
         if self._ticker is not None:
             self._ticker.cancel()
             self._ticker = None
@@ -387,29 +377,12 @@ class Stream:
         best = self._fanout.best_bps()
         self._opened.pipeline.set_bitrate(ceiling if best is None else min(best, ceiling))
 
-    def _ask_publisher(self) -> None:
-        now_s = time.monotonic()
-        if self._publisher is not None and now_s - self._asked_s >= ASK_EVERY_S:
-            self._asked_s = now_s
-            self._publisher.request_keyframe()
-
-    def _publisher_facts(self, operator: bool) -> PublisherFacts | None:
-        if self._publisher is None:
-            return None
-        facts = self._publisher.facts()
-        return facts if operator else msgspec.structs.replace(facts, address="")
-
-    def _end_publisher(self, publisher: Publisher, code: str, message: str) -> None:
-        try:
-            publisher.end(code, message)
-        except Exception:
-            log.exception("stream %s: its publisher could not be ended", self.name)
-
     def _start_linger(self) -> None:
         self._stop_linger()
-        self._linger = asyncio.get_running_loop().call_later(
-            self._shared.config.linger_s, self._close, "stream-ended", "the publisher ended the stream"
-        )
+        if self._opened is not None:
+            self._linger = asyncio.get_running_loop().call_later(
+                self._shared.config.linger_s, self._close, "stream-ended", "the publisher ended the stream"
+            )
 
     def _stop_linger(self) -> None:
         if self._linger is not None:
@@ -419,10 +392,10 @@ class Stream:
     async def _tick(self) -> None:
         while True:
             await asyncio.sleep(TICK_S)
-            if self._publisher is not None and self._opened is not None:
-                self._shared.metrics.observe(self._opened.pipeline.stats())
-            idle_s = time.monotonic() - self._media_s
-            if self._publisher is not None and idle_s > self._shared.config.idle_s:
+            if self._feed is None or self._opened is None:
+                continue
+            self._shared.metrics.observe(self._opened.pipeline.stats())
+            if self._feed.idle_s > self._shared.config.idle_s:
                 self.kick("idle", f"no video came for {self._shared.config.idle_s:g} s: publish again")
 
     def _viewers_changed(self) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 from typing import Any, Literal
 
+from gpu.types import Edit
 from server.config import Config
 from server.errors import ProtocolError
 from server.kept.errors import KeptError
@@ -66,7 +67,7 @@ class Streams:
             places=places,
             log_to=kept.session_log if kept is not None else None,
             viewer_room=lambda: self.viewers < config.max_viewers,
-            keep_edit=self._keeper.put if self._keeper is not None else lambda _name, _edit: None,
+            keep_edit=self._keep_edit,
         )
         metrics.on_scrape(self._refresh)
 
@@ -120,13 +121,13 @@ class Streams:
 
     async def start(self) -> None:
         """Take up what is kept. At the first start ever there is one stream, with a key of its own."""
-        for kept in await self._load():
+        found = await self._load()
+        if not found:
+            first = KeptStream(FIRST, StreamSettings(key=new_key()), None)
+            await self._write("add", first.name, first.settings)
+            found = await self._load() or [first]  # another server may have been first
+        for kept in found:
             self._streams[kept.name] = Stream(kept.name, kept.settings, self._shared, kept.edit)
-        if not self._streams:
-            try:
-                await self.put(FIRST, StreamSettings(key=new_key()))
-            except KeptError as error:
-                log.error("the first stream is not made: %s", error)
 
     async def close(self) -> None:
         """End all of them, and write down what is in force; bounded in time."""
@@ -143,10 +144,14 @@ class Streams:
             return await self._kept.run(self._store.all)
         except KeptError as error:
             log.error("streams are not kept this time, what was kept is left alone: %s", error)
-            self._store = None
+            self._store = self._keeper = None
             return []
 
-    async def _write(self, what: Literal["put", "delete"], *values: Any) -> None:
+    def _keep_edit(self, name: str, edit: Edit) -> None:
+        if self._keeper is not None:
+            self._keeper.put(name, edit)
+
+    async def _write(self, what: Literal["add", "put", "delete"], *values: Any) -> None:
         if self._kept is not None and self._store is not None:
             await self._kept.run(getattr(self._store, what), *values)
 

@@ -30,6 +30,9 @@ EDIT = Edit(revision=2**53 - 1, prompt="snow", strength=0.25, transition_ms=10_0
 def test_what_is_put_is_read_again(database: Database) -> None:
     store = StreamStore(database)
     assert store.all() == []
+    store.add("two", StreamSettings(key="another-key"))
+    store.add("two", ALL)
+    assert store.all() == [KeptStream("two", StreamSettings(key="another-key"), None)]
     store.put("two", StreamSettings(key="another-key"))
     store.put("live", ALL)
     store.put_edit("live", EDIT)
