@@ -118,10 +118,9 @@ class Connection:
 
     def finish(self, description: str) -> None:
         """The stream that plays is over."""
-        if self.phase is Phase.PLAYING:
-            self._say(messages.user_control(messages.STREAM_EOF, self._stream))
-            self._status("status", "NetStream.Play.UnpublishNotify", description)
-            self._status("status", "NetStream.Play.Stop", description)
+        self._say(messages.user_control(messages.STREAM_EOF, self._stream))
+        self._status("status", "NetStream.Play.UnpublishNotify", description)
+        self._status("status", "NetStream.Play.Stop", description)
         self.phase = Phase.ENDED
 
     def media(self, kind: int, time_ms: int, payload: bytes) -> bytes:
@@ -157,7 +156,10 @@ class Connection:
     def _hear_data(self, message: Message) -> Described | None:
         if self.phase is not Phase.PUBLISHING:
             return None
-        values = messages.read_data(message)
+        try:
+            values = messages.read_data(message)
+        except ProtocolError:  # nothing hangs on what an encoder says of itself
+            return None
         if len(values) < 2 or values[0] != "onMetaData" or not isinstance(values[1], Mapping):
             return None
         encoder = values[1].get("encoder")

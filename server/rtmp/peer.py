@@ -120,9 +120,10 @@ class RtmpPeer:
                 return "ended", "it hung up"
         except TimeoutError:
             code, message = self._over or self._late
-            if code in _GOODBYES:
+            if code in _GOODBYES and self._viewer is not None:
                 self._connection.finish(message)
-            self._connection.fail(message)
+            else:
+                self._connection.fail(message)
             return code, message
         finally:
             self._clock = None
@@ -137,7 +138,7 @@ class RtmpPeer:
             await self._do(event)
             self._answer()
         self._answer()
-        if before is Phase.HANDSHAKE and self._connection.phase is not before:
+        if before is Phase.HANDSHAKE and self._connection.phase in (Phase.STRANGER, Phase.CONNECTED):
             self._wait(self._limits.ask_s, "slow", "neither publish nor play")
         wait_s = self._pacing.spend(len(data), self._connection.heard - heard, loop.time())
         await asyncio.sleep(wait_s)  # even 0: the others have their turn
