@@ -191,23 +191,30 @@ export class WhepReader extends Emitter<WhepEvents> {
   }
 
   #again(refusal: Refusal | null): void {
-    this.#drop();
+    const session = this.#release();
     const { status = 0, retryAfterS = null } = refusal ?? {};
     let waitMs = this.#backoff.next();
     if (status === 401 || status === 403) waitMs = KEY_WAIT_MS;
     else if (retryAfterS !== null) waitMs = retryAfterS * 1000;
     else if (status === 409) waitMs = NOT_LIVE_S * 1000;
     this.#retryTimer = setTimeout(() => void this.#open(), waitMs);
-    this.#enter("away", refusal, waitMs);
+    this.#enter("away", refusal, waitMs); // its last picture can still be kept: once it is closed it is black
+    if (session) end(session, this.#headers());
   }
 
   #drop(): void {
+    const session = this.#release();
+    if (session) end(session, this.#headers());
+  }
+
+  #release(): Session | null {
     this.#generation += 1;
     clearTimeout(this.#retryTimer);
     clearTimeout(this.#lostTimer);
     clearInterval(this.#lookTimer);
-    if (this.#session) end(this.#session, this.#headers());
+    const session = this.#session;
     this.#session = null;
+    return session;
   }
 
   #enter(state: WhepState, refusal: Refusal | null = null, retryInMs: number | null = null): void {

@@ -47,7 +47,8 @@ function takeKey(): string {
     return given ?? ""; // no storage: it then stays in the address
   }
   query.delete("key");
-  history.replaceState(null, "", `${location.pathname}${query.size > 0 ? `?${query}` : ""}`);
+  const rest = query.toString();
+  history.replaceState(null, "", `${location.pathname}${rest && `?${rest}`}`);
   return given;
 }
 

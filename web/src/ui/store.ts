@@ -55,6 +55,8 @@ export const store = {
 
   models: signal<Model[]>([]),
   modelName: signal(""),
+  /** What the number keys play instead of the presets in their order: sentences. */
+  hotkeys: signal<string[] | null>(null),
   /** The model of the stream on the stage, while one is. */
   streamModel: signal(""),
   /** What is typed, letter by letter; suggestions are made from it. */

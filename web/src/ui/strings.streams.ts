@@ -68,18 +68,18 @@ export const streamStrings = {
     fps: "Frames in, out",
     fpsValue: (into: number, out: number) => `${Math.round(into)} → ${Math.round(out)} fps`,
     bitrate: "Bitrate in, out",
-    bitrateValue: (into: number, out: number) => `${rate(into)} → ${rate(out)}`,
+    bitrateValue: (into: number, out: number) =>
+      `${(into / 1e6).toFixed(1)} → ${(out / 1e6).toFixed(1)} Mbit/s`,
     server: "Server adds",
     serverTitle: (p95: number) =>
       `From the last packet of a frame to its edit on the way to the viewers; 95 % within ${Math.round(p95)} ms`,
-    delay: "Delay, estimated",
+    delay: "Delay",
     delayTitle:
-      "From the publisher’s frame at the server to its edit on this screen: a sum of measured parts",
+      "Estimated: from the publisher’s frame at the server to its edit on this screen, a sum of measured parts",
     resolution: "Picture",
-    viewers: "Viewers",
-    device: "Model",
-    deviceValue: (model: string, device: string) => [model, device].filter(Boolean).join(" on "),
+    model: "Model",
     ms: (value: number) => `${Math.round(value)} ms`,
+    about: (value: number) => `≈ ${Math.round(value)} ms`,
   },
 
   tabs: {
@@ -120,7 +120,7 @@ export const streamStrings = {
       `Make a new key for “${name}”? The old one ends for whoever comes next; who publishes now stays.`,
     out: "Back into OBS, and out",
     watch: "Browser source",
-    watchHow: "The edited picture alone, on a transparent ground; ?sound=1 with its sound.",
+    watchHow: "The edited picture alone, on a transparent ground. To hear it, add sound=1 to its address.",
     dock: "Custom dock",
     dockHow: "Docks, Custom Browser Docks: instruction and presets beside the scene.",
     whep: "WHEP player",
@@ -204,6 +204,8 @@ export const streamStrings = {
     ask: "Keys, targets and settings are the operator’s: give the server’s operator_key, or open this page on the server’s own machine.",
     unset:
       "Keys, targets and settings are the operator’s: open this page on the server’s own machine, or set operator_key there and give it here.",
+    edit: "Editing this stream needs the operator’s key: give it under Connect, or use the stream’s dock with its own.",
+    toConnect: "Give the key",
     wrong: "This is not the server’s operator_key: copy it again from its settings.",
     key: "operator_key",
     use: "Use it",

@@ -44,7 +44,8 @@ export function Thumb({ picture }: { picture: string | null }) {
 
 /** The number key that plays a preset; "" beyond the ninth. */
 export function keyOf(preset: Preset): string {
-  const place = presetsInOrder.value.indexOf(preset) + 1;
+  const keys = store.hotkeys.value ?? presetsInOrder.value.map(({ prompt }) => prompt);
+  const place = keys.indexOf(preset.prompt) + 1;
   return place >= 1 && place <= 9 ? String(place) : "";
 }
 

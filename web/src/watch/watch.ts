@@ -27,6 +27,18 @@ function drop(video: HTMLVideoElement | null): void {
   video.remove();
 }
 
+const still = document.createElement("canvas");
+
+/** The last picture as a still: a video whose stream has ended is black. */
+function holdPicture(): void {
+  if (!shown?.videoWidth) return;
+  still.width = shown.videoWidth;
+  still.height = shown.videoHeight;
+  still.getContext("2d")?.drawImage(shown, 0, 0);
+  still.className = "shown";
+  document.body.append(still);
+}
+
 /** The new picture takes the old one's place once it is there: nothing blinks. */
 function show(stream: MediaStream): void {
   drop(coming);
@@ -39,6 +51,7 @@ function show(stream: MediaStream): void {
   video.onplaying = () => {
     if (coming !== video) return;
     drop(shown);
+    still.remove();
     [shown, coming] = [video, null];
     video.className = "shown";
   };
@@ -72,7 +85,7 @@ reader.on("state", ({ state }) => {
   if (state !== "away") return;
   drop(coming);
   coming = null;
-  if (hold) return;
+  if (hold) holdPicture();
   drop(shown);
   shown = null;
 });

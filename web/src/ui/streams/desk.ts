@@ -47,6 +47,11 @@ export function choose(name: string): void {
   void lookInto();
 }
 
+effect(() => {
+  store.hotkeys.value =
+    store.source.value === "streams" ? shown.presets.value.map(({ prompt }) => prompt) : null;
+});
+
 /** The address names what is on the stage: a reload finds it. */
 effect(() => {
   const name = store.source.value === "streams" ? shown.name.value : "";

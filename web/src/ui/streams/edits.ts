@@ -1,8 +1,10 @@
 /** Edits of the chosen stream: asked for over HTTP, their receipts shown as a session's are. */
 import { type EditStanding, EditTrack } from "../../client/edittrack";
+import { Refusal } from "../../client/refusal";
 import type { EditAnswer, StreamEdit } from "../../client/streamfacts";
 import { elsewhere, noteNotUnderstood } from "../edits";
-import { store } from "../store";
+import { clearNotice, store } from "../store";
+import { streamStrings } from "../strings.streams";
 import { appendEntry } from "../timeline";
 import { explain, shown, streams } from "./state";
 
@@ -63,9 +65,24 @@ function apply(prompt: string, strength: number, transitionMs: number): void {
       if (name !== shown.name.value) return;
       asked = "";
       show(track.standing);
-      store.notice.value = { about: "edit", text: explain(error), action: null, tone: "problem" };
+      noteRefused(error);
     },
   );
+}
+
+function noteRefused(error: unknown): void {
+  const words = streamStrings.operator;
+  const keyless = error instanceof Refusal && (error.status === 401 || error.status === 403);
+  const toConnect = (): void => {
+    shown.tab.value = "connect";
+    clearNotice("edit");
+  };
+  store.notice.value = {
+    about: "edit",
+    text: keyless ? words.edit : explain(error),
+    action: keyless ? { label: words.toConnect, run: toConnect } : null,
+    tone: "problem",
+  };
 }
 
 function took(answer: EditAnswer, prompt: string, askedMs: number): void {

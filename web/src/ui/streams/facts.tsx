@@ -39,7 +39,7 @@ export function StreamFactsRow() {
         {server ? words.ms(server.p50Ms) : none}
       </Fact>
       <Fact id="latency" name={words.delay} title={words.delayTitle}>
-        {delay === null ? none : words.ms(delay)}
+        {delay === null ? none : words.about(delay)}
       </Fact>
       <Fact id="bitrate" name={words.bitrate}>
         {live && publisher ? words.bitrateValue(publisher.bitrateBps, facts.bitrateOutBps) : none}
@@ -47,11 +47,8 @@ export function StreamFactsRow() {
       <Fact id="resolution" name={words.resolution}>
         {live && facts.width ? `${facts.width}×${facts.height}` : none}
       </Fact>
-      <Fact id="viewers" name={words.viewers}>
-        {facts ? facts.viewers : none}
-      </Fact>
-      <Fact id="device" name={words.device}>
-        {words.deviceValue(facts?.model ?? "", facts?.device ?? "") || none}
+      <Fact id="model" name={words.model} title={facts?.device ?? ""}>
+        {facts?.model || none}
       </Fact>
     </dl>
   );

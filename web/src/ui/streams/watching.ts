@@ -50,7 +50,7 @@ export function watchPicture(name: string, token: string): void {
   mine.on("state", (event) => {
     if (reader !== mine) return;
     shown.watching.value = event;
-    if (event.state === "away") blank();
+    if (event.state === "away" || event.state === "closed") blank();
   });
   let stats = new TransportReader();
   timer = setInterval(async () => {
@@ -59,7 +59,7 @@ export function watchPicture(name: string, token: string): void {
     if (reports === null) stats = new TransportReader();
     shown.transport.value = reports && mine.state === "open" ? stats.read(reports.values()) : null;
   }, MEASURE_MS);
-  mine.start();
+  if (shown.facts.value?.state === "live") mine.start(); // else once it is
 }
 
 export function unwatch(): void {
@@ -89,10 +89,11 @@ function blank(): void {
 
 function hear(facts: StreamFacts): void {
   shown.reachable.value = true;
-  if (facts.state === "live" && shown.facts.value?.state !== "live" && reader?.state === "away") {
-    reader.start(); // it need not wait until it would ask by itself
-  }
+  const before = shown.facts.value?.state;
   shown.facts.value = facts;
+  // Only what is live is asked for, and at once; what waits for its publisher is kept.
+  if (facts.state === "live" && before !== "live" && reader?.state !== "open") reader?.start();
+  if (facts.state === "idle" && before !== "idle") reader?.close();
   shown.list.value = shown.list.value.map((each) => (each.name === facts.name ? facts : each));
   store.degraded.value = facts.degraded;
   store.streamModel.value = facts.model;
