@@ -14,7 +14,7 @@ from multidict import CIMultiDict
 
 from gpu.errors import RelensError
 from server.config import Config
-from server.errors import CapacityError
+from server.errors import CapacityError, PeerLost
 from server.peer import IceServer, PeerConfig
 from server.problem import problem, problem_of
 from server.routes.route import SDP, SDP_FRAGMENT, Parameter
@@ -56,6 +56,8 @@ def refused(request: web.Request, error: RelensError) -> web.Response:
     request.app[STATE].metrics.error(type(error).__name__)
     if isinstance(error, NoStream):
         return problem(404, "gone", "No such stream", str(error), "Ask the operator for its URL.")
+    if isinstance(error, PeerLost):
+        return problem(409, "taken", "Another one was faster", str(error), "Publish again.")
     return problem_of(error)
 
 

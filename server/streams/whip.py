@@ -16,6 +16,9 @@ from server.streams.rtc_session import RtcSession
 from server.streams.stream import Stream
 from server.streams.types import PublisherFacts, PublisherKind
 
+HOLE_TIMEOUT_S = (
+    0.4  # OBS makes no keyframe when asked: to wait for a lost packet is cheaper than to give it up
+)
 SILENT_S = 3.0  # without a picture for so long, it gives its place to whoever comes with the key
 _PRODUCT = re.compile(r"(?:OBS-Studio|GStreamer|Firefox|Edg|Chrome|Safari)/[\w.+-]{1,40}", re.ASCII)
 
@@ -39,7 +42,7 @@ class WhipPublisher(RtcSession):
     """One publisher, from its offer on. `publish` opens it; where that raises, the caller ends it."""
 
     def __init__(self, stream: Stream, config: PeerConfig, caller: Caller) -> None:
-        super().__init__(stream.name, replace(config, gives=False, whole=True))
+        super().__init__(stream.name, replace(config, gives=False, whole=True, hole_timeout_s=HOLE_TIMEOUT_S))
         self._stream = stream
         self._caller = caller
         self._frames: deque[float] = deque(maxlen=256)  # arrived, monotonic seconds

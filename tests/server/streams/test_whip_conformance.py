@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import re
 from typing import Any
 
@@ -178,6 +179,57 @@ async def test_a_stream_that_opens_too_slowly_for_obs_is_answered_in_time(monkey
         monkeypatch.undo()
         await here.obs().publish()
         assert len(here.served.state.places) == 1
+
+
+async def test_who_is_taken_over_while_its_stream_opens_is_told_so(monkeypatch: Any) -> None:
+    get = Workers.get
+
+    async def slow(self: Workers, name: str = "") -> Any:
+        await asyncio.sleep(0.5)
+        return await get(self, name)
+
+    async with studio() as here:
+        monkeypatch.setattr(Workers, "get", slow)
+        first = asyncio.ensure_future(here.obs().publish())
+        await until(lambda: here.stream.publisher is not None)
+        await here.obs("?takeover=1").publish()
+        with pytest.raises(Refused, match="409"):
+            await first
+        assert here.stream.state == "live"
+        await until(lambda: len(here.served.state.rtc) == 1)
+
+
+async def test_offers_gone_wrong_in_any_line_are_answered_or_refused(monkeypatch: Any) -> None:
+    """OBS's offer with lines lost, doubled, cut and swapped: never a 5xx, and nothing of it stays."""
+    monkeypatch.setattr(rtc_sessions, "CALLS_AT_ONCE", 1000)
+    draw = random.Random(9725)
+    async with studio() as here:
+        headers = {"Content-Type": SDP, "Authorization": f"Bearer {here.key}"}
+        lines = (await an_offer(here)).splitlines()
+        seen = set[int]()
+        for _ in range(80):
+            made = list(lines)
+            for _ in range(draw.choice((1, 1, 2, 4))):
+                at = draw.randrange(len(made))
+                match draw.randrange(4):
+                    case 0:
+                        del made[at]
+                    case 1:
+                        made.insert(at, draw.choice(made))
+                    case 2:
+                        made[at] = made[at][: draw.randrange(len(made[at]) + 1)]
+                    case 3:
+                        made[at] = made[at].replace(draw.choice("01:a= "), draw.choice(("9", "", "\0", "é")))
+            async with here.served.http.post(here.whip, data="\r\n".join(made), headers=headers) as reply:
+                assert reply.status in (201, 400, 422), (reply.status, await reply.text(), made)
+                seen.add(reply.status)
+                if reply.status == 201:
+                    location = here.served.base + reply.headers["Location"]
+                    async with here.served.http.delete(location) as gone:
+                        assert gone.status == 200
+        assert seen == {201, 400, 422}
+        assert len(here.served.state.rtc) == 0
+        assert here.stream.publisher is None
 
 
 async def test_floods_and_guesses_are_429(monkeypatch: Any) -> None:
