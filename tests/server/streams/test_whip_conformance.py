@@ -228,7 +228,7 @@ async def test_offers_gone_wrong_in_any_line_are_answered_or_refused(monkeypatch
                     async with here.served.http.delete(location) as gone:
                         assert gone.status == 200
         assert seen == {201, 400, 422}
-        assert len(here.served.state.rtc) == 0
+        await until(lambda: len(here.served.state.rtc) == 0, what="nothing stays")
         assert here.stream.publisher is None
 
 
