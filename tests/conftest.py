@@ -23,8 +23,8 @@ _DATA = tempfile.mkdtemp(prefix="relens-tests-")
 os.environ["XDG_DATA_HOME"] = _DATA
 atexit.register(shutil.rmtree, _DATA, ignore_errors=True)
 
-# Torch's threads wait for each other in a busy loop after every small operation: on cores that somebody else needs
-# too, a hundred times longer than one thread works.
+# Torch's threads wait for each other in a busy loop after every small operation: on cores that somebody else
+# needs too, a hundred times longer than one thread works.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # Not for the runs of pytest that tests start.
