@@ -12,9 +12,11 @@ import hashlib
 import os
 import shutil
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -22,12 +24,13 @@ from gpu.checkpoints.progress import duration
 from gpu.errors import FrameError
 from gpu.film.timeline import EditAt, Timeline, check_timeline, read_timeline, steps_of
 from gpu.film.types import FilmError, Span
-from gpu.models.settings import ModelSettings
 from gpu.types import CLOCK_HZ
 
 GOOD, FAULT, INTERRUPTED = 0, 1, 130
 _READ_BYTES = 1 << 20
 _SHOW_S = 0.5
+PRESETS = ("ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow")
+LONGEST_SPAN_S = 10.0  # nobody watches meanwhile: fewer seams than a server's job has
 _LINE_S = 10.0  # between lines where there is no terminal
 
 
@@ -41,8 +44,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--strength", type=float, default=1.0, help="of --prompt, 0 to 1")
     parser.add_argument("--seed", type=int, default=0, help="of --prompt")
     parser.add_argument("--model", default="", help="one of `relens models` (nano)")
-    parser.add_argument("--threads", type=int, default=0, help="of the model; 0: as many as there are cores")
+    parser.add_argument(
+        "--threads",
+        type=int,
+        default=0,
+        help="of the model, over all spans edited at once; 0: as many as there are cores",
+    )
     parser.add_argument("--crf", type=int, default=18, help="quality of x264, 0 to 51; lower is better")
+    parser.add_argument(
+        "--preset",
+        default="superfast",
+        choices=PRESETS,
+        help="of x264: slower ones make smaller files, not better pictures (superfast)",
+    )
     parser.add_argument("--force", action="store_true", help="replace OUT where it exists")
 
 
@@ -76,36 +90,43 @@ def _edit(arguments: dict[str, Any], bar: _Bar) -> int:
     from gpu.film.render import resolved
     from gpu.film.segment import OutputSettings, init_segment
     from gpu.film.work import work_key
-    from gpu.models.registry import load_model
+    from server.edit_crew import Crew, Tools
 
     source, out = arguments["source"], arguments["out"]
     _check_out(source, out, arguments["force"])
     timeline = _timeline(arguments)
     name = arguments["model"] or timeline.model or "nano"
-    settings = OutputSettings(crf=arguments["crf"])
+    settings = OutputSettings(crf=arguments["crf"], preset=arguments["preset"])
     with contextlib.ExitStack() as open_now:
-        reader = open_now.enter_context(open_film(source))
         looking = open_now.enter_context(open_film(source))  # finds the scenes, ahead
-        model = load_model(name, arguments["threads"], ModelSettings())
-        open_now.callback(model.close)
+        crew = open_now.enter_context(Crew(source, name, arguments["threads"]))
+        model, info = crew.first.model, looking.info
         steps = resolved(model, steps_of(timeline))
         _say_reading(model, timeline)
-        info, digest = reader.info, _digest(source)
+        digest = _digest(source)
         work = _Work(out, digest)
         work.folder.mkdir(exist_ok=True)
         open_now.enter_context(_alone(work.folder, out))
+
+        def render(span: Span, path: Path, tools: Tools) -> None:
+            made = bar.made
+            data = produce(
+                tools.model, tools.reader, span, steps, info, settings, lambda done: made(), crew.cancelled
+            )
+            _write(path, data)
+
         bar.begin(info.video.frames)
         spans: list[Span] = []
         files: list[Path] = []
-        for span in find_spans(looking):
+        for span in find_spans(looking, LONGEST_SPAN_S):
             path = work.segment(work_key(digest, span, steps, model.spec, settings))
             if path.is_file():
                 bar.had(span.frames)
             else:
-                data = produce(model, reader, span, steps, info, settings, lambda done: bar.made())
-                _write(path, data)
+                crew.put(partial(render, span, path))
             spans.append(span)
             files.append(path)
+        crew.end()
         bar.say("putting the film together")
         notes = assemble(init_segment(info, settings), files, source, tuple(spans), out)
     shutil.rmtree(work.folder, ignore_errors=True)
@@ -213,6 +234,7 @@ class _Bar:
         self._total = self._done = self._worked = 0
         self._began_s = self._shown_s = time.monotonic()
         self._open = False
+        self._lock = threading.Lock()  # spans are rendered side by side
 
     def begin(self, total: int) -> None:
         self._total, self._began_s, self._open = total, time.monotonic(), True
@@ -220,14 +242,16 @@ class _Bar:
 
     def had(self, frames: int) -> None:
         """Of an earlier run."""
-        self._done += frames
-        self._show()
+        with self._lock:
+            self._done += frames
+            self._show()
 
     def made(self) -> None:
-        self._done += 1
-        self._worked += 1
-        if time.monotonic() - self._shown_s > (_SHOW_S if self._tty else _LINE_S):
-            self._show()
+        with self._lock:
+            self._done += 1
+            self._worked += 1
+            if time.monotonic() - self._shown_s > (_SHOW_S if self._tty else _LINE_S):
+                self._show()
 
     def say(self, what: str) -> None:
         self._show()

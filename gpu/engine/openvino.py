@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import hashlib
+import os
 import threading
 import weakref
 from collections.abc import Mapping
@@ -43,8 +44,10 @@ class _Compiled:
                 "NUM_STREAMS": "1",
                 "ENABLE_CPU_PINNING": False,  # codecs share the cores
             }
-            if threads:
-                config["INFERENCE_NUM_THREADS"] = threads
+            if threads:  # of one request: on the cores that are left, requests of others run beside it
+                beside = max(1, len(os.sched_getaffinity(0)) // threads)
+                config["NUM_STREAMS"] = str(beside)
+                config["INFERENCE_NUM_THREADS"] = threads * beside
             self.compiled = core.compile_model(graph, "CPU", config)
         except RuntimeError as exc:
             raise DeviceError(

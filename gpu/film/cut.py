@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 Progress = Callable[[int, int], None]  # frames done, of how many
 
-SMALL = 192  # pixels on the longer side of what scenes are found in
+SMALL = 128  # pixels on the longer side of what scenes are found in
 _ANY_FPS = 25.0  # PySceneDetect counts frames by a rate; only the numbers of frames are used
 
 

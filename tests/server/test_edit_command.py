@@ -33,6 +33,12 @@ def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_film(tmp_path_factory.mktemp("film") / "film.mp4", 200, sound=True)
 
 
+@pytest.fixture(scope="module")
+def long_film(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of several spans."""
+    return make_film(tmp_path_factory.mktemp("long") / "film.mp4", 1000)
+
+
 def frames_of(path: Path) -> list[bytes]:
     with open_film(path) as reader:
         return [frame.y.tobytes() for frame in reader.frames()]
@@ -54,8 +60,8 @@ def test_a_film_comes_out_as_long_as_it_went_in_with_its_sound(film: Path, tmp_p
     assert "--force" in again.stderr
 
 
-def test_stopped_and_killed_it_goes_on_and_gives_the_same_bytes(film: Path, tmp_path: Path) -> None:
-    whole, broken = tmp_path / "whole.mp4", tmp_path / "broken.mp4"
+def test_stopped_and_killed_it_goes_on_and_gives_the_same_bytes(long_film: Path, tmp_path: Path) -> None:
+    film, whole, broken = long_film, tmp_path / "whole.mp4", tmp_path / "broken.mp4"
     assert run(film, whole, "--prompt", "as a pencil sketch").returncode == 0
     for number in (signal.SIGINT, signal.SIGKILL):
         child = subprocess.Popen(
@@ -116,6 +122,15 @@ def test_what_it_refuses_it_explains_and_leaves_nothing(
     assert said in done.stderr
     assert "Traceback" not in done.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+def test_spans_side_by_side_give_the_same_bytes(long_film: Path, tmp_path: Path) -> None:
+    one, two = tmp_path / "one.mp4", tmp_path / "two.mp4"
+    for out, threads in ((one, "1"), (two, "2")):
+        words = [*command(long_film, out, "--prompt", "sepia")[:-1], threads]
+        done = subprocess.run(words, capture_output=True, text=True, timeout=ENOUGH_S, check=False)
+        assert done.returncode == 0, done.stderr
+    assert one.read_bytes() == two.read_bytes()
 
 
 def test_two_at_once_do_not_take_each_others_segments(film: Path, tmp_path: Path) -> None:

@@ -1,0 +1,100 @@
+"""Spans' work side by side: order of ending does not matter, the first fault ends all, nothing outlives it."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from gpu.film.types import FilmError
+from server.edit_crew import MOST_WORKERS, Crew, Tools, shares
+from tests.gpu.film.small_film import make_film
+
+
+@pytest.fixture(scope="module")
+def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_film(tmp_path_factory.mktemp("film") / "film.mp4", 10)
+
+
+@pytest.fixture(autouse=True)
+def nothing_left() -> Iterator[None]:
+    yield
+    deadline_s = time.monotonic() + 5
+    while any(t.name.startswith("relens-edit") for t in threading.enumerate()):
+        assert time.monotonic() < deadline_s
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize(
+    ("name", "threads", "workers", "each"),
+    [("nano", 1, 1, 1), ("nano", 2, 2, 1), ("nano", 3, 3, 1), ("nano", 9, MOST_WORKERS, 2), ("liveedit-1.3b", 8, 1, 8)],
+)  # fmt: skip
+def test_threads_are_shared_out(name: str, threads: int, workers: int, each: int) -> None:
+    assert shares(name, threads) == (workers, each)
+
+
+def test_work_runs_side_by_side_with_tools_of_its_own(film: Path) -> None:
+    both = threading.Barrier(2, timeout=30)
+    seen: list[Tools] = []
+
+    def work(tools: Tools) -> None:
+        seen.append(tools)
+        both.wait()
+
+    with Crew(film, "passthrough", 2) as crew:
+        crew.put(work)
+        crew.put(work)
+        crew.end()
+    first, second = seen
+    assert first.model is not second.model
+    assert first.reader.pid != second.reader.pid
+
+
+def test_a_fault_ends_what_runs_beside_it(film: Path) -> None:
+    ended = threading.Event()
+
+    def goes_on(tools: Tools) -> None:
+        while not crew.cancelled():
+            time.sleep(0.005)
+        ended.set()
+
+    def fails(tools: Tools) -> None:
+        raise FilmError("no more")
+
+    with pytest.raises(FilmError, match="no more"), Crew(film, "passthrough", 2) as crew:
+        crew.put(goes_on)
+        crew.put(fails)
+        crew.end()
+    assert ended.is_set()
+
+
+def test_no_more_waits_than_can_be_worked_on_soon(film: Path) -> None:
+    go_on = threading.Event()
+    given: list[int] = []
+
+    def give() -> None:
+        for number in range(5):
+            crew.put(lambda tools: None if go_on.wait(30) else None)
+            given.append(number)
+
+    with Crew(film, "passthrough", 1) as crew:
+        giver = threading.Thread(target=give)
+        giver.start()
+        deadline_s = time.monotonic() + 5
+        while len(given) < 2 and time.monotonic() < deadline_s:
+            time.sleep(0.01)
+        time.sleep(0.1)
+        assert given == [0, 1]
+        go_on.set()
+        giver.join(30)
+        crew.end()
+    assert len(given) == 5
+
+
+def test_what_is_no_film_is_refused_before_anything_is_loaded(tmp_path: Path) -> None:
+    (tmp_path / "no.mp4").write_bytes(b"no film")
+    with pytest.raises(FilmError):
+        Crew(tmp_path / "no.mp4", "passthrough", 2)
