@@ -19,7 +19,7 @@ HZ: dict[Kind, int] = {"video": CLOCK_HZ, "audio": AUDIO_HZ}
 JUMP_S = 1.0  # of one of them: it began to count anew
 DISBELIEF_S = 2.0  # reports this far from what arrives together are made up
 GLIDE = 0.05  # of the time from picture to picture
-SURE_S, ROUGH_S = 0.003, 0.02  # off by less is left alone: by reports, by arrival
+SURE_S, ROUGH_S = 0.001, 0.02  # off by less is left alone: by reports, by arrival
 WEIGHT = 0.25  # of a new report: some pair the time with a packet a frame old
 LEAK = 0.001  # seconds a second, by which an early arrival is forgotten
 
