@@ -13,6 +13,7 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
+import rtmp_targets
 from aiortc.sdp import SessionDescription
 
 from gpu.codec import DECODES, Decoder, open_decoder
@@ -259,6 +260,6 @@ def targets() -> Iterator[tuple[str, Callable[[bytes], None]]]:
     """Every target by name."""
     for target in (
         control_message, config_toml, config_environment, offer, fragment, payloads, jitter, access_units,
-        raw_access_unit, prompt,
+        raw_access_unit, prompt, *rtmp_targets.TARGETS,
     ):  # fmt: skip
         yield target.__name__, target

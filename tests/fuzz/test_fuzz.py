@@ -9,11 +9,14 @@ from importlib.util import find_spec
 import fuzz_targets
 import msgspec
 import pytest
+import rtmp_targets
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
 from server.config import KEYS
+from server.rtmp import amf0
+from server.rtmp.chunks import ChunkWriter, Message
 
 BYTES = st.binary(max_size=400)
 OFFER = """v=0
@@ -116,6 +119,38 @@ def _toml() -> SearchStrategy[bytes]:
     return st.lists(st.one_of(line, servers), max_size=4).map(lambda some: "\n".join(some).encode())
 
 
+def _amf() -> SearchStrategy[bytes]:
+    plain = st.one_of(st.none(), st.booleans(), st.floats(), st.text(max_size=10))
+    values = st.recursive(
+        plain,
+        lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(st.text(max_size=5), inner)),
+    )
+    return st.lists(values, max_size=4).map(lambda some: amf0.encode(*some))
+
+
+def _chunks() -> SearchStrategy[bytes]:
+    """Messages of all kinds, written as any sender would, in chunks of the size they begin with."""
+    message = st.builds(
+        Message,
+        st.sampled_from([1, 2, 3, 4, 5, 8, 9, 15, 17, 18, 20, 22]),
+        st.integers(0, 0xFFFFFFFF),
+        st.integers(0, 2),
+        st.one_of(st.binary(max_size=300), _amf()),
+    )
+    return st.lists(st.tuples(st.integers(2, 6), message), max_size=5).map(
+        lambda some: b"".join(ChunkWriter().write(stream, message) for stream, message in some)
+    )
+
+
+def _media() -> SearchStrategy[bytes]:
+    """The heads of every codec's messages before anything."""
+    heads = [b"\x17\0\0\0\0\1\x42\0\x1f\xff\xe1\0\4", b"\x17\1\0\0\0\0\0\0\4", b"\xaf\0", b"\x2f"]
+    heads += [
+        bytes((form,)) + name for form in (0x90, 0x91, 0x93, 0x97) for name in (b"hvc1", b"av01", b"vp09")
+    ]
+    return st.tuples(st.sampled_from(heads), st.binary(max_size=60)).map(b"".join)
+
+
 MESSAGE = st.sampled_from(
     [json.dumps(m).encode() for m in MESSAGES] + [msgspec.msgpack.encode(m) for m in MESSAGES[:4]]
 )
@@ -144,6 +179,11 @@ EXAMPLES: dict[str, tuple[SearchStrategy[bytes], int]] = {
     "jitter": (st.binary(max_size=3000), 200),
     "access_units": (BYTES, 120),
     "raw_access_unit": (st.one_of(BYTES, BYTES.map(lambda data: b"\0\0\0\1\x67" + data)), 80),
+    "rtmp_amf": (st.one_of(BYTES, mutated(_amf())), 150),
+    "rtmp_chunks": (st.one_of(BYTES, mutated(_chunks())), 200),
+    "rtmp_connection": (st.one_of(BYTES, mutated(_chunks()), mutated(st.just(rtmp_targets.begun()))), 150),
+    "rtmp_media": (st.one_of(BYTES, mutated(_media())), 200),
+    "rtmp_address": (st.one_of(BYTES, mutated(st.just(b"cam?key=a%2Fb&takeover=1&x=&=y"))), 200),
     "prompt": (
         st.one_of(BYTES, st.text(max_size=300).map(lambda text: text.encode("utf-8", "replace"))),
         200,
