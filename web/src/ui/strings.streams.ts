@@ -55,7 +55,7 @@ export const streamStrings = {
     waiting: "The publisher broke off: its viewers are kept for a moment",
     connecting: "Connecting",
     away: (detail: string) => `The picture does not come now (${detail}): asked for again by itself.`,
-    viewKey: "This stream is watched with a view key: give the operator’s key under Connect.",
+    viewKey: "This stream is watched with a view key: give the operator's key under Connect.",
   },
 
   facts: {
@@ -75,7 +75,7 @@ export const streamStrings = {
       `From the last packet of a frame to its edit on the way to the viewers; 95 % within ${Math.round(p95)} ms`,
     delay: "Delay",
     delayTitle:
-      "Estimated: from the publisher’s frame at the server to its edit on this screen, a sum of measured parts",
+      "Estimated: from the publisher's frame at the server to its edit on this screen, a sum of measured parts",
     resolution: "Picture",
     model: "Model",
     ms: (value: number) => `${Math.round(value)} ms`,
@@ -164,7 +164,7 @@ export const streamStrings = {
 
   hotkeys: {
     how: "Keys 1 to 9 here and in the dock, and hotkeys in OBS by its script.",
-    defaults: "These are the model’s own first nine: change one, and they are this stream’s.",
+    defaults: "These are the model's own first nine: change one, and they are this stream's.",
     name: (digit: number) => `Name at key ${digit}`,
     prompt: (digit: number) => `Instruction at key ${digit}`,
     strength: (digit: number) => `Strength at key ${digit}, in percent`,
@@ -181,9 +181,9 @@ export const streamStrings = {
     viewKey: "View key",
     viewKeyHow: "Empty: whoever reaches this server may watch.",
     model: "Model",
-    modelDefault: "the server’s default",
+    modelDefault: "the server's default",
     bitrate: "Bitrate of the edited video",
-    bitrateHow: "Mbit/s; 0: the server’s own ceiling",
+    bitrateHow: "Mbit/s; 0: the server's own ceiling",
     srt: "SRT in",
     srtPort: "Port",
     srtPassphrase: "Passphrase",
@@ -201,12 +201,12 @@ export const streamStrings = {
   },
 
   operator: {
-    ask: "Keys, targets and settings are the operator’s: give the server’s operator_key, or open this page on the server’s own machine.",
+    ask: "Keys, targets and settings are the operator's: give the server's operator_key, or open this page on the server's own machine.",
     unset:
-      "Keys, targets and settings are the operator’s: open this page on the server’s own machine, or set operator_key there and give it here.",
-    edit: "Editing this stream needs the operator’s key: give it under Connect, or use the stream’s dock with its own.",
+      "Keys, targets and settings are the operator's: open this page on the server's own machine, or set operator_key there and give it here.",
+    edit: "Editing this stream needs the operator's key: give it under Connect, or use the stream's dock with its own.",
     toConnect: "Give the key",
-    wrong: "This is not the server’s operator_key: copy it again from its settings.",
+    wrong: "This is not the server's operator_key: copy it again from its settings.",
     key: "operator_key",
     use: "Use it",
     kept: "Kept in this tab until it is closed.",
