@@ -1,0 +1,104 @@
+"""Audio messages to Opus: AAC with real sound, Opus as it is, and what is not taken."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+
+from gpu.errors import FrameError
+from server.errors import ProtocolError
+from server.peer.types import EncodedAudio
+from server.rtmp.audio_in import AudioIn
+from server.rtmp.audio_tag import AudioTag, read_audio_tag
+from tests.server.sound.sounds import Clicks, aac, opus
+from tests.server.streams.stream_parts import until
+
+CLICKS = Clicks(1.0, (0.5,))
+
+
+async def test_aac_becomes_opus_on_the_clock_of_its_messages() -> None:
+    heard: list[EncodedAudio] = []
+    audio = AudioIn("cam", heard.append)
+    config, frames = aac(CLICKS, 44_100, "stereo")
+    audio.take(0, b"\xaf\x00" + config)
+    assert audio.codec == "aac"
+    origin_ms = 20_000_000
+    for number, (data, at_s) in enumerate(frames):
+        if number == 20:
+            audio.take(0, b"\xaf\x00" + config)  # said again: nothing begins anew
+        audio.take(origin_ms + round(at_s * 1000), b"\xaf\x01" + data)
+    await until(lambda: len(heard) > 40)
+    times = [packet.pts for packet in heard]
+    assert all(b - a == 960 for a, b in pairwise(times))
+    assert abs(times[0] - origin_ms * 48) < 48 * 100
+    audio.close()
+    audio.close()
+    assert audio.codec is None
+
+
+async def test_opus_of_enhanced_rtmp_is_passed_on() -> None:
+    heard: list[EncodedAudio] = []
+    audio = AudioIn("cam", heard.append)
+    packets = opus(CLICKS)
+    audio.take(0, b"\x90OpusOpusHead")
+    for number, packet in enumerate(packets):
+        audio.take(number * 20, b"\x91Opus" + packet.data)
+    assert [packet.data for packet in heard] == [packet.data for packet in packets]
+    assert [packet.pts for packet in heard[:3]] == [0, 960, 1920]
+    audio.take(0, b"\x91Opus" + bytes(9000))
+    audio.take(0, b"\x91Opus")
+    audio.take(0, b"\x91mp4a" + bytes(10))
+    assert len(heard) == len(packets)
+
+
+async def test_what_is_not_taken_is_left_out_and_what_comes_after_is_heard() -> None:
+    heard: list[EncodedAudio] = []
+    audio = AudioIn("cam", heard.append)
+    for payload in (b"\x2f" + bytes(40), b"\xaf\x00", b"\x90ac-3", b"\xaf\x01" + bytes(40)):
+        audio.take(0, payload)
+        assert audio.codec is None
+    config, frames = aac(CLICKS, 48_000, "mono")
+    audio.take(0, b"\xaf\x00" + config)
+    for data, at_s in frames:
+        audio.take(round(at_s * 1000), b"\xaf\x01" + data)
+    await until(lambda: len(heard) > 10)
+    audio.close()
+
+
+@pytest.mark.parametrize(
+    ("payload", "tag"),
+    [
+        (b"", None),
+        (b"\xaf\x00\x12\x10", AudioTag("config", "aac", b"\x12\x10")),
+        (b"\xaf\x01abc", AudioTag("frame", "aac", b"abc")),
+        (b"\x90mp4a\x12\x10", AudioTag("config", "aac", b"\x12\x10")),
+        (b"\x91Opusabc", AudioTag("frame", "opus", b"abc")),
+        (b"\x97\x01\0\0\x01mp4aabc", AudioTag("frame", "aac", b"abc")),
+        (b"\x92mp4a", None),
+        (b"\x94\0", None),
+    ],
+)
+def test_heads_of_messages(payload: bytes, tag: AudioTag | None) -> None:
+    assert read_audio_tag(payload) == tag
+
+
+@pytest.mark.parametrize("payload", [b"\xaf", b"\x90Op", b"\x97", b"\x97\xff\xff\xff"])
+def test_heads_that_break_off(payload: bytes) -> None:
+    with pytest.raises(FrameError, match="breaks off"):
+        read_audio_tag(payload)
+
+
+@pytest.mark.parametrize(
+    ("payload", "words"),
+    [
+        (b"\x2f\0", "MP3 sound is not taken: set the encoder to AAC"),
+        (b"\xb2\0", "Speex sound"),
+        (b"\xd0\0", "format 13 sound"),
+        (b"\x95\x00mp4a", "several sound tracks"),
+        (b"\x91fLaC", "b'fLaC' sound"),
+    ],
+)
+def test_what_is_not_taken_is_said(payload: bytes, words: str) -> None:
+    with pytest.raises(ProtocolError, match=words):
+        read_audio_tag(payload)
