@@ -1,4 +1,8 @@
-"""AAC of a publisher made Opus for WebRTC, as it comes. Knows no RTMP and no RTP."""
+"""AAC of a publisher made Opus for WebRTC, as it comes. Knows no RTMP and no RTP.
+
+A frame's time is that of its first decoded sample. What HE-AAC's decoder is late by (962 samples at 48 kHz)
+is left to the source's times: encoders count it in.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +41,8 @@ class AacToOpus:
         self._shape: tuple[str, str, int] | None = None
         self._line = PcmLine(OPUS_SAMPLES)
         self._encoder = _opus_encoder()
-        self._fed = 0
+        self._fed = self._undecoded = 0
+        self._usual = 0  # samples of a frame, at RATE_HZ
         self._times: deque[tuple[int, int]] = deque()  # (pts, arrived_ns) of what the encoder still has
         self._thread = CodecThread("aac-to-opus", self._transcode, on_packet)
 
@@ -53,8 +58,8 @@ class AacToOpus:
 
     @property
     def failed(self) -> int:
-        """Frames that could not be decoded."""
-        return self._thread.failed
+        """Frames that could not be decoded: silence in their place."""
+        return self._thread.failed + self._undecoded
 
     def close(self) -> None:
         """Idempotent; nothing is told from now on."""
@@ -66,12 +71,17 @@ class AacToOpus:
         data, pts, arrived_ns = item
         if not 0 < len(data) <= MAX_AAC_BYTES:
             raise ProtocolError(f"an AAC frame of {len(data)} bytes: send raw frames, one at a time")
+        try:
+            parts = [part for frame in self._decoder.decode(av.Packet(data)) for part in self._stereo(frame)]
+        except av.FFmpegError:
+            self._undecoded += 1
+            parts = [np.zeros((self._usual, CHANNELS), np.int16)]  # its time goes by all the same
         found: list[EncodedAudio] = []
-        for frame in self._decoder.decode(av.Packet(data)):
-            for samples in self._stereo(frame):
-                for block, at in self._line.add(samples, pts):
-                    found += self._encode(block, at, arrived_ns)
-                pts += len(samples)
+        for samples in parts:
+            for block, at in self._line.add(samples, pts):
+                found += self._encode(block, at, arrived_ns)
+            pts += len(samples)
+            self._usual = len(samples)
         return found
 
     def _stereo(self, frame: av.AudioFrame) -> list[S16]:

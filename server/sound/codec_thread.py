@@ -15,6 +15,7 @@ from typing import Generic, TypeVar
 log = logging.getLogger(__name__)
 
 MAX_WAITING = 50  # one second of packets: sound later than that is of no use
+MAX_DONE = 4 * MAX_WAITING  # results may be smaller than what they were made of
 In = TypeVar("In")
 Out = TypeVar("Out")
 
@@ -82,7 +83,7 @@ class CodecThread(Generic[In, Out]):
             if self._closed:
                 return
             self._done.extend(results)
-            while len(self._done) > MAX_WAITING:
+            while len(self._done) > MAX_DONE:
                 self._done.popleft()
                 self.dropped += 1
             if self._awake:

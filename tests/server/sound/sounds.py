@@ -15,6 +15,7 @@ from av.audio.codeccontext import AudioCodecContext
 from numpy.typing import NDArray
 
 from server.peer import EncodedAudio
+from server.sound import AacToOpus, OpusToAac
 
 T = TypeVar("T")
 F32 = NDArray[np.float32]
@@ -109,12 +110,15 @@ def heard(blocks: Iterable[Block]) -> list[float]:
     return found
 
 
-async def pushed(push: Callable[[T], None], items: Sequence[T], got: Sequence[object]) -> None:
+async def pushed(
+    line: AacToOpus | OpusToAac, push: Callable[[T], None], items: Sequence[T], got: Sequence[object]
+) -> None:
     """All of them, no faster than they are taken, until nothing more comes."""
-    for at in range(0, len(items), 20):
-        for item in items[at : at + 20]:
-            push(item)
-        await settled(lambda: len(got))
+    for item in items:
+        push(item)
+        while len(line._thread._waiting) > 10:
+            await asyncio.sleep(0.001)
+    await settled(lambda: len(got))
 
 
 async def settled(count: Callable[[], int]) -> None:
@@ -125,6 +129,6 @@ async def settled(count: Callable[[], int]) -> None:
         now = time.monotonic()
         if before != count():
             before, since = count(), now
-        elif before > 0 and now - since > 0.1:
+        elif before > 0 and now - since > 0.25:
             return
     raise AssertionError("it does not come to rest")
