@@ -116,7 +116,7 @@ async def pushed(
     """All of them, no faster than they are taken, until nothing more comes."""
     for item in items:
         push(item)
-        while len(line._thread._waiting) > 10:
+        while len(line._thread._waiting) > 10:  # noqa: ASYNC110  # there is no event
             await asyncio.sleep(0.001)
     await settled(lambda: len(got))
 
