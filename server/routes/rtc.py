@@ -161,6 +161,13 @@ async def ended(request: web.Request, kind: type[RtcSession]) -> web.Response:
     return _gone()
 
 
+def looked_at(request: web.Request, kind: type[RtcSession]) -> web.Response:
+    """204 for one that is there: it has nothing to show (RFC 9725 §4.2)."""
+    found = request.match_info
+    session = request.app[STATE].rtc.get(found["stream"], found["session"], kind)
+    return web.Response(status=204) if session is not None else _gone()
+
+
 def preflighted(request: web.Request) -> web.Response:
     """No key is asked for, and no TURN credentials are given away."""
     return web.Response(status=200, headers={"Accept-Post": SDP})

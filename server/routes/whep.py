@@ -33,6 +33,10 @@ async def watch_by_whep(request: web.Request) -> web.StreamResponse:
 
 async def look_at_whep(request: web.Request) -> web.StreamResponse:
     """Nothing to see, but of which kind an offer is to be."""
+    try:
+        rtc.stream_of(request)
+    except rtc.NoStream as error:
+        return rtc.refused(request, error)
     return web.Response(status=200, content_type=SDP)
 
 
@@ -49,7 +53,7 @@ async def end_viewer(request: web.Request) -> web.StreamResponse:
 
 
 async def look_at_viewer(request: web.Request) -> web.StreamResponse:
-    return web.Response(status=204)
+    return rtc.looked_at(request, WhepViewer)
 
 
 async def options_of_viewer(request: web.Request) -> web.StreamResponse:
@@ -74,6 +78,8 @@ ROUTES = (
         "Nothing (reserved)",
         (Answer(200, "Nothing, as what is to be posted", SDP),),
         (rtc.NAME,),
+        "",
+        (404,),
     ),
     Route(
         "OPTIONS",
@@ -113,6 +119,8 @@ ROUTES = (
         "Nothing (reserved)",
         (Answer(204, "Nothing"),),
         (rtc.NAME, rtc.ID),
+        "",
+        (404,),
     ),
     Route(
         "OPTIONS",

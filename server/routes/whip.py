@@ -33,7 +33,11 @@ async def publish_by_whip(request: web.Request) -> web.StreamResponse:
 
 
 async def look_at_whip(request: web.Request) -> web.StreamResponse:
-    """There is nothing to see (RFC 9725 §4.2); reserved."""
+    """There is nothing to see (RFC 9725 §4.2)."""
+    try:
+        rtc.stream_of(request)
+    except rtc.NoStream as error:
+        return rtc.refused(request, error)
     return web.Response(status=204)
 
 
@@ -50,7 +54,7 @@ async def end_publisher(request: web.Request) -> web.StreamResponse:
 
 
 async def look_at_publisher(request: web.Request) -> web.StreamResponse:
-    return web.Response(status=204)
+    return rtc.looked_at(request, WhipPublisher)
 
 
 async def options_of_publisher(request: web.Request) -> web.StreamResponse:
@@ -79,6 +83,8 @@ ROUTES = (
         "Nothing (RFC 9725 reserves it)",
         (Answer(204, "Nothing"),),
         (rtc.NAME,),
+        "",
+        (404,),
     ),
     Route(
         "OPTIONS",
@@ -118,6 +124,8 @@ ROUTES = (
         "Nothing (RFC 9725 reserves it)",
         (Answer(204, "Nothing"),),
         (rtc.NAME, rtc.ID),
+        "",
+        (404,),
     ),
     Route(
         "OPTIONS",

@@ -40,6 +40,24 @@ PAGE = """
     await pc.setRemoteDescription({type: 'answer', sdp: await r.text()});
     await send();
     return session; };
+  window.restart = async (session, pc) => {
+    pc.onicecandidate = null;
+    await pc.setLocalDescription(await pc.createOffer({iceRestart: true}));
+    await new Promise(done => setTimeout(done, 300));
+    const lines = pc.localDescription.sdp.split('\\r\\n'), first = lines.findIndex(x => x.startsWith('m='));
+    const wanted = lines.slice(first).filter(x => /^a=(ice-ufrag|ice-pwd|candidate)/.test(x));
+    const body = [...new Set(wanted)].join('\\r\\n') + '\\r\\n';
+    const headers = {'Content-Type': 'application/trickle-ice-sdpfrag', 'If-Match': '*'};
+    const r = await fetch(session, {method: 'PATCH', body, headers});
+    if (r.status !== 200) return `${r.status} ${await r.text()} ${body}`;
+    const theirs = (await r.text()).split('\\r\\n').filter(x => /^a=(ice-|candidate|end-of)/.test(x));
+    const kept = pc.currentRemoteDescription.sdp.split('\\r\\n')
+      .filter(x => !/^a=(ice-ufrag|ice-pwd|candidate|end-of)/.test(x));
+    const sdp = kept.flatMap(x => x.startsWith('a=mid:') ? [x, ...theirs] : [x]).join('\\r\\n');
+    await pc.setRemoteDescription({type: 'answer', sdp});
+    return r.status; };
+  window.pair = async pc => { for (const s of (await pc.getStats()).values())
+    if (s.type === 'transport') return s.selectedCandidatePairId; };
   window.patched = [];
   window.publish = async url => {
     const canvas = document.createElement('canvas'); canvas.width = 320; canvas.height = 240;
@@ -106,6 +124,14 @@ async def test_chromium_publishes_and_watches(page: Any) -> None:
         assert facts.publisher is not None
         assert (facts.publisher.codec, facts.publisher.audio) == ("h264", "opus")
         assert facts.publisher.software.startswith("Chrome/")
+        pair = await page.evaluate("pair(player)")
+        assert await page.evaluate(f"restart('{session}', player)") == 200
+        for _ in range(200):
+            if await page.evaluate("pair(player)") != pair:
+                break
+            await asyncio.sleep(0.05)
+        assert await page.evaluate("pair(player)") != pair
+        await evaluates(page, "decoded('video')", await page.evaluate("decoded('video')") + 20)
         assert await page.evaluate(f"fetch('{session}', {{method: 'DELETE'}}).then(r => r.status)") == 200
         await until(lambda: here.stream.viewers == 0)
         await page.evaluate("publisher.close()")

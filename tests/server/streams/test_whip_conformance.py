@@ -68,6 +68,7 @@ async def test_the_endpoint() -> None:
             post("two videos", ENDPOINT, 422, twice, "one video line", **key),
             Row("GET", "GET", ENDPOINT, 204, shown={"Content-Type": None}),
             Row("HEAD", "HEAD", ENDPOINT, 204),
+            Row("GET of none", "GET", "/whip/nowhere", 404),
             *(Row(method, method, ENDPOINT, 405) for method in ("PUT", "PATCH", "DELETE")),
             Row("OPTIONS", "OPTIONS", ENDPOINT, 200, shown={"Accept-Post": SDP, "Link": None}),
             Row("preflight", "OPTIONS", ENDPOINT, 200, headers=ASKED, shown={
@@ -143,6 +144,7 @@ async def test_what_201_holds_and_what_can_be_asked_of_its_session() -> None:
         await hold(here.served.http, here.served.base, [
             Row("DELETE looks at no If-Match", "DELETE", session, 200, headers={"If-Match": '"x"'}),
             Row("DELETE again", "DELETE", session, 404),
+            Row("GET after", "GET", session, 404),
             Row("PATCH after", patch, session, 404, CANDIDATE, {**right, "If-Match": anew}),
         ])  # fmt: skip
         again = await here.obs().publish()

@@ -126,7 +126,7 @@ async def test_a_publisher_that_is_silent_gives_way_to_who_has_the_key(monkeypat
 
 
 async def test_a_publisher_that_vanishes_is_found_out() -> None:
-    async with studio(lost_s=0.6, linger_s=0.2) as here:
+    async with studio(lost_s=2.0, linger_s=0.2) as here:
         obs = await here.obs().publish()
         player = await here.player().watch()
         await until(lambda: len(player.pictures) > 2)
