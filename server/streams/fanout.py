@@ -21,14 +21,12 @@ log = logging.getLogger(__name__)
 
 KEYFRAME_EVERY_S = 0.5  # on request, at most
 PUSH_KEYFRAME_TICKS = 2 * CLOCK_HZ  # platforms cut at keyframes and refuse streams that have few
-SETTLING_S = 2.0  # after a viewer came, what it was sent first may have been too early for it
 
 
 @dataclass(slots=True)
 class _Watching:
-    since_s: float
+    ready: bool  # it takes frames
     begun: bool = False  # it has had a keyframe
-    again: bool = False  # the frames since the last keyframe were sent again
     bps: int = 0  # its estimate; 0: none
 
 
@@ -61,10 +59,11 @@ class Fanout:
         """One for each viewer."""
         return [viewer.kind for viewer in self._viewers]
 
-    def add(self, viewer: Viewer) -> None:
-        watching = self._viewers[viewer] = _Watching(time.monotonic())
-        if not self._begin(viewer, watching):
-            self._want()
+    def add(self, viewer: Viewer, ready: bool = True) -> None:
+        """`ready` False: it is sent nothing until it wants a keyframe."""
+        watching = self._viewers[viewer] = _Watching(ready)
+        if ready:
+            self._begin(viewer, watching)
 
     def remove(self, viewer: Viewer) -> bool:
         """Whether it was there."""
@@ -85,7 +84,7 @@ class Fanout:
         pushed = False
         for viewer, watching in list(self._viewers.items()):
             pushed = pushed or viewer.kind == "push"
-            watching.begun = watching.begun or frame.is_keyframe
+            watching.begun = watching.begun or (frame.is_keyframe and watching.ready)
             if watching.begun:
                 self._send(viewer, (frame,))
         if pushed and frame.pts - self._keyframe_pts >= PUSH_KEYFRAME_TICKS:
@@ -104,11 +103,11 @@ class Fanout:
         watching = self._viewers.get(viewer)
         if watching is None:
             return
-        early = time.monotonic() - watching.since_s < SETTLING_S
-        if early and not watching.again and self._begin(viewer, watching):
-            watching.again = True
-            return
-        self._want()
+        if watching.ready:
+            self._want()
+        else:
+            watching.ready = True
+            self._begin(viewer, watching)
 
     def lost(self) -> None:
         """Frames were lost before they came here; what comes begins with a keyframe."""
@@ -134,13 +133,14 @@ class Fanout:
         for viewer in viewers:
             end(viewer, code, message)
 
-    def _begin(self, viewer: Viewer, watching: _Watching) -> bool:
-        """Whether there was something to begin with."""
+    def _begin(self, viewer: Viewer, watching: _Watching) -> None:
+        """With what there is since the last keyframe, or else with the next."""
         frames = self._gop.frames()
         if frames:
             watching.begun = True
             self._send(viewer, frames)
-        return bool(frames)
+        else:
+            self._want()
 
     def _send(self, viewer: Viewer, frames: Sequence[EncodedFrame]) -> None:
         try:

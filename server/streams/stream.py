@@ -16,14 +16,13 @@ from gpu.editor import EditRefused
 from gpu.errors import FrameError, RelensError
 from gpu.types import Codec, Edit, EncodedFrame, Reading
 from server import protocol
-from server.errors import CapacityError, NotLive, PeerLost, Taken
-from server.hold_back import HoldBack
+from server.errors import NotLive, PeerLost, Taken
 from server.peer.types import EncodedAudio
 from server.streams.changes import Changes
 from server.streams.editing import Editing
-from server.streams.fanout import Fanout
 from server.streams.feed import Feed
 from server.streams.opened import Opened, Shared, ceiling_bps, open_for
+from server.streams.showing import Showing
 from server.streams.timebase import Timebase
 from server.streams.types import (
     Publisher,
@@ -58,10 +57,10 @@ class Stream:
         self._opening = asyncio.Lock()
         self._closing: asyncio.Task[None] | None = None
         self._over = False
-        self._fanout = Fanout(
-            self._force_keyframe, lambda _: self._viewers_changed(), shared.metrics.fanned_out.inc
+        self._showing = Showing(
+            shared.config, shared.metrics, shared.viewer_room, lambda: self._changes.tell("viewers")
         )
-        self._audio = HoldBack(self._fanout.audio)
+        self._showing.set_ceiling(ceiling_bps(shared.config, settings))
         self._timebase = Timebase()
         self._linger: asyncio.TimerHandle | None = None
         self._ticker: asyncio.Task[None] | None = None
@@ -131,7 +130,7 @@ class Stream:
         log.info("stream %s: its publisher is gone: %s (%s)", self.name, message, code)
         self._shared.metrics.publishers_ended.labels(code).inc()
         self._feed = None
-        self._audio.clear()
+        self._showing.hush()
         self._start_linger()
         if self._opened is not None:
             self._changes.tell("publisher")
@@ -161,22 +160,16 @@ class Stream:
             return
         placed = self._feed.audio(packet)
         if placed is not None:
-            self._audio.push(placed)
+            self._showing.audio(placed)
 
     # -- its viewers
 
-    async def add_viewer(self, viewer: Viewer) -> None:
-        """From now on it is sent everything, from a keyframe on. Raises NotLive, CapacityError."""
-        if viewer in self._fanout:
-            return
+    async def add_viewer(self, viewer: Viewer, *, ready: bool = True) -> None:
+        """From now on it is sent everything, from a keyframe on; `ready` False: from when it first wants one.
+
+        Raises NotLive, CapacityError."""
         self.check_live()
-        if not self._shared.viewer_room():
-            raise CapacityError(
-                f"all {self._shared.config.max_viewers} places for viewers are taken: try again, or raise "
-                "max_viewers"
-            )
-        self._fanout.add(viewer)
-        self._viewers_changed()
+        self._showing.add(viewer, ready)
 
     def check_live(self) -> None:
         """Raises NotLive where nobody can watch now."""
@@ -186,25 +179,23 @@ class Stream:
 
     def remove_viewer(self, viewer: Viewer) -> None:
         """It is gone; idempotent."""
-        if self._fanout.remove(viewer):
-            self._viewers_changed()
+        self._showing.remove(viewer)
 
     def want_keyframe(self, viewer: Viewer) -> None:
         """It needs a keyframe to go on."""
-        self._fanout.want_keyframe(viewer)
+        self._showing.want_keyframe(viewer)
 
     def viewer_rate(self, viewer: Viewer, bps: int) -> None:
         """What its network bears. The encoder follows the viewer that is best off."""
-        self._fanout.rate(viewer, bps)
-        self._set_bitrate()
+        self._showing.rate(viewer, bps)
 
     @property
     def viewers(self) -> int:
-        return len(self._fanout)
+        return len(self._showing)
 
     def viewer_kinds(self) -> list[ViewerKind]:
         """One for each viewer."""
-        return self._fanout.kinds()
+        return self._showing.kinds()
 
     # -- the edit
 
@@ -241,7 +232,7 @@ class Stream:
         """Of the model, from the next opening on; of all else, at once."""
         self.settings = settings
         self._editing.set_first(_first_edit(settings))
-        self._set_bitrate()
+        self._showing.set_ceiling(ceiling_bps(self._shared.config, settings))
         self._changes.tell("settings")
 
     async def end(self, code: str, message: str) -> None:
@@ -279,17 +270,7 @@ class Stream:
     # -- BridgeListener
 
     def on_edited(self, frame: EncodedFrame) -> None:
-        opened = self._opened
-        if opened is None:
-            return
-        opened.recording.shown(frame.pts)
-        self._fanout.video(frame)
-        self._audio.video_left(frame.pts)
-        self._shared.metrics.frames_out.inc()
-        if frame.arrived_ns:
-            latency_s = (time.monotonic_ns() - frame.arrived_ns) / 1e9
-            opened.meter.frame_out(latency_s)
-            self._shared.metrics.added_latency.observe(latency_s)
+        self._showing.video(frame)
 
     def on_applied(self, revision: int, pts: int) -> None:
         if self._opened is not None:
@@ -315,8 +296,7 @@ class Stream:
             self._close("stream-failed", str(exc))
 
     def on_frames_lost(self, count: int) -> None:
-        self._shared.metrics.dropped("loop", count)
-        self._fanout.lost()
+        self._showing.lost(count)
 
     # -- inside
 
@@ -333,17 +313,13 @@ class Stream:
             self._close("deleted", "the stream was deleted")
             self._check_there()
         self._editing.begin(opened)
-        self._set_bitrate()
+        self._showing.begin(opened)
         self._ticker = asyncio.get_running_loop().create_task(self._tick(), name=f"stream-{self.name}")
 
     def _close(self, code: str, message: str) -> None:
         """Back to idle: the viewers are ended, the pipeline is closed behind our back."""
         self._stop_linger()
-        self._fanout.close(code, message)
-        self._audio.clear()
-        if self._audio.dropped:
-            self._shared.metrics.dropped("audio", self._audio.dropped)
-            self._audio.dropped = 0
+        self._showing.end(code, message)
         if self._ticker is not None:
             self._ticker.cancel()
             self._ticker = None
@@ -366,17 +342,6 @@ class Stream:
     def _model_name(self) -> str:
         return self.settings.model or self._shared.workers.default
 
-    def _force_keyframe(self) -> None:
-        if self._opened is not None:
-            self._opened.pipeline.force_keyframe()
-
-    def _set_bitrate(self) -> None:
-        if self._opened is None:
-            return
-        ceiling = ceiling_bps(self._shared.config, self.settings)
-        best = self._fanout.best_bps()
-        self._opened.pipeline.set_bitrate(ceiling if best is None else min(best, ceiling))
-
     def _start_linger(self) -> None:
         self._stop_linger()
         if self._opened is not None:
@@ -397,10 +362,6 @@ class Stream:
             self._shared.metrics.observe(self._opened.pipeline.stats())
             if self._feed.idle_s > self._shared.config.idle_s:
                 self.kick("idle", f"no video came for {self._shared.config.idle_s:g} s: publish again")
-
-    def _viewers_changed(self) -> None:
-        self._set_bitrate()
-        self._changes.tell("viewers")
 
 
 def _first_edit(settings: StreamSettings) -> Edit:

@@ -48,7 +48,7 @@ class WhepViewer(RtcSession):
     async def watch(self, offer: str) -> str:
         """-> the answer. Raises ProtocolError, NotLive and CapacityError."""
         answer = await self._peer.accept(offer)
-        await self._stream.add_viewer(self)
+        await self._stream.add_viewer(self, ready=False)  # it is not connected yet
         return answer
 
     def _leave(self, code: str, message: str) -> None:
