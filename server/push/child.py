@@ -6,14 +6,13 @@ socket is the queue. Ends with its parent, or when the socket closes. What it sa
 
 from __future__ import annotations
 
-import contextlib
 import os
 import socket
 from typing import Any, Protocol
 
 from server.push import limits
 from server.push.address import Address, secrets_of, without_secrets
-from server.push.wire import KEYFRAME, Broken, Message, Say, Unpacker, packed, packed_json
+from server.push.wire import KEYFRAME, Broken, Message, Say, Unpacker, last_words, packed, packed_json
 
 _PROGRESS_TICKS = 9000  # 100 ms between two words of progress
 _GAP_TICKS = 3000  # between the first keyframe and the one that goes on from it
@@ -39,18 +38,13 @@ def main() -> None:
         _serve(sock, secrets)
     except (Refused, Unreachable) as error:
         code = "refused" if isinstance(error, Refused) else "unreachable"
-        _say(sock, packed_json(Say.FAILED, code=code, message=without_secrets(str(error), secrets)))
+        last_words(sock, code=code, message=without_secrets(str(error), secrets))
     except (Broken, BrokenPipeError, ConnectionResetError):
         pass
     except Exception as error:
         text = without_secrets(f"{type(error).__name__}: {error}", secrets)
-        _say(sock, packed_json(Say.FAILED, code="defect", message=text))
+        last_words(sock, code="defect", message=text)
     os._exit(0)  # no destructors: libav's would wait for the network
-
-
-def _say(sock: socket.socket, data: bytes) -> None:
-    with contextlib.suppress(OSError):
-        sock.sendall(data)
 
 
 def _serve(sock: socket.socket, secrets: list[str]) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from gpu.stats import RateMeter
 from gpu.types import EncodedFrame
 from server.errors import CapacityError, NotLive
 from server.peer.types import EncodedAudio
@@ -68,7 +69,7 @@ class End:
 class Connection:
     """Loop thread only."""
 
-    def __init__(self, feed: Feed, viewer: Viewer, sound: Sound, patience: Patience, rate: Rate) -> None:
+    def __init__(self, feed: Feed, viewer: Viewer, sound: Sound, patience: Patience, rate: RateMeter) -> None:
         self.child = MediaChild(self._on_message, self._on_gone)
         self.backlog = Backlog()
         self.flowing = False  # connected, and a keyframe was sent since
@@ -145,13 +146,13 @@ class Connection:
 
     def aac(self, frame: AacFrame) -> None:
         if self.flowing and not self.backlog.dropping and not self._done.done():
-            self._rate.add(len(frame.data))
+            self._rate.saw(time.monotonic_ns(), len(frame.data))
             self.child.send(packed(Say.AUDIO, frame.pts_48k, frame.data))
 
     def _send_video(self, frame: EncodedFrame) -> None:
         if self.child.waiting_bytes == 0 and self.backlog.behind_ticks == 0:
             self._progress_s = time.monotonic()  # from now on there is something to write
-        self._rate.add(len(frame.data))
+        self._rate.saw(time.monotonic_ns(), len(frame.data))
         self.child.send(packed(Say.VIDEO, frame.pts, frame.data, KEYFRAME if frame.is_keyframe else 0))
 
     def _on_message(self, message: Message) -> None:
@@ -198,25 +199,3 @@ class Connection:
 
     def _good(self) -> float:
         return time.monotonic() - self._good_s if self._good_s else 0.0
-
-
-class Rate:
-    """Bits a second, over the last second or two."""
-
-    def __init__(self) -> None:
-        self._begun_s = time.monotonic()
-        self._bits = self._bps = 0
-
-    def add(self, count: int) -> None:
-        self._turn()
-        self._bits += 8 * count
-
-    def bps(self) -> int:
-        self._turn()
-        return self._bps
-
-    def _turn(self) -> None:
-        passed_s = time.monotonic() - self._begun_s
-        if passed_s >= 1.0:
-            self._bps = round(self._bits / passed_s)
-            self._begun_s, self._bits = time.monotonic(), 0

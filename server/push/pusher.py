@@ -11,11 +11,12 @@ import logging
 import random
 import time
 
+from gpu.stats import RateMeter
 from gpu.types import EncodedFrame
 from server.peer.types import EncodedAudio
 from server.push import ffmpeg
 from server.push.address import Address, BadTarget, read_address, shown_host
-from server.push.connection import Connection, End, Feed, Patience, Rate, Sound
+from server.push.connection import Connection, End, Feed, Patience, Sound
 from server.sound.types import AacFrame
 from server.streams.types import Target, TargetFacts, TargetState, ViewerKind
 
@@ -36,7 +37,7 @@ class Pusher:
         self._message = ""
         self._since_s = time.monotonic()
         self._retries = 0
-        self._rate = Rate()
+        self._rate = RateMeter()
         self._try: Connection | None = None
 
     def start(self) -> None:
@@ -57,7 +58,7 @@ class Pusher:
             state=self._state,
             message=self._message,
             since_s=round(time.monotonic() - self._since_s, 1),
-            bitrate_bps=self._rate.bps() if self._state == "pushing" else 0,
+            bitrate_bps=self._rate.rate(time.monotonic_ns())[1] if self._state == "pushing" else 0,
             retries=self._retries,
         )
 

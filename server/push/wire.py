@@ -1,9 +1,12 @@
-"""What the server and a child that carries media say to each other over one socket. No I/O."""
+"""What the server and a child that carries media say to each other over one socket."""
 
 from __future__ import annotations
 
+import contextlib
 import json
+import socket
 import struct
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
@@ -11,6 +14,7 @@ from typing import Any
 
 _HEAD = struct.Struct("<BBHIq")  # kind, flags, not used, bytes of the body, a number of the kind
 MOST_BODY = 16 << 20  # an access unit; beyond any keyframe
+_HEARD_S = 2.0
 KEYFRAME = 1  # flag of VIDEO
 
 
@@ -28,6 +32,7 @@ class Say(IntEnum):
     FAILED = 19  # body: JSON, code and message
     HEAD = 20  # body: JSON, of the tracks
     NOTE = 21  # body: text for the log
+    CONFIG = 22  # body: AudioSpecificConfig, of the sound that follows
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +60,17 @@ def packed(kind: Say, pts: int = 0, body: bytes = b"", flags: int = 0) -> bytes:
 
 def packed_json(kind: Say, **said: Any) -> bytes:
     return packed(kind, body=json.dumps(said).encode())
+
+
+def last_words(sock: socket.socket, **said: Any) -> None:
+    """A child's: FAILED, and what the other side still writes is taken until it has heard: a write that fails
+    would keep it from reading."""
+    until_s = time.monotonic() + _HEARD_S
+    with contextlib.suppress(OSError):
+        sock.settimeout(_HEARD_S)
+        sock.sendall(packed_json(Say.FAILED, **said))
+        while sock.recv(1 << 16) and time.monotonic() < until_s:
+            pass
 
 
 class Unpacker:

@@ -7,8 +7,9 @@ import contextlib
 import shutil
 import socket
 import struct
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -68,28 +69,37 @@ def srt_receiver(port: int, out: Path, passphrase: str = "") -> Receiver:
 
 def marks(path: Path) -> tuple[list[float], list[float]]:
     """When a recording flashes and when it beeps: begins, in seconds of one clock."""
-    flashes: list[float] = []
+    bright: list[tuple[float, float]] = []
     loud: list[tuple[float, float]] = []  # when, the peak of a millisecond
-    bright = False
     with av.open(str(path)) as recording:
-        for frame in recording.decode():
+        for frame in decoded(recording):
             if isinstance(frame, av.VideoFrame):
-                was, bright = bright, float(frame.to_ndarray(format="gray").mean()) > 128
-                if bright and not was:
-                    flashes.append(float(frame.time or 0))
+                bright.append((float(frame.time or 0), float(frame.to_ndarray(format="gray").mean())))
             elif isinstance(frame, av.AudioFrame):
                 samples = np.abs(frame.to_ndarray()[0]).astype(np.float64)
                 samples /= 1 if frame.format.name.startswith("flt") else 32768
                 peaks = samples[: len(samples) // 48 * 48].reshape(-1, 48).max(1)
                 loud += [(float(frame.time or 0) + i / 1000, float(peak)) for i, peak in enumerate(peaks)]
-    beeps: list[float] = []
-    quiet_since = -1.0
-    for at, peak in loud:
-        if peak > LOUD:
-            if at - quiet_since > 0.2:
-                beeps.append(at)
-            quiet_since = at
-    return flashes, beeps
+    return begins(bright, 128), begins(loud, LOUD)
+
+
+def decoded(recording: Any) -> Iterator[Any]:
+    """What can be decoded: a recording's end may be cut off."""
+    for packet in recording.demux():
+        with contextlib.suppress(av.InvalidDataError):
+            yield from packet.decode()
+
+
+def begins(levels: list[tuple[float, float]], threshold: float) -> list[float]:
+    """Of (seconds, level): when it rises above the threshold after a fifth of a second below."""
+    found: list[float] = []
+    above_s = -1.0
+    for at, level in levels:
+        if level > threshold:
+            if at - above_s > 0.2:
+                found.append(at)
+            above_s = at
+    return found
 
 
 @contextlib.asynccontextmanager

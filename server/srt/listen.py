@@ -1,0 +1,38 @@
+"""What FFmpeg is told to listen to one port by SRT, without the passphrase in its arguments. Pure."""
+
+from __future__ import annotations
+
+from server.streams.types import SrtIn
+
+_PROTOCOLS = "pipe,srt,udp"  # SRT is opened as itself; nothing else can be named from inside
+
+
+def command(ffmpeg: str) -> list[str]:
+    """It reads `script` on its standard input and writes what the caller sends to its output."""
+    return [
+        ffmpeg, "-hide_banner", "-nostats", "-loglevel", "error",
+        "-protocol_whitelist", _PROTOCOLS, "-f", "concat", "-safe", "0", "-i", "pipe:0",
+        "-map", "0:v:0", "-map", "0:a:0?", "-c", "copy", "-copy_unknown",
+        "-muxdelay", "0", "-muxpreload", "0", "-max_interleave_delta", "200000", "-flush_packets", "1",
+        "-mpegts_flags", "resend_headers", "-f", "mpegts", "pipe:1",
+    ]  # fmt: skip
+
+
+def script(host: str, settings: SrtIn) -> str:
+    """A list of one file, for FFmpeg's concat demuxer: that is how the options come without being shown."""
+    shown = f"[{host}]" if ":" in host else host
+    options = {
+        "mode": "listener",
+        "passphrase": settings.passphrase,
+        "latency": str(settings.latency_ms * 1000),  # libavformat/libsrt.c: microseconds
+        "format_whitelist": "mpegts",  # no playlist that names other addresses
+        "probesize": "300000",
+        "analyzeduration": "2000000",
+    }
+    lines = [f"option {name} {_quoted(value)}" for name, value in options.items()]
+    return "\n".join(["ffconcat version 1.0", f"file 'srt://{shown}:{settings.port}'", *lines, ""])
+
+
+def _quoted(value: str) -> str:
+    """For av_get_token (libavutil/avstring.h)."""
+    return "'" + value.replace("'", "'\\''") + "'"

@@ -1,0 +1,175 @@
+"""One stream's SRT listener: a child process a caller, begun anew when it is gone. Loop thread only.
+
+FFmpeg listens for one caller at a time: a second one is not answered while the first is there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+
+from gpu.errors import RelensError
+from gpu.types import Codec
+from server.errors import ProtocolError, SessionError
+from server.push import ffmpeg
+from server.push.process import MediaChild
+from server.push.wire import Message, Say, packed_json
+from server.srt.listen import command, script
+from server.srt.publisher import SrtPublisher, checked_codec
+from server.streams.stream import Stream
+from server.streams.types import SrtIn
+
+log = logging.getLogger(__name__)
+
+ENTRY = "server.srt.child"
+CODECS: tuple[Codec, ...] = ("h264", "hevc")
+_FIRST_S, _MOST_S = 0.2, 30.0  # between two listeners; the longer one where it cannot listen
+_TAKEN_S = 2.0  # after a caller for whom there was no place
+
+
+class SrtListener:
+    """From `start` to `close`."""
+
+    def __init__(self, stream: Stream, settings: SrtIn, host: str) -> None:
+        """`host`: the address to listen on."""
+        self.settings = settings
+        self.problem = ""  # why nobody can publish here; "" while it listens
+        self._stream, self._host = stream, host
+        self._task: asyncio.Task[None] | None = None
+        self._caller: _Caller | None = None
+
+    @property
+    def pid(self) -> int:
+        """The child's; 0: none now."""
+        return self._caller.child.pid if self._caller is not None else 0
+
+    def start(self) -> None:
+        name = f"srt-{self._stream.name}"
+        self._task = asyncio.get_running_loop().create_task(self._run(), name=name)
+
+    async def close(self) -> None:
+        """Idempotent; bounded."""
+        task, self._task = self._task, None
+        if task is not None:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+
+    async def _run(self) -> None:
+        found = await asyncio.to_thread(ffmpeg.find)
+        if found.why:
+            self._say(f"{found.why}: {ffmpeg.NO_SRT}")
+            return
+        delay_s = _FIRST_S
+        while True:
+            one = self._caller = _Caller(self._stream, self._host, self.settings)
+            try:
+                await one.run(found.path)
+            except Exception:  # a defect of ours: this listener alone waits and tries again
+                log.exception("stream %s: its SRT listener failed", self._stream.name)
+            finally:
+                self._caller = None
+                one.leave()
+                await one.child.end()
+            if one.called:
+                delay_s = _TAKEN_S if one.refused else _FIRST_S
+                self._say("")
+            else:
+                delay_s = min(2 * delay_s, _MOST_S)
+                self._say(one.why or "what the last caller sent is no MPEG-TS with H.264 or HEVC: send that")
+            await asyncio.sleep(delay_s)
+
+    def _say(self, problem: str) -> None:
+        if problem and problem != self.problem:
+            log.warning("stream %s cannot be published to by SRT: %s", self._stream.name, problem)
+        self.problem = problem
+
+
+class _Caller:
+    """One child, from its listening to the end of the one that called."""
+
+    def __init__(self, stream: Stream, host: str, settings: SrtIn) -> None:
+        self.child = MediaChild(self._on_message, self._on_gone)
+        self.called = self.refused = False
+        self.why = ""
+        self._stream, self._host, self._settings = stream, host, settings
+        self._publisher: SrtPublisher | None = None
+        self._opening: asyncio.Task[None] | None = None
+        self._over = asyncio.Event()
+
+    async def run(self, program: str) -> None:
+        try:
+            await self.child.start(ENTRY)
+        except OSError as error:
+            self.why = f"no process to listen with ({error.strerror}): free some memory"
+            return
+        self.child.send(order(program, self._host, self._settings))
+        await self._over.wait()  # as long as it takes until somebody calls; `close` cancels
+        if self._opening is not None:
+            self._opening.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._opening
+
+    def leave(self) -> None:
+        """Idempotent."""
+        publisher, self._publisher = self._publisher, None
+        if self._opening is not None:
+            self._opening.cancel()
+        if publisher is not None:
+            publisher.close()
+            self._stream.unpublish(publisher, "publisher-gone", "the SRT caller is gone")
+
+    def _on_message(self, message: Message) -> None:
+        try:
+            if message.kind == Say.HEAD:
+                self._begin(message)
+            elif message.kind in (Say.VIDEO, Say.AUDIO, Say.CONFIG) and self._publisher is not None:
+                self._publisher.take(message)
+            elif message.kind == Say.NOTE:
+                log.warning("stream %s, SRT: %s", self._stream.name, message.body.decode("utf-8", "replace"))
+            elif message.kind == Say.FAILED:
+                self._failed(str(message.json().get("message")))
+        except (ProtocolError, ValueError) as error:
+            self._refuse(str(error))
+
+    def _begin(self, message: Message) -> None:
+        self.called = True
+        said = message.json()
+        codec = checked_codec(said.get("video"), CODECS)
+        publisher = self._publisher = SrtPublisher(
+            self._stream, codec, str(said.get("audio", "")), self._on_end
+        )
+        self._opening = asyncio.get_running_loop().create_task(self._publish(publisher), name="srt-publish")
+
+    async def _publish(self, publisher: SrtPublisher) -> None:
+        try:
+            await self._stream.publish(publisher, publisher.codec)
+        except (SessionError, RelensError) as error:
+            self._refuse(str(error))
+            return
+        publisher.flow()
+
+    def _refuse(self, why: str) -> None:
+        self.refused = True
+        log.warning("stream %s: an SRT caller is refused: %s", self._stream.name, why)
+        self._over.set()
+
+    def _failed(self, why: str) -> None:
+        if why == "port":
+            port = self._settings.port
+            self.why = f"port {port} cannot be listened on: is it in use? Set another one"
+        self._over.set()
+
+    def _on_end(self, code: str, message: str) -> None:
+        """The stream wants no more of it."""
+        self.refused = True
+        self._over.set()
+
+    def _on_gone(self) -> None:
+        self._over.set()
+
+
+def order(program: str, host: str, settings: SrtIn) -> bytes:
+    """What a child is told to do."""
+    return packed_json(Say.OPEN, command=command(program), script=script(host, settings))

@@ -1,0 +1,189 @@
+"""A real SRT caller publishes a stream: with the right passphrase only, again and again, one at a time."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+from collections.abc import AsyncIterator
+
+import av
+import numpy as np
+import pytest
+
+from server.push import ffmpeg
+from server.srt.ingests import SrtIngests
+from server.srt.listener import SrtListener
+from server.streams.stream import Stream
+from server.streams.types import SrtIn
+from tests.server.push.platforms import begins, command_lines, free_port
+from tests.server.srt.srt_caller import caller
+from tests.server.streams.stream_parts import Caster, Server, Watcher, server, until
+
+pytestmark = [
+    pytest.mark.realtime,
+    pytest.mark.skipif(bool(ffmpeg.find().why), reason="needs an FFmpeg with SRT"),
+]
+RIGHT, WRONG = "it's-right&long", "wrong-and-long"
+
+
+@contextlib.asynccontextmanager
+async def listening(**settings: object) -> AsyncIterator[tuple[Server, Stream, SrtIngests, int]]:
+    """A stream with a listener that FFmpeg has opened."""
+    port = free_port(socket.SOCK_DGRAM)
+    async with server(**{"linger_s": 5.0, **settings}) as parts:
+        ingests = SrtIngests(parts.streams, "127.0.0.1")
+        try:
+            stream = await parts.stream(srt=SrtIn(port=port, passphrase=RIGHT))
+            yield parts, stream, ingests, port
+        finally:
+            await ingests.close()
+
+
+async def published(stream: Stream, port: int, passphrase: str = RIGHT) -> contextlib.AsyncExitStack:
+    """Calls again where nobody listened yet."""
+    stack = contextlib.AsyncExitStack()
+    for _ in range(8):
+        process = await stack.enter_async_context(caller(port, passphrase))
+        while process.returncode is None and stream.state != "live":  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+        if stream.state == "live":
+            return stack
+        await stack.aclose()
+    raise AssertionError("nobody took the call")
+
+
+def listener_of(ingests: SrtIngests) -> SrtListener:
+    found = ingests.listener("live")
+    assert found is not None
+    return found
+
+
+async def test_pictures_and_sound_come_and_the_passphrase_is_not_shown() -> None:
+    async with listening() as (_, stream, ingests, port):
+        watcher = Watcher()
+        async with await published(stream, port):
+            shown = command_lines(listener_of(ingests).pid)
+            assert any("concat" in line for line in shown)
+            assert not any(RIGHT in line for line in shown)
+            await stream.add_viewer(watcher)
+            await until(lambda: len(watcher.frames) > 100 and len(watcher.sounds) > 200, 30)
+            facts = stream.facts(operator=True).publisher
+            assert facts is not None
+            assert (facts.kind, facts.codec, facts.audio) == ("srt", "h264", "aac")
+            assert facts.bitrate_bps > 1000
+            flashes, beeps = await asyncio.to_thread(marks_of, watcher)
+            assert len(beeps) >= 2
+            # Two of them: where the machine is slow a flash may have lost its first picture, or all.
+            apart = sorted(min(abs(flash - beep) for flash in flashes) for beep in beeps)
+            assert apart[1] <= 0.02, (flashes, beeps)
+            times = [frame.pts for frame in watcher.frames]
+            assert times == sorted(set(times))
+        await until(lambda: stream.state == "waiting")
+        async with await published(stream, port):  # the same viewer goes on
+            count = len(watcher.frames)
+            await until(lambda: len(watcher.frames) > count, 30)
+            assert watcher.frames[-1].pts > times[-1]
+    assert watcher.ends == [("going-away", "the server stops: connect again")]
+
+
+def marks_of(watcher: Watcher) -> tuple[list[float], list[float]]:
+    """When what was watched flashes and beeps: begins, in seconds of the stream's clock."""
+    bright: list[tuple[float, float]] = []
+    decoder = av.CodecContext.create("h264", "r")
+    for frame in watcher.frames:
+        packet = av.Packet(frame.data)
+        packet.pts = frame.pts
+        bright += [
+            (int(picture.pts or 0) / 90_000, float(picture.to_ndarray(format="gray").mean()))
+            for picture in decoder.decode(packet)
+        ]
+    loud: list[tuple[float, float]] = []
+    opus = av.CodecContext.create("libopus", "r")
+    opus.sample_rate, opus.layout, opus.format = 48_000, "stereo", "s16"
+    for sound in watcher.sounds:
+        for decoded in opus.decode(av.Packet(sound.data)):
+            peaks = np.abs(decoded.to_ndarray().reshape(-1, 2)[:, 0].astype(float)).reshape(-1, 48).max(1)
+            loud += [(sound.pts / 48_000 + i / 1000, float(peak)) for i, peak in enumerate(peaks)]
+    return begins(bright, 128), begins(loud, 3000)
+
+
+async def test_what_is_no_mpeg_ts_is_not_taken() -> None:
+    async with listening() as (_, stream, ingests, port):
+        for _ in range(8):
+            async with caller(port, RIGHT, "flv") as process:
+                one = listener_of(ingests)
+                while process.returncode is None and not one.problem:  # noqa: ASYNC110
+                    await asyncio.sleep(0.02)
+            if one.problem:
+                break
+        assert "MPEG-TS" in one.problem
+        assert stream.state == "idle"
+
+
+async def test_a_wrong_passphrase_is_refused_and_the_next_caller_is_taken(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with listening() as (_, stream, _, port):
+        noted = "wrong passphrase"
+        for _ in range(8):  # until FFmpeg listens
+            async with caller(port, WRONG) as process:
+                async with asyncio.timeout(30):
+                    assert await process.wait() != 0
+            assert stream.state == "idle"
+            if noted in caplog.text:
+                break
+        assert noted in caplog.text
+        async with await published(stream, port):
+            assert stream.state == "live"
+    assert RIGHT not in caplog.text
+
+
+async def test_a_killed_child_is_replaced_and_nothing_stays() -> None:
+    async with listening() as (_, stream, ingests, port):
+        async with await published(stream, port):
+            pid = listener_of(ingests).pid
+            os.kill(pid, signal.SIGKILL)
+            await until(lambda: stream.state == "waiting")
+        async with await published(stream, port):
+            assert listener_of(ingests).pid not in (0, pid)
+
+
+async def test_who_publishes_already_is_not_disturbed() -> None:
+    async with listening() as (_, stream, ingests, port):
+        caster = await Caster(stream).publish()
+        async with contextlib.AsyncExitStack() as stack:
+            one = listener_of(ingests)
+            first = 0
+            for _ in range(8):
+                await until(lambda: one.pid, what="a child")
+                first = one.pid
+                process = await stack.enter_async_context(caller(port, RIGHT))
+                while process.returncode is None and one.pid == first:  # noqa: ASYNC110
+                    await asyncio.sleep(0.02)
+                if one.pid != first:
+                    break
+            assert one.pid != first  # it was refused, and somebody listens anew in a moment
+            assert stream.publisher is caster
+            assert not caster.ends
+        caster.stop()
+
+
+async def test_settings_begin_and_end_it_and_a_taken_port_is_said() -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+        async with server() as parts:
+            ingests = SrtIngests(parts.streams, "127.0.0.1")
+            await parts.stream(srt=SrtIn(port=port, passphrase=RIGHT))
+            await until(lambda: listener_of(ingests).problem, 30)
+            assert f"port {port} cannot be listened on" in listener_of(ingests).problem
+            await parts.stream(srt=None)
+            assert ingests.listener("live") is None
+            await parts.stream(srt=SrtIn(port=free_port(socket.SOCK_DGRAM), passphrase=RIGHT))
+            await until(lambda: ingests.listener("live"))  # once the one before is gone
+            await parts.streams.delete("live")
+            assert ingests.listener("live") is None
+            await ingests.close()

@@ -1,0 +1,72 @@
+"""An MPEG-TS taken apart: keyframes whole, times of one clock, also over the wrap of 33 bits."""
+
+from __future__ import annotations
+
+import io
+from fractions import Fraction
+from itertools import pairwise
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+
+from server.push.wire import Say
+from server.srt.packets import Packets, has_parameters
+
+
+def transport(codec: str = "libx264", start: int = 0, seconds: int = 2) -> io.BytesIO:
+    """Pictures and sound; `start` in 90 kHz ticks."""
+    out = io.BytesIO()
+    with av.open(out, "w", format="mpegts", options={"mpegts_copyts": "1"}) as container:
+        video: Any = container.add_stream(codec, rate=25, width=96, height=64, pix_fmt="yuv420p")
+        video.options = {"preset": "ultrafast", "tune": "zerolatency"}
+        video.codec_context.gop_size = 25
+        audio: Any = container.add_stream("aac", rate=48_000, layout="stereo")
+        for number in range(25 * seconds):
+            picture = av.VideoFrame.from_ndarray(np.full((96, 96), 10 + number, np.uint8), "yuv420p")
+            picture.pts, picture.time_base = start + number * 3600, Fraction(1, 90_000)
+            container.mux(video.encode(picture))
+            for part in range(2):
+                sound = av.AudioFrame.from_ndarray(np.zeros((2, 1024), np.float32), "fltp", "stereo")
+                sound.sample_rate, sound.time_base = 48_000, Fraction(1, 48_000)
+                sound.pts = start * 48 // 90 + (number * 2 + part) * 1024
+                container.mux(audio.encode(sound))
+    out.seek(0)
+    return out
+
+
+@pytest.mark.parametrize("codec", ["libx264", "libx265"])
+def test_pictures_and_sound_come_apart(codec: str) -> None:
+    packets = Packets(av.open(transport(codec), format="mpegts"))
+    name = {"libx264": "h264", "libx265": "hevc"}[codec]
+    assert packets.head() == {"video": name, "audio": "aac"}
+    found = list(packets)
+    videos = [each for each in found if each[0] == Say.VIDEO]
+    assert len(videos) == 50
+    assert [has_parameters(data, name) for _, _, data, keyframe in videos if keyframe] == [True, True]
+    configs = [data.hex() for kind, _, data, _ in found if kind == Say.CONFIG]
+    assert configs == ["1190"]
+    sounds = [pts for kind, pts, _, _ in found if kind == Say.AUDIO]
+    assert len(sounds) >= 90
+    assert all(abs(b - a - 1024) <= 2 for a, b in pairwise(sounds))
+    assert abs(videos[0][1] / 90_000 - sounds[0] / 48_000) < 0.1
+
+
+def test_times_go_on_over_the_wrap() -> None:
+    packets = Packets(av.open(transport(start=(1 << 33) - 90_000), format="mpegts"))
+    pts = [each[1] for each in packets if each[0] == Say.VIDEO]
+    assert all(b - a == 3600 for a, b in pairwise(pts))
+
+
+def test_sound_alone_is_refused() -> None:
+    out = io.BytesIO()
+    with av.open(out, "w", format="mpegts") as container:
+        audio: Any = container.add_stream("aac", rate=48_000, layout="stereo")
+        for number in range(40):
+            sound = av.AudioFrame.from_ndarray(np.zeros((2, 1024), np.float32), "fltp", "stereo")
+            sound.sample_rate, sound.pts = 48_000, number * 1024
+            container.mux(audio.encode(sound))
+    out.seek(0)
+    with pytest.raises(ValueError, match=r"no H\.264 or HEVC"):
+        Packets(av.open(out, format="mpegts"))
