@@ -1,5 +1,6 @@
 /** The streams of this server as a row under the picture: their state, and a new one. */
-import { useState } from "preact/hooks";
+import type { RefObject } from "preact";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { Icon } from "../icons";
 import { streamStrings } from "../strings.streams";
 import { choose, create } from "./desk";
@@ -61,12 +62,29 @@ function Adding() {
   );
 }
 
+/** The chosen one is in view, however many there are. */
+function useInView(): RefObject<HTMLDivElement | null> {
+  const row = useRef<HTMLDivElement>(null);
+  const name = shown.name.value;
+  const count = shown.list.value.length;
+  useEffect(() => {
+    const chosen = row.current?.querySelector<HTMLElement>("[aria-pressed=true]");
+    if (!row.current || !chosen || !name || !count) return;
+    const { offsetLeft, offsetWidth } = chosen;
+    const { scrollLeft, clientWidth } = row.current;
+    const seen = offsetLeft >= scrollLeft && offsetLeft + offsetWidth <= scrollLeft + clientWidth;
+    if (!seen) row.current.scrollLeft = offsetLeft - (clientWidth - offsetWidth) / 2;
+  }, [name, count]);
+  return row;
+}
+
 export function Deck() {
   const { list, name, reachable, sound } = shown;
+  const row = useInView();
   return (
     <section class="deck streams" data-testid="streams" aria-label={words.label}>
       <div class="streams-row">
-        <div class="streams-list">
+        <div ref={row} class="streams-list">
           {list.value.map((stream) => (
             <button
               key={stream.name}
