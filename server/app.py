@@ -27,8 +27,10 @@ from server.loop_delay import LoopDelay
 from server.metrics import Metrics
 from server.places import Places
 from server.problem import problem, problem_of
+from server.push.pushes import Pushes
 from server.routes.table import ROUTES
 from server.sessions import Sessions
+from server.srt.ingests import SrtIngests
 from server.state import STATE, ServerState
 from server.streams.rtc_sessions import RtcSessions
 from server.streams.streams import Streams
@@ -87,6 +89,7 @@ def _parts(config: Config) -> Callable[[web.Application], AsyncIterator[None]]:
         places = Places(config.max_sessions, metrics.session_refused)
         sessions = Sessions(config, workers, metrics, executor, places, log_to)
         streams = Streams(config, workers, metrics, executor, places, kept)
+        pushes, srt = Pushes(streams), SrtIngests(streams, config.host)
         films = Films(kept, config.most_video_bytes, config.quota_bytes) if kept is not None else None
         jobs = _jobs(config, kept, workers, metrics)
         app[STATE] = ServerState(
@@ -118,6 +121,8 @@ def _parts(config: Config) -> Callable[[web.Application], AsyncIterator[None]]:
             yield
         finally:
             await sessions.close()
+            await pushes.close()
+            await srt.close()
             await streams.close()
             await rtc.close()
             if jobs is not None:  # before the models it renders with
