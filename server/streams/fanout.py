@@ -21,6 +21,7 @@ log = logging.getLogger(__name__)
 
 KEYFRAME_EVERY_S = 0.5  # on request, at most
 PUSH_KEYFRAME_TICKS = 2 * CLOCK_HZ  # platforms cut at keyframes and refuse streams that have few
+CANNOT_ASK = ("push", "rtmp")  # players, too: OBS with no network buffer throws its first keyframe away
 
 
 @dataclass(slots=True)
@@ -83,7 +84,7 @@ class Fanout:
             self._stop_timer()
         pushed = False
         for viewer, watching in list(self._viewers.items()):
-            pushed = pushed or viewer.kind == "push"
+            pushed = pushed or viewer.kind in CANNOT_ASK
             watching.begun = watching.begun or (frame.is_keyframe and watching.ready)
             if watching.begun:
                 self._send(viewer, (frame,))

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import time
 
+import pytest
+
 from gpu.types import EncodedFrame
 from server.peer.types import EncodedAudio
 from server.streams.fanout import KEYFRAME_EVERY_S, PUSH_KEYFRAME_TICKS, Fanout
-from server.streams.types import Viewer
+from server.streams.types import Viewer, ViewerKind
 from tests.server.streams.stream_parts import Watcher, until
 
 FRAME = 3000
@@ -138,10 +140,11 @@ async def test_times_never_go_back_and_what_follows_begins_at_a_keyframe() -> No
     assert [frame.pts for frame in viewer.frames] == [FRAME, 3 * FRAME, 4 * FRAME]
 
 
-async def test_platforms_get_keyframes_by_themselves() -> None:
+@pytest.mark.parametrize("kind", ["push", "rtmp"])
+async def test_who_cannot_ask_for_keyframes_gets_them(kind: ViewerKind) -> None:
     room = Room()
     room.frame(key=True)
-    room.fanout.add(Watcher("push"))
+    room.fanout.add(Watcher(kind))
     for _ in range(PUSH_KEYFRAME_TICKS // FRAME + 1):
         room.frame()
     assert len(room.forced) == 1
