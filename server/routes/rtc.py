@@ -14,7 +14,7 @@ from multidict import CIMultiDict
 
 from gpu.errors import RelensError
 from server.config import Config
-from server.errors import CapacityError, PeerLost
+from server.errors import CapacityError, NotLive, PeerLost
 from server.peer import IceServer, PeerConfig
 from server.problem import problem, problem_of
 from server.routes.route import SDP, SDP_FRAGMENT, Parameter
@@ -53,7 +53,8 @@ def stream_of(request: web.Request) -> Stream:
 
 
 def refused(request: web.Request, error: RelensError) -> web.Response:
-    request.app[STATE].metrics.error(type(error).__name__)
+    if not isinstance(error, NotLive):  # players ask every other second
+        request.app[STATE].metrics.error(type(error).__name__)
     if isinstance(error, NoStream):
         return problem(404, "gone", "No such stream", str(error), "Ask the operator for its URL.")
     if isinstance(error, PeerLost):

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import re
+import threading
 from typing import Any
 
 import pytest
@@ -10,7 +13,7 @@ from aiohttp import web
 
 from server.streams.whip import WhipPublisher
 from tests.server.streams.studio import studio
-from tests.server.streams.whip_clients import Refused
+from tests.server.streams.whip_clients import Refused, obs_offer
 from tests.server.visitor import Camera, until
 
 
@@ -143,3 +146,46 @@ async def test_a_publisher_that_never_connects_leaves_the_stream_free() -> None:
         assert here.stream.state == "live"
         await until(lambda: here.stream.state == "idle")
         assert len(here.served.state.rtc) == 0
+
+
+async def test_nothing_stays_of_those_who_came_and_went() -> None:
+    async with studio(linger_s=0) as here:
+        before = 0
+        for _ in range(4):
+            obs = await here.obs().publish()
+            player = await here.player().watch()
+            await until(lambda player=player: len(player.pictures) > 2)
+            await player.close()
+            await obs.stop()
+            await until(lambda: len(here.served.state.rtc) == 0 and here.stream.state == "idle")
+            await until(lambda: len(here.served.state.places) == 0, what="the pipeline is closed")
+            await asyncio.sleep(0.1)  # stock aiortc ends some of its tasks behind its close
+            before = before or len(asyncio.all_tasks())
+            assert len(asyncio.all_tasks()) <= before
+            names = {thread.name for thread in threading.enumerate()}
+            assert not names & {"relens-decode", "relens-encode"}
+
+
+async def test_a_server_that_stops_ends_publishers_and_viewers() -> None:
+    async with studio() as here:
+        obs = await here.obs().publish()
+        player = await here.player().watch()
+        await until(lambda: len(player.pictures) > 2)
+        await here.served.state.rtc.close()
+        assert len(here.served.state.rtc) == 0
+        await until(lambda: {obs.pc.connectionState, player.pc.connectionState} == {"closed"})
+        assert here.stream.viewers == 0
+
+
+@pytest.mark.parametrize("codec", ["AV1", "H265"])
+async def test_the_other_codecs_of_obs_are_taken(codec: str) -> None:
+    async with studio() as here:
+        obs = here.obs()
+        await obs.pc.setLocalDescription(await obs.pc.createOffer())
+        offer = re.sub("a=fmtp:96.*\r\n", "", obs_offer(obs.pc).replace("H264/", f"{codec}/"))
+        await obs.post(offer)
+        assert f"a=rtpmap:96 {codec}/90000" in obs.answer
+        facts = here.stream.facts()
+        assert facts.publisher is not None
+        assert facts.publisher.codec == {"AV1": "av1", "H265": "hevc"}[codec]
+        assert await obs.delete() == 200
