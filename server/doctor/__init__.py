@@ -6,7 +6,7 @@ from gpu.cuda import probe
 from gpu.models.choice import AUTO
 from gpu.models.registry import MODEL_NAMES
 from server.config import Config
-from server.doctor import gpus, kept, machine, media, network, weights
+from server.doctor import bridge, gpus, kept, machine, media, network, weights
 from server.doctor.finding import Finding, report
 
 __all__ = ["Finding", "examine", "report"]
@@ -29,6 +29,9 @@ def examine(config: Config) -> list[Finding]:
         *machine.tls(config),
         machine.port(config),
         *network.candidates(config),
+        *bridge.rtmp_port(config),
+        bridge.push(),
+        bridge.srt(),
         machine.page(config),
         *gpus.hardware(found, config),
         *gpus.libraries(found),
