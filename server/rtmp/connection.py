@@ -5,6 +5,7 @@ Knows commands and who may say them when; not which streams there are, nor keys,
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from enum import Enum
 
@@ -24,6 +25,9 @@ STRANGER = ChunkLimits(message_bytes=64 * 1024, chunk_streams=16, held_bytes=128
 MAX_STREAMS = 8  # that one connection may create
 _COMMANDS, _MEDIA = 3, 6  # chunk streams we write on
 _MAX_SOFTWARE_CHARS = 80
+
+
+_OBS = re.compile(r"libobs version ([\w.+-]{1,30})", re.ASCII)
 
 
 class Phase(Enum):
@@ -163,7 +167,7 @@ class Connection:
         if len(values) < 2 or values[0] != "onMetaData" or not isinstance(values[1], Mapping):
             return None
         encoder = values[1].get("encoder")
-        return Described(encoder[:_MAX_SOFTWARE_CHARS] if isinstance(encoder, str) else "")
+        return Described(_software(encoder) if isinstance(encoder, str) else "")
 
     def _hear_command(self, message: Message) -> Event | None:
         said = messages.read_command(message)
@@ -193,7 +197,7 @@ class Connection:
         )
         check_app(self._app)
         flash = about.get("flashVer")
-        self.software = flash[:_MAX_SOFTWARE_CHARS] if isinstance(flash, str) else ""
+        self.software = _software(flash) if isinstance(flash, str) else ""
         self._say(messages.window_size(WINDOW_BYTES))
         self._say(messages.peer_bandwidth(WINDOW_BYTES))
         self._out += self._writer.set_chunk_size(CHUNK_BYTES)
@@ -244,3 +248,10 @@ class Connection:
     def _say(self, message: Message) -> None:
         control = message.kind not in (messages.COMMAND, messages.DATA)
         self._out += self._writer.write(CONTROL_STREAM if control else _COMMANDS, message)
+
+
+def _software(said: str) -> str:
+    """What an encoder calls itself, as far as it can be shown; OBS by its own name."""
+    obs = _OBS.search(said)
+    shown = "".join(char for char in said[:_MAX_SOFTWARE_CHARS] if char.isprintable())
+    return f"OBS-Studio/{obs[1]}" if obs else shown

@@ -105,6 +105,9 @@ def test_media_and_what_the_encoder_says_of_it() -> None:
     assert talk.say(Message(messages.DATA_AMF3, 0, 1, b"\x00" + metadata().payload)) == [
         Described("tests/1.0")
     ]
+    obs = {"encoder": "obs-output module (libobs version 29.0.2)"}
+    said = Message(messages.DATA, 0, 1, encode("@setDataFrame", "onMetaData", obs))
+    assert talk.say(said) == [Described("OBS-Studio/29.0.2")]
     assert talk.say(Message(messages.VIDEO, 7, 1, b"v"), Message(messages.AUDIO, 9, 1, b"a")) == [
         Media("video", 7, b"v"),
         Media("audio", 9, b"a"),
