@@ -9,10 +9,12 @@ import socket
 import threading
 import time
 from itertools import pairwise
+from typing import Any
 
 import psutil
 import pytest
 from aiortc.rtcrtpsender import RTCRtpSender
+from aiortc.rtp import RtcpSrPacket
 from browser import Browser, Camera, Echo, connect, until
 
 from gpu.types import Codec, EncodedFrame
@@ -160,6 +162,43 @@ async def test_sound_passes_untouched() -> None:
         assert all(isinstance(p, EncodedAudio) and p.data for p in packets)
         assert {b.pts - a.pts for a, b in pairwise(packets)} == {960}
         assert browser.heard[0].sample_rate == 48000
+    finally:
+        await peer.close()
+        await browser.close()
+
+
+async def test_reports_of_picture_and_sound_say_the_same_instant() -> None:
+    """Within 1 ms, by what each says of a timestamp; and by their answers the round trip is still known."""
+    browser = Browser(audio=True)
+    peer, _ = await connect(browser)
+    reports: dict[str, list[float]] = {"video": [], "audio": []}  # NTP less media seconds
+
+    def listen(receiver: Any, kind: str, hz: int) -> None:
+        inner = receiver._handle_rtcp_packet
+
+        async def handle(packet: Any) -> None:
+            if isinstance(packet, RtcpSrPacket):
+                info = packet.sender_info
+                reports[kind].append(info.ntp_timestamp / (1 << 32) - info.rtp_timestamp / hz)
+            await inner(packet)
+
+        receiver._handle_rtcp_packet = handle
+
+    for receiver, kind, hz in zip(
+        browser.pc.getReceivers(), ("video", "audio"), (90_000, 48_000), strict=True
+    ):
+        listen(receiver, kind, hz)
+    try:
+        await until(lambda: all(len(found) >= 2 for found in reports.values()))
+        wrap_s = {"video": (1 << 32) / 90_000, "audio": (1 << 32) / 48_000}  # timestamps have 32 bits only
+        apart_s = reports["video"][-1] - reports["audio"][-1]
+        assert any(
+            abs(apart_s + video * wrap_s["video"] - audio * wrap_s["audio"]) < 0.001
+            for video in range(-3, 4)
+            for audio in range(-3, 4)
+        )
+        await until(lambda: peer.stats().rtt_s is not None)
+        assert 0 <= (peer.stats().rtt_s or 0) < 1
     finally:
         await peer.close()
         await browser.close()
