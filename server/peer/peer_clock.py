@@ -17,6 +17,7 @@ from .types import AUDIO_HZ, SenderReport
 Kind = Literal["video", "audio"]
 HZ: dict[Kind, int] = {"video": CLOCK_HZ, "audio": AUDIO_HZ}
 JUMP_S = 1.0  # of one of them: it began to count anew
+STALL_S = 2.0  # late for longer than this: its count stood still, it is not the network
 DISBELIEF_S = 2.0  # reports this far from what arrives together are made up
 GLIDE = 0.05  # of the time from picture to picture
 SURE_S, ROUGH_S = 0.001, 0.02  # off by less is left alone: by reports, by arrival
@@ -33,6 +34,7 @@ class _Side:
         self.lead = 0.0  # its time less ours, of what came the least late
         self.shift = 0.0  # to the common clock
         self._seen_s = 0.0
+        self._late_since_s: float | None = None
         self._newest = 0
         self.report: SenderReport | None = None
         self.origin: float | None = None  # its time less NTP, as the last report says
@@ -40,9 +42,18 @@ class _Side:
     def see(self, pts: int, now_s: float) -> bool:
         """Whether it counts anew from here on."""
         lead = pts / self.hz - now_s
-        jumped = not self.seen or abs(lead - self.lead) > JUMP_S
+        if lead > self.lead - JUMP_S:
+            self._late_since_s = None
+        elif self._late_since_s is None:
+            self._late_since_s = now_s
+        jumped = (
+            not self.seen
+            or lead > self.lead + JUMP_S
+            or pts < self._newest - JUMP_S * self.hz
+            or (self._late_since_s is not None and now_s - self._late_since_s > STALL_S)
+        )
         if jumped:
-            self.seen, self.lead, self.origin = True, lead, None
+            self.seen, self.lead, self.origin, self._late_since_s = True, lead, None, None
         else:
             self.lead = max(lead, self.lead - (now_s - self._seen_s) * LEAK)
         self._seen_s, self._newest = now_s, pts

@@ -116,6 +116,36 @@ def test_one_that_counts_anew_is_put_where_it_was(which: str) -> None:
         assert {b - a for (_, a), (_, b) in pairwise(sender.audio[10:])} == {960}
 
 
+def test_a_network_that_stalls_is_no_new_count() -> None:
+    sender = Sender()
+    sender.run(1.0)
+    sender.report()
+    sender.run(2.0)
+    before = sender.apart_s()
+    stall_s = sender.now_s + 4.0  # and all that was sent meanwhile comes at once
+    clock = sender.clock
+    clock._now_s = lambda: max(sender.now_s, stall_s)
+    sender.run(6.0)
+    assert sender.apart_s() == pytest.approx(before, abs=0.005)
+    assert {b - a for (_, a), (_, b) in pairwise(sender.audio[10:])} == {960}
+    steps = [b - a for (_, a), (_, b) in pairwise(sender.video[10:])]
+    assert max(steps) < 3000 * 1.06
+
+
+def test_one_whose_count_stood_still_is_put_where_it_was() -> None:
+    """A browser's camera is turned off for a while, its sound goes on."""
+    sender = Sender()
+    sender.run(1.0)
+    sender.report()
+    sender.run(1.0)
+    sender.video_0 -= 90_000 * 5 // 10 * 10  # as if it had not counted for five seconds
+    sender.video.clear()
+    sender.run(6.0)
+    sender.report()
+    sender.run(3.0)
+    assert abs(sender.apart_s()) < 0.005
+
+
 def test_one_alone_stays_as_it_is() -> None:
     clock = PeerClock({}.get, lambda: 0.0)
     assert [clock.video(pts) for pts in (5, 3005, 6005)] == [5, 3005, 6005]
