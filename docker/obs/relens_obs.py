@@ -247,11 +247,7 @@ def preset(number: int) -> Edit:
 
 
 def script_description() -> str:
-    return (
-        "<b>relens</b>: edit the live picture by instruction. Publish to relens, load the edited stream into "
-        "another scene, and type, click or press a hotkey (Settings, Hotkeys: <i>relens</i>). How: the top "
-        "of this file."
-    )
+    return "<b>relens</b>: edit the live picture by instruction. How: the top of this file."
 
 
 def script_defaults(settings: Any) -> None:
@@ -302,18 +298,19 @@ def script_unload() -> None:
 
 def script_properties() -> Any:
     made = obs.obs_properties_create()
-    obs.obs_properties_add_text(made, "address", "relens", obs.OBS_TEXT_DEFAULT)
-    obs.obs_properties_add_text(made, "stream", "Stream", obs.OBS_TEXT_DEFAULT)
-    obs.obs_properties_add_text(made, "key", "Key", obs.OBS_TEXT_PASSWORD)
     obs.obs_properties_add_text(made, "prompt", "Instruction", obs.OBS_TEXT_DEFAULT)
     obs.obs_properties_add_float_slider(made, "strength", "Strength", 0.0, 1.0, 0.05)
     obs.obs_properties_add_button(made, "apply", "Apply", on_apply)
+    obs.obs_properties_add_text(made, "result", "", obs.OBS_TEXT_INFO)
     obs.obs_properties_add_button(made, "original", "No edit (original)", on_click(ORIGINAL))
     for number in range(1, PRESETS + 1):
         obs.obs_properties_add_button(made, f"preset_{number}", f"{number}", on_click(preset(number)))
+    obs.obs_properties_add_text(made, "address", "relens", obs.OBS_TEXT_DEFAULT)
+    obs.obs_properties_add_text(made, "stream", "Stream", obs.OBS_TEXT_DEFAULT)
+    obs.obs_properties_add_text(made, "key", "Key", obs.OBS_TEXT_PASSWORD)
     obs.obs_properties_add_button(made, "look", "Connect, load the presets", on_look)
-    for name in ("reached", "result", "dock"):
-        obs.obs_properties_add_text(made, name, "", obs.OBS_TEXT_INFO)
+    obs.obs_properties_add_text(made, "reached", "", obs.OBS_TEXT_INFO)
+    obs.obs_properties_add_text(made, "dock", "", obs.OBS_TEXT_INFO)
     on_look(made, None)
     return made
 
