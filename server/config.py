@@ -108,7 +108,9 @@ class Config:
     random_weights: bool = _key(
         False, "Run the liveedit models without trained weights: for measuring only, the page says so."
     )
-    max_sessions: int = _key(4, "Sessions at once; one more is answered 503.", 1, 10_000)
+    max_sessions: int = _key(
+        4, "Sessions and live streams at once, all together; one more is answered 503.", 1, 10_000
+    )
     idle_s: float = _key(30.0, "A session without media for this long ends.", 0.1, 86_400)
     max_session_s: float = _key(0.0, "A session ends after this long; 0: never.", 0, 31_536_000)
     connect_timeout_s: float = _key(15.0, "Time a new session has to connect.", 0.1, 300)

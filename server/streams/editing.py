@@ -6,15 +6,20 @@ Knows a stream's pipeline while there is one, and nothing of publishers and view
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 from dataclasses import replace
 
 from gpu.editor import EditRefused
+from gpu.errors import RelensError
 from gpu.types import Edit, Reading
 from server import protocol
 from server.edits import Edits
+from server.reading import received
 from server.streams.opened import Opened
 from server.streams.types import StreamEdit
+
+log = logging.getLogger(__name__)
 
 
 class Editing:
@@ -52,9 +57,18 @@ class Editing:
         return self._received
 
     def begin(self, opened: Opened) -> None:
-        """There is a pipeline: its picture begins edited, with nothing to fade in from."""
+        """There is a pipeline: its picture begins edited, with nothing to fade in from. What is in force may
+        not have been read yet, or by another model: what it cannot read leaves the picture as it is."""
         self._opened = opened
-        opened.put(replace(self._in_force, transition_ms=0))
+        edit = self._in_force
+        try:
+            reading = opened.put(replace(edit, transition_ms=0))
+        except RelensError as error:
+            self.refusal = str(error)
+            log.warning("the edit in force cannot be put in the picture: %s", error)
+            return
+        if self._received is not None and self._received.revision == edit.revision:
+            self._received = received(edit, reading)
 
     def end(self) -> None:
         """The pipeline is gone."""

@@ -164,7 +164,7 @@ async def server(kept: Any = None, start: bool = False, **settings: Any) -> Asyn
         executor.shutdown(wait=True)
 
 
-async def until(condition: Callable[[], object], seconds: float = 15.0, what: str = "") -> None:
+async def until(condition: Callable[[], object], seconds: float = 30.0, what: str = "") -> None:
     async with asyncio.timeout(seconds):
         while not condition():  # noqa: ASYNC110  # what happens has no event
             await asyncio.sleep(0.01)
