@@ -128,6 +128,7 @@ class Streams:
             found = await self._load() or [first]  # another server may have been first
         for kept in found:
             self._streams[kept.name] = Stream(kept.name, kept.settings, self._shared, kept.edit)
+            self._changes.tell(kept.name)
 
     async def close(self) -> None:
         """End all of them, and write down what is in force; bounded in time."""

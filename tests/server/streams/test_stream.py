@@ -446,6 +446,20 @@ async def test_who_listens_hears_of_changes_and_fails_for_itself() -> None:
         assert len(heard) == 7
 
 
+async def test_who_follows_the_streams_hears_of_each_that_is_made_set_and_deleted() -> None:
+    async with server() as served:
+        heard: list[str] = []
+        leave = served.streams.follow(heard.append)
+        await served.streams.start()
+        await served.stream("two")
+        await served.stream("two", prompt="make it night")
+        await served.streams.delete("two")
+        assert heard == ["live", "two", "two", "two"]
+        leave()
+        await served.stream("three")
+        assert len(heard) == 4
+
+
 async def test_the_first_server_has_one_stream_with_a_key_of_its_own() -> None:
     async with server(start=True) as one, server(start=True) as two:
         keys = {served.streams.all()[0].settings.key for served in (one, two)}
