@@ -36,6 +36,8 @@ UNTESTED = {
     "gpu/film/child.py": "a process of its own: tests run it by open_film",
     "gpu/film/pictures.py": "runs in the child that reads a film: tests run it by open_film",
     "gpu/film/service.py": "runs in the child that reads a film: tests run it by open_film",
+    "server/push/child.py": "a process of its own: tests run it by Pushers",
+    "server/srt/child.py": "a process of its own: tests run it by SrtListener",
     "gpu/wan/engines/build_child.py": "a process of its own: tests run it by build_engine",
     "gpu/wan/engines/trt_network.py": "runs in the child that builds engines: tests run it by build_engine",
     "server/jobs/metrics.py": "tests read it at /metrics",
