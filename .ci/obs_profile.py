@@ -1,4 +1,4 @@
-"""What a fresh OBS finds in its folder for `.ci/obs`: a profile that publishes to relens, scenes, a script."""
+"""What a fresh OBS finds in its folder for `.ci/obs`: a profile, scenes, the relens script."""
 
 from __future__ import annotations
 

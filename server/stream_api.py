@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Annotated, Any, TypeVar
-from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
@@ -12,6 +11,7 @@ from msgspec import UNSET, Meta, UnsetType
 from gpu.types import Edit, ModelSpec
 from server.errors import ProtocolError
 from server.protocol import Received
+from server.push.address import read_address
 from server.streams.types import (
     MOST_PRESETS,
     NAME,
@@ -21,8 +21,6 @@ from server.streams.types import (
     StreamSettings,
     Words,
 )
-
-PUSHES = ("rtmp", "rtmps", "srt")  # the schemes of a target
 
 Asked = TypeVar("Asked")
 
@@ -113,21 +111,9 @@ def settings_of(asked: SettingsAsked, key: str, models: Sequence[ModelSpec]) -> 
     if len(set(targets)) < len(targets):
         raise ProtocolError("two targets have the same name: give each one of its own")
     for target in asked.targets:
-        if not _pushes(target.url):
-            raise ProtocolError(
-                f"nobody can push to the address of the target {target.name!r}: write rtmp://, rtmps:// or "
-                "srt:// with a host, key and all"
-            )
+        read_address(target.url)
     said: dict[str, Any] = {name: getattr(asked, name) for name in asked.__struct_fields__}
     return StreamSettings(**{**said, "key": asked.key or key})
-
-
-def _pushes(url: str) -> bool:
-    try:
-        parts = urlsplit(url)
-        return parts.scheme in PUSHES and bool(parts.hostname) and (parts.port is None or parts.port > 0)
-    except ValueError:
-        return False
 
 
 def presets_of(settings: StreamSettings, models: Sequence[ModelSpec], default: str) -> list[StreamPreset]:
