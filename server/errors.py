@@ -9,7 +9,7 @@ gpu.errors.RelensError
 │   ├── Taken               somebody publishes this stream already: 409
 │   ├── NotLive             nobody publishes this stream now: 409 with Retry-After
 │   ├── NoKey               a key is missing or wrong: 401, or 403 where no key would do
-│   └── TooMany             too many wrong keys from one address: 429 with Retry-After
+│   └── TooMany             too many wrong keys or requests from one address: 429 with Retry-After
 └── ConfigError             start-up ends, the message names the key and the remedy (caught in __main__)
 """
 
@@ -77,7 +77,7 @@ class NoKey(SessionError):
 
 
 class TooMany(SessionError):
-    """Too many wrong keys from one address."""
+    """Too many wrong keys, or requests, from one address."""
 
     code = "too-many"
 

@@ -56,7 +56,7 @@ def problem_of(error: RelensError) -> web.Response:
             return problem(401, "key", "A key is needed", detail, headers={"WWW-Authenticate": "Bearer"})
         case TooMany():
             retry = {"Retry-After": str(error.retry_after_s)}
-            return problem(429, "too-many", "Too many wrong keys", detail, "Try again later.", retry)
+            return problem(429, "too-many", "Too many tries", detail, "Try again later.", retry)
         case NotKept():
             return problem(404, "gone", "There is none", detail)
         case Refused():
