@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
+import time
 from collections.abc import AsyncIterator, Coroutine
 from typing import TYPE_CHECKING
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _STEP_BYTES = 1 << 20  # written at once
-_NOTED_BYTES = 1 << 26  # at most that much is sent again after the server itself was killed
+_NOTED_BYTES, _NOTED_S = 1 << 26, 2.0  # at most that much is sent again after the server itself was killed
 CHECKSUM_MISMATCH = 460  # tus, checksum extension
 
 
@@ -31,6 +32,7 @@ class Appending:
         self._hashed = hashlib.new(checksum.algorithm, usedforsecurity=False) if checksum else None
         self._waiting = bytearray()
         self._at = upload.offset  # where they go
+        self._noted_s = time.monotonic()
 
     async def take(self, chunks: AsyncIterator[bytes]) -> Upload:
         """How far it is. Raises as Receiver.write."""
@@ -45,7 +47,8 @@ class Appending:
                 self._waiting += chunk
                 if self._hashed is not None:
                     self._hashed.update(chunk)
-                if len(self._waiting) >= _STEP_BYTES:
+                late = time.monotonic() - self._noted_s > _NOTED_S
+                if len(self._waiting) >= _STEP_BYTES or late:
                     await self._step()
             await self._flush()
         except (TusError, KeptError):
@@ -63,9 +66,11 @@ class Appending:
 
     async def _step(self) -> None:
         await self._flush()
-        if self._at - self._upload.offset >= _NOTED_BYTES and self._checksum is None:
+        due = self._at - self._upload.offset >= _NOTED_BYTES or time.monotonic() - self._noted_s > _NOTED_S
+        if due and self._checksum is None:
             await self._receiver.check_room(self._upload, self._at)
             self._upload = await self._receiver.advance(self._upload, self._part, self._at)
+            self._noted_s = time.monotonic()
 
     async def _flush(self) -> None:
         data = bytes(self._waiting)

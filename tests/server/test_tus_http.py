@@ -15,7 +15,7 @@ import pytest
 from visitor import Served, serving
 
 from gpu.film.types import FilmError
-from server.uploads import checking
+from server.uploads import appending, checking
 from tests.gpu.film.small_film import make_film
 
 TUS = {"Tus-Resumable": "1.0.0"}
@@ -260,6 +260,31 @@ async def test_a_restart_goes_on_with_uploads_and_with_looking(
     assert checking._look_into is look
     async with films(tmp_path) as served:
         assert (await settled(served, done.headers["X-Video-Id"]))["state"] == "ready"
+
+
+async def test_what_came_counts_while_more_comes(
+    tmp_path: Path, film: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server that is killed says no last words: what is noted by then is all that it knows."""
+    monkeypatch.setattr(appending, "_NOTED_S", 0.05)
+    more = asyncio.Event()
+
+    async def body() -> AsyncIterator[bytes]:
+        for at in range(0, 2000, 100):
+            yield film[at : at + 100]
+            await asyncio.sleep(0.02)
+        await more.wait()
+
+    async with films(tmp_path) as served:
+        path = (await create(served, len(film))).headers["Location"]
+        sending = asyncio.create_task(patch(served, path, 0, body()))
+        kept = served.state.kept
+        assert kept is not None
+        async with asyncio.timeout(20):
+            while (await kept.run(kept.uploads.get, path.rsplit("/", 1)[1])).offset < 500:  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+        more.set()
+        await sending
 
 
 async def test_a_form_brings_a_film_in_one_go(tmp_path: Path, film: bytes) -> None:
