@@ -29,13 +29,9 @@ class World:
     def base(self) -> str:
         return f"http://127.0.0.1:{self.http}"
 
-    @property
-    def stream(self) -> str:
-        return f"rtmp://127.0.0.1:{self.rtmp}/live"
 
-
-def write_profile(world: World) -> None:
-    """Into `world.folder`/config."""
+def write_profile(world: World, setup: dict[str, str]) -> None:
+    """Into `world.folder`/config. `setup`: what relens says belongs into OBS."""
     root = world.folder / "config" / "obs-studio"
     profile, scenes = root / "basic" / "profiles" / "relens", root / "basic" / "scenes"
     for folder in (profile, scenes, root / "plugin_config"):
@@ -62,11 +58,11 @@ def write_profile(world: World) -> None:
             Audio={"SampleRate": 48000, "ChannelSetup": "Stereo"},
         )
     )  # fmt: skip
-    service = {"server": world.stream, "key": f"live?key={KEY}", "use_auth": False}
+    service = {"server": setup["rtmpServer"], "key": setup["rtmpKey"], "use_auth": False}
     (profile / "service.json").write_text(json.dumps({"type": "rtmp_custom", "settings": service}))
     clip = {"local_file": str(ROOT / "web/public/sample.mp4"), "looping": True, "restart_on_activate": False}
     back = {
-        "is_local_file": False, "input": f"{world.stream}/live", "reconnect_delay_sec": 1, "buffering_mb": 0,
+        "is_local_file": False, "input": setup["rtmpPlayUrl"], "reconnect_delay_sec": 1, "buffering_mb": 0,
         "restart_on_activate": False, "hw_decode": False,
     }  # fmt: skip
     script = {

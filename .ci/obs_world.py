@@ -237,8 +237,8 @@ def take(display: str, picture: Path) -> None:
     print(f"ok    {picture}: {picture.stat().st_size} bytes")
 
 
-async def settle(world: World) -> None:
-    """relens is up, and its stream has the key and the presets of this run."""
+async def settle(world: World) -> dict[str, str]:
+    """relens is up, and its stream has the key and the presets of this run; what it says belongs into OBS."""
     async with aiohttp.ClientSession() as http:
 
         async def up() -> bool:
@@ -250,6 +250,8 @@ async def settle(world: World) -> None:
                 return False
 
         await until("relens is up", up)
+        async with http.get(f"{world.base}/streams/live/setup") as reply:
+            return dict(await reply.json())
 
 
 def main(argv: list[str]) -> int:
@@ -262,10 +264,9 @@ def main(argv: list[str]) -> int:
             str(world.folder / "data"), "--port", str(world.http), "--rtmp-port", str(world.rtmp),
         ]  # fmt: skip
         obs = ["obs", "--multi", "--collection", "relens", "--profile", "relens", "--disable-updater"]
-        write_profile(world)
         try:
             with running("relens", serve, world.folder, environ), screen(world.folder) as display:
-                asyncio.run(settle(world))
+                write_profile(world, asyncio.run(settle(world)))
                 own = {
                     **environ, "DISPLAY": display, "HOME": str(world.folder), "LIBGL_ALWAYS_SOFTWARE": "1",
                     "XDG_CONFIG_HOME": str(world.folder / "config"), "XDG_RUNTIME_DIR": str(world.folder),

@@ -61,6 +61,7 @@ async def _rtmp(config: Config, app: web.Application, say: Callable[[str], None]
     if config.rtmp_port:
         try:
             await rtmp.start()
+            app[STATE].streams.rtmp_port = rtmp.port
             say(f"RTMP: rtmp://{_shown_host(config)}:{rtmp.port}/{APP}")
         except OSError as error:
             say(

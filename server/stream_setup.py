@@ -6,19 +6,17 @@ from urllib.parse import urlencode, urlsplit
 
 from aiohttp import web
 
-from server.config import Config
+from server.rtmp.address import APP
 from server.stream_api import StreamSetup
 from server.streams.types import SrtIn, StreamSettings
 
-RTMP_APP = "live"
 
-
-def setup_of(request: web.Request, name: str, settings: StreamSettings, config: Config) -> StreamSetup:
-    """For the operator alone: it holds keys."""
+def setup_of(request: web.Request, name: str, settings: StreamSettings, rtmp_port: int) -> StreamSetup:
+    """For the operator alone: it holds keys. `rtmp_port` 0: there is no RTMP."""
     base, host = base_of(request)
     view = f"?{urlencode({'key': settings.view_key})}" if settings.view_key else ""
     key = f"?{urlencode({'key': settings.key})}"
-    rtmp = f"rtmp://{host}:{config.rtmp_port}/{RTMP_APP}" if config.rtmp_port else ""
+    rtmp = f"rtmp://{host}:{rtmp_port}/{APP}" if rtmp_port else ""
     return StreamSetup(
         whip_url=f"{base}/whip/{name}",
         whip_token=settings.key,

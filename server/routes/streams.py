@@ -119,7 +119,7 @@ async def show_setup(request: web.Request) -> web.Response:
         stream = _operated(request)
     except RelensError as error:
         return refused(request, error)
-    return json_of(setup_of(request, stream.name, stream.settings, request.app[STATE].config))
+    return json_of(setup_of(request, stream.name, stream.settings, request.app[STATE].streams.rtmp_port))
 
 
 async def show_edit(request: web.Request) -> web.Response:

@@ -50,6 +50,7 @@ class Streams:
         """`places`: shared with who else takes some. `kept` None: settings last as long as the server."""
         self.access = Access(config)
         self.listeners = 0  # to how streams fare, over HTTP
+        self.rtmp_port = 0  # on which they are published and played by RTMP; 0: they are not
         self._config = config
         self._metrics = metrics
         self._places = places

@@ -239,6 +239,7 @@ async def test_setup_has_what_obs_asks_for_under_the_name_that_was_called(tmp_pa
     ) as served:
         body = {"key": "publishers", "viewKey": "viewers.", "srt": {"port": 9999, "passphrase": "0123456789"}}
         await ask(served, "PUT", "/streams/live/settings", body=body)
+        served.state.streams.rtmp_port = 1935  # as `relens serve` does once it listens
         told = await ask(served, "GET", "/streams/live/setup", Host="relens.test:8080")
         assert told == {
             "whipUrl": "http://relens.test:8080/whip/live",
@@ -254,7 +255,7 @@ async def test_setup_has_what_obs_asks_for_under_the_name_that_was_called(tmp_pa
         }
         told = await ask(served, "GET", "/streams/live/setup", Host="[::5]:80")
         assert told["rtmpServer"] == "rtmp://[::5]:1935/live"
-    async with serving(data_dir=str(tmp_path / "other"), operator_key="the-operators", rtmp_port=0) as served:
+    async with serving(data_dir=str(tmp_path / "other"), operator_key="the-operators") as served:
         proxied = {**OPERATOR, "X-Forwarded-Proto": "https", "X-Forwarded-Host": "tv.test"}
         told = await ask(served, "GET", "/streams/live/setup", **proxied)
         assert told["whipUrl"] == "https://tv.test/whip/live"
