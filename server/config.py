@@ -128,7 +128,7 @@ class Config:
     operator_key: str = _key(
         "",
         "Who shows it as a bearer token may see and change streams, their keys and targets; empty: this "
-        "machine alone may.",
+        "machine alone may. Behind a proxy, set it: all come from this machine then.",
     )
     max_viewers: int = _key(50, "Viewers of all streams together.", 1, 10_000)
     linger_s: float = _key(

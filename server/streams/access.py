@@ -19,7 +19,7 @@ from server.streams.stream import Stream
 
 MOST_WRONG, WINDOW_S = 10, 60.0
 MOST_ADDRESSES = 4096  # the one that was wrong longest ago is forgotten first
-FORWARDED = ("Forwarded", "X-Forwarded-For")
+FORWARDED = ("forwarded", "via", "x-real-ip", "x-forwarded-")  # what names of a proxy's headers begin with
 
 
 def same(one: str, other: str) -> bool:
@@ -54,6 +54,7 @@ class Access:
 
     def __init__(self, config: Config) -> None:
         self._operator_key = config.operator_key
+        self._names = {_netloc(origin) for origin in config.allowed_origins}  # the server's own, too
         self._wrong: OrderedDict[str, deque[float]] = OrderedDict()
 
     def operator(self, request: web.Request) -> None:
@@ -97,11 +98,13 @@ class Access:
             self.operator(request)
 
     def _here(self, request: web.Request) -> bool:
-        """From this machine, by no proxy and no other site's page."""
+        """From this machine, by no proxy and no other site's page, also none whose name leads here."""
         origin = request.headers.get("Origin")
+        host = urlsplit(f"http://{request.host}").hostname if _netloc(f"http://{request.host}") else None
         return (
             is_loopback(request.remote or "")
-            and not any(name in request.headers for name in FORWARDED)
+            and (host == "localhost" or is_loopback(host or "") or request.host in self._names)
+            and not any(name.lower().startswith(FORWARDED) for name in request.headers)
             and (origin is None or _netloc(origin) == request.host)
         )
 

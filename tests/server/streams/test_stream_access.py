@@ -34,7 +34,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 def ask(remote: str = "198.51.100.7", path: str = "/streams", **headers: str) -> Any:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return make_mocked_request("GET", path, {"Host": "relens.example", **named}).clone(remote=remote)
+    return make_mocked_request("GET", path, {"Host": "localhost:8080", **named}).clone(remote=remote)
 
 
 def bearer(key: str) -> str:
@@ -65,6 +65,14 @@ def test_without_a_key_this_machine_is_the_operator(remote: str) -> None:
         ("127.0.0.1", {"Forwarded": "for=127.0.0.1"}),
         ("127.0.0.1", {"Origin": "https://elsewhere.example"}),
         ("127.0.0.1", {"Origin": "null"}),
+        ("127.0.0.1", {"Via": "1.1 proxy"}),
+        ("127.0.0.1", {"X_Real_IP": "192.168.1.2"}),
+        ("127.0.0.1", {"X_Forwarded_Proto": "https"}),
+        ("127.0.0.1", {"Host": "relens.example"}),
+        ("127.0.0.1", {"Host": "rebound.example:8080", "Origin": "http://rebound.example:8080"}),
+        ("127.0.0.1", {"Host": "192.168.1.1:8080"}),
+        ("127.0.0.1", {"Host": "["}),
+        ("127.0.0.1", {"Host": ""}),
         ("127.0.0.1", {"Origin": "http://["}),
         ("192.168.1.2", {"Authorization": "Bearer "}),
     ],
@@ -76,8 +84,16 @@ def test_without_a_key_nobody_else_is(remote: str, headers: dict[str, str]) -> N
     assert not Access(Config()).is_operator(ask(remote, **headers))
 
 
-def test_the_page_of_this_server_is_no_other_site() -> None:
-    Access(Config()).operator(ask("127.0.0.1", Origin="http://relens.example"))
+@pytest.mark.parametrize("host", ["localhost:8080", "localhost", "127.0.0.1:8080", "[::1]:8080", "LOCALHOST"])
+def test_the_page_of_this_server_is_no_other_site(host: str) -> None:
+    Access(Config()).operator(ask("127.0.0.1", Host=host, Origin=f"http://{host}"))
+
+
+def test_a_name_that_is_allowed_is_no_other_sites() -> None:
+    access = Access(Config(allowed_origins=("http://relens.example:8080", "*")))
+    access.operator(ask("127.0.0.1", Host="relens.example:8080"))
+    with pytest.raises(NoKey):
+        access.operator(ask("127.0.0.1", Host="rebound.example:8080"))
 
 
 def test_with_a_key_it_alone_counts() -> None:
