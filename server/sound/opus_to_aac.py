@@ -21,6 +21,7 @@ from .types import RATE_HZ, AacFrame
 AAC_SAMPLES = 1024  # of a frame (ISO/IEC 14496-3 §4.5.1.1), and what FFmpeg's encoder is late by
 AAC_BPS = 128_000
 MAX_OPUS_BYTES = 1275 * 48 + 64  # RFC 6716 §3.4: at most 48 frames of at most 1275 bytes
+_EXACT = RATE_HZ // 200  # 5 ms: Opus's times count samples, so that one lost packet is seen
 _GLOBAL_HEADER = 1 << 22  # the config apart, not in the frames (libavcodec/avcodec.h)
 
 
@@ -31,7 +32,7 @@ class OpusToAac:
         """`on_frame` gets frames in order, their pts on the clock of what is pushed; the first is for the
         decoder only, and begins 1024 samples before the sound."""
         self._decoder = _opus_decoder()
-        self._line = PcmLine(AAC_SAMPLES)
+        self._line = PcmLine(AAC_SAMPLES, _EXACT)
         self._encoder = _aac_encoder()
         self._fed = 0
         self._times: deque[tuple[int, int]] = deque()  # (pts, arrived_ns) of what the encoder still has

@@ -26,8 +26,9 @@ _WEIGHT = 1 / 16  # of one packet's time in the mean
 class PcmLine:
     """Give it samples as they come, [n, 2] int16 at 48 kHz; take blocks of `size` with their times."""
 
-    def __init__(self, size: int) -> None:
-        self._size = size
+    def __init__(self, size: int, contiguous: int = CONTIGUOUS) -> None:
+        """`contiguous`: samples that times may be off by without a hole or an overlap."""
+        self._size, self._contiguous = size, contiguous
         self._samples: S16 = np.zeros((0, CHANNELS), np.int16)
         self._at: int | None = None  # pts of the first of them
         self._off = 0.0  # mean of what the source's times are ahead of what was counted
@@ -45,7 +46,7 @@ class PcmLine:
         return self._at + len(self._samples)
 
     def _place(self, pts: int) -> Iterator[tuple[S16, int]]:
-        """Makes the end of what is held the place for samples at `pts`, within CONTIGUOUS or behind it."""
+        """Makes the end of what is held the place for samples at `pts`, or near enough, or behind it."""
         if self._at is None:
             self._begin(pts)
             return
@@ -54,7 +55,7 @@ class PcmLine:
             if len(self._samples):
                 yield from self._pad(self._size - len(self._samples))
             self._begin(pts)
-        elif ahead > CONTIGUOUS:
+        elif ahead > self._contiguous:
             self.filled += ahead
             self._off = 0.0
             yield from self._pad(ahead)
@@ -70,7 +71,7 @@ class PcmLine:
 
     def _fit(self, samples: S16, pts: int) -> S16:
         ahead = pts - self._end()
-        if ahead < -CONTIGUOUS:
+        if ahead < -self._contiguous:
             overlap = min(-ahead, len(samples))
             self.cut += overlap
             self._off = 0.0

@@ -31,7 +31,7 @@ async def test_a_hole_is_silence_and_a_jump_is_followed() -> None:
     got: list[AacFrame] = []
     line = OpusToAac(got.append)
     packets = opus(CLICKS)
-    holed = packets[:20] + packets[30:]  # 200 ms of discontinuous transmission
+    holed = packets[:10] + packets[11:20] + packets[30:]  # one lost, 200 ms of discontinuous transmission
     later = [replace(packet, pts=packet.pts + (1 << 34)) for packet in packets]
     await pushed(line, line.push, [*holed, EncodedAudio(b"", 0), *later], got)
     line.close()
@@ -41,6 +41,8 @@ async def test_a_hole_is_silence_and_a_jump_is_followed() -> None:
     wanted = [0.3, 0.8, 1.3] + [at + (1 << 34) / 48_000 for at in (0.3, 0.8, 1.3)]
     assert heard(sound) == pytest.approx(wanted, abs=0.003)
     assert line.failed == 1
+    assert line._line.filled == 960 * 11
+    assert line._line.cut == 0
 
 
 async def test_frames_carry_when_their_sound_arrived() -> None:
