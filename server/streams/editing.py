@@ -39,7 +39,7 @@ class Editing:
         self._in_force = self._before = kept or first
         self._edits = Edits(self._put)
         self._edits.go_on_from(self._in_force)
-        self._received: protocol.Received | None = None
+        self._received = received(kept, _unread(kept.prompt)) if kept else None
         self._opened: Opened | None = None
         self._settled = asyncio.Event()  # something was applied, or refused
         self.applied_pts = -1  # of the first picture under the newest edit that is seen: 90 kHz, unwrapped
@@ -67,7 +67,7 @@ class Editing:
             self.refusal = str(error)
             log.warning("the edit in force cannot be put in the picture: %s", error)
             return
-        if self._received is not None and self._received.revision == edit.revision:
+        if self._received is None or self._received.revision == edit.revision:
             self._received = received(edit, reading)
 
     def end(self) -> None:
@@ -107,9 +107,13 @@ class Editing:
         if self._opened is not None:
             reading = self._opened.put(edit)
         else:
-            # unread: what it is taken for is found when the stream opens
-            reading = self._read(edit.prompt) or Reading(parts=(), confidence=0.0, label=edit.prompt)
+            reading = self._read(edit.prompt) or _unread(edit.prompt)
         if reading.understood and not reading.steps_back:
             self._before, self._in_force = self._in_force, edit
             self._keep(edit)
         return reading
+
+
+def _unread(prompt: str) -> Reading:
+    """What it is taken for is found when the stream opens."""
+    return Reading(parts=(), confidence=0.0, label=prompt)
