@@ -137,6 +137,14 @@ def test_a_published_stream_is_seen_and_edited(server: Streaming, open_page: Ope
         server.ask("/streams/seen/edit", "PUT", {"prompt": "sepia tones"})
         expect(page.it("applied-edit").locator("b")).to_have_text("sepia tones", timeout=DEADLINE_MS)
 
+        # The number keys are the stream's.
+        page.page.keyboard.press("Escape")
+        page.page.keyboard.press("2")
+        second = server.ask("/streams/seen/presets")["presets"][1]["prompt"]
+        expect(page.it("applied-edit").locator("b")).to_have_text(second, timeout=DEADLINE_MS)
+        page.page.keyboard.press("0")
+        expect(page.it("preset-original")).to_have_attribute("aria-pressed", "true", timeout=DEADLINE_MS)
+
         # The operator ends the publisher; its viewers wait a moment.
         page.it("tab-more").click()
         page.page.once("dialog", lambda dialog: dialog.accept())
@@ -151,7 +159,7 @@ def test_a_published_stream_is_seen_and_edited(server: Streaming, open_page: Ope
     expect(page.it("verdict")).to_be_visible()
     assert "stream=" not in page.page.url
     page.type_instruction(BLACK_AND_WHITE)
-    assert server.ask("/streams/seen/edit")["received"]["prompt"] == "sepia tones"
+    assert server.ask("/streams/seen/edit")["received"]["prompt"] == ""
 
 
 def test_watch_shows_the_edit_and_comes_back(server: Streaming, open_page: Opener) -> None:
@@ -162,6 +170,7 @@ def test_watch_shows_the_edit_and_comes_back(server: Streaming, open_page: Opene
     with publishing(setup["rtmpUrl"]):
         plays(page.page, WATCHED)
         becomes_grey(page.page, WATCHED)
+        assert server.ask("/streams/watched/edit")["received"]["prompt"] == BLACK_AND_WHITE
         assert page.page.evaluate("() => document.querySelector('video.shown').muted")
         ground = page.page.evaluate("() => getComputedStyle(document.body).backgroundColor")
         assert ground == "rgba(0, 0, 0, 0)"
@@ -306,6 +315,17 @@ def test_who_is_not_the_operator_sees_and_is_told(open_page: Opener, tmp_path: P
         page.it("tab-connect").click()
         expect(page.it("row-whip-token")).to_be_visible(timeout=DEADLINE_MS)
         assert page.page.evaluate("() => JSON.stringify(localStorage)").count(KEY) == 0
+
+        # A dock without the stream's key asks for it, once it is needed.
+        page.page.goto(f"{server.base}/dock/live", timeout=DEADLINE_MS)
+        page.it("dock-instruction").fill("sepia tones")
+        page.it("dock-instruction").press("Enter")
+        expect(page.it("dock-key")).to_be_visible(timeout=DEADLINE_MS)
+        page.it("dock-key").locator("input").fill(server.ask("/streams/live/settings", key=KEY)["key"])
+        page.it("dock-key").locator("button").click()
+        page.page.keyboard.press("Escape")
+        page.page.keyboard.press("0")
+        expect(page.it("dock-pending")).to_be_visible(timeout=DEADLINE_MS)
     finally:
         assert server.served.stop() == 0
 
