@@ -116,8 +116,8 @@ class Viewer:
     def apart_ms(self) -> tuple[list[float], list[float]]:
         """How much later each beep is than its flash: (by reports, by arrival)."""
         return (
-            _pairs(self.video.reported(), self.audio.reported()),
-            _pairs(self.video.came(), self.audio.came()),
+            pairs(self.video.reported(), self.audio.reported()),
+            pairs(self.video.came(), self.audio.came()),
         )
 
     async def close(self) -> None:
@@ -131,7 +131,8 @@ def _signed(ticks: int) -> int:
     return (ticks + (1 << 31)) % (1 << 32) - (1 << 31)
 
 
-def _pairs(flashes: list[float], beeps: list[float]) -> list[float]:
+def pairs(flashes: list[float], beeps: list[float]) -> list[float]:
+    """ms by which beeps are later than the flashes they belong to. Both in seconds."""
     found: list[float] = []
     for flash in flashes:
         beep = min(beeps, key=lambda at: abs(at - flash), default=None)
