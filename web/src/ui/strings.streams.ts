@@ -28,7 +28,6 @@ export const streamStrings = {
     sound: "Listen",
     mute: "Mute",
     none: "There is no stream on this server yet.",
-    away: "The server does not answer: asking again.",
     states: { idle: "idle", waiting: "waiting", live: "live" },
     viewers,
   },
@@ -39,6 +38,7 @@ export const streamStrings = {
     waiting: "Waiting",
     idle: "Idle",
     none: "No stream",
+    away: "No answer",
     age: seconds,
   },
 
@@ -54,6 +54,7 @@ export const streamStrings = {
     },
     waiting: "The publisher broke off: its viewers are kept for a moment",
     connecting: "Connecting",
+    unreachable: "The server does not answer: asking again",
     away: (detail: string) => `The picture does not come now (${detail}): asked for again by itself.`,
     viewKey: "This stream is watched with a view key: give the operator's key under Connect.",
   },

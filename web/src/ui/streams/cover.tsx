@@ -63,6 +63,7 @@ export function StageCover() {
     );
   }
   const state = facts.value?.state;
+  if (!shown.reachable.value && !store.playing.value) return <Waiting said={words.unreachable} />;
   if (state === undefined) return <Waiting said={words.connecting} />;
   if (state === "idle") return <Steps name={name.value} />;
   if (state === "waiting") return <Waiting said={words.waiting} />;

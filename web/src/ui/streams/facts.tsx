@@ -10,7 +10,7 @@ const CODECS: Record<string, string> = { h264: "H.264", hevc: "HEVC", vp8: "VP8"
 const SOUNDS: Record<string, string> = { opus: "Opus", aac: "AAC" };
 
 export function StreamFactsRow() {
-  const facts = shown.facts.value;
+  const facts = shown.reachable.value ? shown.facts.value : null;
   const publisher = facts?.publisher;
   const live = facts?.state === "live";
   const transport = shown.transport.value;
@@ -56,8 +56,8 @@ export function StreamFactsRow() {
 
 export function StatePill() {
   const said = streamStrings.pill;
-  const state = shown.name.value ? streamState.value : "none";
-  const tone = { live: "good", waiting: "fair", idle: "none", none: "none" }[state];
+  const state = !shown.reachable.value ? "away" : shown.name.value ? streamState.value : "none";
+  const tone = { live: "good", waiting: "fair", idle: "none", none: "none", away: "poor" }[state];
   const ageS = shown.facts.value?.ageS ?? 0;
   return (
     <p class={`verdict ${tone}`} data-testid="stream-state" data-state={state}>

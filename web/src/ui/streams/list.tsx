@@ -79,7 +79,7 @@ function useInView(): RefObject<HTMLDivElement | null> {
 }
 
 export function Deck() {
-  const { list, name, reachable, sound } = shown;
+  const { list, name, sound } = shown;
   const row = useInView();
   return (
     <section class="deck streams" data-testid="streams" aria-label={words.label}>
@@ -118,11 +118,6 @@ export function Deck() {
           <StreamIcon name={sound.value ? "sound" : "mute"} />
         </button>
       </div>
-      {!reachable.value && (
-        <p class="deck-problem" role="status" data-testid="streams-away">
-          {words.away}
-        </p>
-      )}
     </section>
   );
 }
