@@ -229,6 +229,7 @@ def test_the_examples_reach_past_the_first_check() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(240)
 @pytest.mark.skipif(find_spec("atheris") is None, reason="atheris has no wheel for this Python")
 def test_coverage_guided_runs_find_nothing() -> None:
     import subprocess
@@ -240,7 +241,7 @@ def test_coverage_guided_runs_find_nothing() -> None:
         [sys.executable, str(script), "--runs", "400"],
         capture_output=True,
         text=True,
-        timeout=110,
+        timeout=220,
         check=False,
     )
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
