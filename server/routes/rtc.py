@@ -7,7 +7,7 @@ restart ICE and end the session. This server never redirects: there is nowhere t
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 from multidict import CIMultiDict
@@ -75,14 +75,16 @@ def peer_settings(request: web.Request) -> PeerConfig:
     return peer_config(request.app[STATE].config)
 
 
-async def answered(request: web.Request, session: RtcSession, opening: Awaitable[str]) -> web.Response:
+async def answered(
+    request: web.Request, session: RtcSession, opening: Callable[[], Awaitable[str]]
+) -> web.Response:
     """201 with what `opening` answers. Raises as that does, and CapacityError where it takes too long; the
     session is ended then."""
     rtc = request.app[STATE].rtc
-    rtc.add(session)
+    rtc.add(session, address_of(request))
     try:
         async with asyncio.timeout(ANSWER_WITHIN_S):
-            answer = await opening
+            answer = await opening()
     except TimeoutError as error:
         session.end("refused", f"it did not open within {ANSWER_WITHIN_S:g} s")
         raise CapacityError(

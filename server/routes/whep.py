@@ -26,7 +26,7 @@ async def watch_by_whep(request: web.Request) -> web.StreamResponse:
         state.places.admit()
         stream.check_live()
         viewer = WhepViewer(stream, rtc.peer_settings(request))
-        return await rtc.answered(request, viewer, viewer.watch(offer))
+        return await rtc.answered(request, viewer, lambda: viewer.watch(offer))
     except RelensError as error:
         return rtc.refused(request, error)
 

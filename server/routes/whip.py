@@ -27,7 +27,7 @@ async def publish_by_whip(request: web.Request) -> web.StreamResponse:
         takeover = silent or request.query.get("takeover", "").lower() in YES
         stream.check_free(takeover)
         publisher = WhipPublisher(stream, rtc.peer_settings(request), caller)
-        return await rtc.answered(request, publisher, publisher.publish(offer, takeover))
+        return await rtc.answered(request, publisher, lambda: publisher.publish(offer, takeover))
     except RelensError as error:
         return rtc.refused(request, error)
 

@@ -36,6 +36,11 @@ class RtcSession:
     def ending(self) -> bool:
         return self._closer is not None
 
+    @property
+    def connecting(self) -> bool:
+        """Not connected yet, and not given up."""
+        return not self._connected and not self.ending
+
     def is_(self, name: str, kind: type[RtcSession]) -> bool:
         """Whether it is of this stream and this kind."""
         return self.name == name and isinstance(self, kind)

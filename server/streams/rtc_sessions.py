@@ -12,6 +12,7 @@ from server.rate import TokenBucket
 from .rtc_session import RtcSession
 
 CALLS_PER_S, CALLS_AT_ONCE = 10.0, 100  # a room of viewers behind one address may come at once
+MAX_CONNECTING = 16  # of one address: who never connects takes places of viewers from others
 MAX_ADDRESSES = 4096  # remembered; the one that was silent for longest is forgotten
 MAX_LEFT = 1024  # ended by themselves, and remembered for the DELETE that may still come
 CLOSE_WAIT_S = 10.0
@@ -22,6 +23,7 @@ class RtcSessions:
 
     def __init__(self) -> None:
         self._sessions: dict[str, RtcSession] = {}
+        self._addresses: dict[str, str] = {}  # who opened them
         self._buckets: OrderedDict[str, TokenBucket] = OrderedDict()
         self._deleted: set[str] = set()  # being closed because of a DELETE
         self._left: OrderedDict[str, tuple[str, type[RtcSession]]] = OrderedDict()  # stream and kind
@@ -39,13 +41,18 @@ class RtcSessions:
         if not bucket.take(now_s):
             raise TooMany("too many requests came from this address: try again in a moment", 1)
 
-    def add(self, session: RtcSession) -> None:
-        """Until it is closed."""
+    def add(self, session: RtcSession, address: str) -> None:
+        """Until it is closed. Raises TooMany where too many of that address are not connected yet."""
+        mine = [other for other, of in self._addresses.items() if of == address]
+        if sum(self._sessions[other].connecting for other in mine) >= MAX_CONNECTING:
+            raise TooMany(f"{MAX_CONNECTING} connections to this address are being made: wait for them", 2)
         session.on_closed = self._closed
         self._sessions[session.id] = session
+        self._addresses[session.id] = address
 
     def _closed(self, session: RtcSession) -> None:
         self._sessions.pop(session.id, None)
+        self._addresses.pop(session.id, None)
         if session.id not in self._deleted:
             self._left[session.id] = session.name, type(session)
             if len(self._left) > MAX_LEFT:

@@ -146,6 +146,21 @@ async def test_no_room_and_going_down_are_503() -> None:
         assert here.stream.viewers == 1
 
 
+async def test_who_never_connects_takes_few_places() -> None:
+    async with studio() as here:
+        await live(here)
+        offer = await offered(here)
+        rows = [post(f"{number}", ENDPOINT, 201, offer) for number in range(16)]
+        await hold(
+            here.served.http, here.served.base, [*rows, post("one more", ENDPOINT, 429, offer, "wait")]
+        )
+        for session in list(here.served.state.rtc._sessions.values()):
+            if isinstance(session, WhepViewer):
+                session.end("deleted", "the test ends it")
+        player = await here.player().watch()
+        await until(lambda: player.pictures)
+
+
 async def test_ten_viewers_of_one_stream_that_is_encoded_once() -> None:
     async with studio() as here:
         await live(here)

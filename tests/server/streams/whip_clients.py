@@ -192,7 +192,7 @@ def obs_offer(pc: RTCPeerConnection) -> str:
     mids = [t.mid for t in pc.getTransceivers()]
     lines = ["v=0", "o=rtc 3164972871 0 IN IP4 127.0.0.1", "s=-", "t=0 0"]
     lines += [f"a=group:BUNDLE {' '.join(mids)}", f"a=group:LS {' '.join(mids)}", "a=msid-semantic:WMS *"]
-    lines += ["a=ice-options:ice2,trickle", fingerprint]
+    lines += ["a=ice-options:ice2 trickle", fingerprint]
     for transceiver in pc.getTransceivers():
         kind, ssrc = transceiver.kind, transceiver.sender._ssrc
         payload = 111 if kind == "audio" else 96
