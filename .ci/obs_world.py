@@ -9,9 +9,7 @@ Started by `.ci/obs`, which installs what this needs. Exits with 1 and a sentenc
 from __future__ import annotations
 
 import asyncio
-import base64
 import contextlib
-import io
 import os
 import signal
 import socket
@@ -25,6 +23,7 @@ from typing import Any
 
 import aiohttp
 import numpy as np
+from obs_control import Control, Failed
 from obs_profile import BACK, CLIP, EDITED_SCENE, HOTKEY, KEY, ROOT, SOURCE_SCENE, WIDTH, World, write_profile
 from PIL import Image
 
@@ -35,11 +34,12 @@ PRESETS = [
     {"name": "Starry Night", "prompt": "paint it like Starry Night", "transitionMs": 0},
 ]
 GREY, COLOURFUL = 6.0, 12.0  # mean distance of a pixel's channels from each other, of 255
+MOVES, ALIKE = 1.0, 8.0  # mean of the difference, and difference of the means, of 255
 MOST_BYTES = 300_000
-
-
-class Failed(Exception):
-    """What did not happen, in a sentence."""
+TYPED = "make it night and rainy"
+# Where OBS 29 has what is clicked, on a screen of this size and without a window manager.
+TOOLS, SCRIPTS, INSTRUCTION, APPLY, CLOSE = (378, 13), (389, 147), (774, 221), (709, 309), (872, 541)
+SCRIPTS_WINDOW = "775x491+143+80"
 
 
 def free_port() -> int:
@@ -100,36 +100,7 @@ def screen(folder: Path) -> Iterator[str]:
         yield f":{number}"
 
 
-# -- OBS by its websocket (protocol 5)
-
-
-class Control:
-    """Requests to OBS, one after the other."""
-
-    def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
-        self._socket = socket
-        self._count = 0
-
-    async def begin(self) -> None:
-        await self._socket.receive_json(timeout=10)  # Hello
-        await self._socket.send_json({"op": 1, "d": {"rpcVersion": 1, "eventSubscriptions": 0}})
-        await self._socket.receive_json(timeout=10)  # Identified
-
-    async def ask(self, kind: str, **data: Any) -> dict[str, Any]:
-        self._count += 1
-        asked = {"requestType": kind, "requestId": str(self._count), "requestData": data}
-        await self._socket.send_json({"op": 6, "d": asked})
-        answer = (await self._socket.receive_json(timeout=20))["d"]
-        if not answer["requestStatus"]["result"]:
-            raise Failed(f"OBS refuses {kind}: {answer['requestStatus'].get('comment', '')}")
-        return dict(answer.get("responseData") or {})
-
-    async def picture(self, source: str) -> np.ndarray[Any, Any]:
-        """What a source shows now: [H, W, 3]."""
-        size = {"imageWidth": 320, "imageHeight": 180}
-        got = await self.ask("GetSourceScreenshot", sourceName=source, imageFormat="png", **size)
-        data = base64.b64decode(got["imageData"].partition(",")[2])
-        return np.asarray(Image.open(io.BytesIO(data)).convert("RGB")).astype(np.int16)
+# -- OBS
 
 
 async def connect(http: aiohttp.ClientSession, world: World) -> Control:
@@ -177,6 +148,9 @@ class Room:
         found = await self.facts()
         return found["state"] == "live" and found["width"] == WIDTH
 
+    async def waiting(self) -> bool:
+        return (await self.facts())["state"] == "waiting"
+
     async def source_is_colourful(self) -> bool:
         return colour(await self._control.picture(CLIP)) > COLOURFUL
 
@@ -191,6 +165,20 @@ class Room:
     async def back_is_painted(self) -> bool:
         received = (await self.facts())["edit"]["received"]
         return received["prompt"] == PRESETS[1]["prompt"] and await self.back_is_colourful()
+
+    async def typed(self) -> bool:
+        return (await self.facts())["edit"]["received"]["prompt"] == TYPED
+
+    async def back_moves(self) -> bool:
+        before = await self._control.picture(BACK)
+        await asyncio.sleep(0.5)
+        moved = np.abs(await self._control.picture(BACK) - before).mean()
+        return moved > MOVES and await self.back_is_painted()
+
+    async def alike(self) -> bool:
+        """In their colours: the one is behind the other by what the way takes."""
+        source, back = await self._control.picture(CLIP), await self._control.picture(BACK)
+        return bool(np.abs(source.mean((0, 1)) - back.mean((0, 1))).max() < ALIKE)
 
 
 async def see(world: World, display: str, picture: Path | None) -> None:
@@ -219,7 +207,21 @@ async def see(world: World, display: str, picture: Path | None) -> None:
         if picture is not None:
             await asyncio.sleep(2)
             await asyncio.to_thread(take, display, picture)
+        await asyncio.to_thread(type_in_window, display)
+        await until("what was typed into the script's window is asked for", room.typed)
+        if picture is not None:
+            await asyncio.sleep(1)
+            await asyncio.to_thread(take, display, picture.with_name("script.png"), SCRIPTS_WINDOW)
+        await asyncio.to_thread(click, display, CLOSE)
+        await control.ask("TriggerHotkeyByName", hotkeyName="relens_preset_2")
+        await until("after its hotkey preset 2 is in force again", room.back_is_painted)
+        await control.ask("StopStream")
+        await until("OBS ended its stream", room.waiting)
+        await control.ask("StartStream")
+        await until("OBS publishes again", room.live)
+        await until("what it shows moves on, painted as before", room.back_moves)
         await control.ask("TriggerHotkeyByName", hotkeyName="relens_original")
+        await until("without an edit both pictures are alike", room.alike)
         await control.ask("StopStream")
 
 
@@ -227,9 +229,23 @@ def on_screen(display: str, *command: str) -> None:
     subprocess.run(command, env={**os.environ, "DISPLAY": display}, check=True, timeout=60)
 
 
-def take(display: str, picture: Path) -> None:
-    """The whole screen, in as many colours as its size allows."""
-    on_screen(display, "import", "-silent", "-window", "root", "-depth", "8", f"png:{picture}")
+def click(display: str, at: tuple[int, int]) -> None:
+    on_screen(display, "xdotool", "mousemove", *map(str, at), "click", "1")
+    time.sleep(1)
+
+
+def type_in_window(display: str) -> None:
+    """Tools, Scripts, an instruction, Apply."""
+    for at in (TOOLS, SCRIPTS, INSTRUCTION):
+        click(display, at)
+    on_screen(display, "xdotool", "type", "--delay", "30", TYPED)
+    click(display, APPLY)
+
+
+def take(display: str, picture: Path, part: str = "") -> None:
+    """The whole screen or a part of it, in as many colours as its size allows."""
+    crop = ("-crop", part) if part else ()
+    on_screen(display, "import", "-silent", "-window", "root", *crop, "-depth", "8", f"png:{picture}")
     for colours in (256, 128, 64, 32):
         if picture.stat().st_size <= MOST_BYTES:
             break
