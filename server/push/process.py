@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import socket
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from server.push.wire import Broken, Message, Unpacker
 
 _BOOT = "import importlib, sys; sys.path[:0] = sys.argv[1:-1]; importlib.import_module(sys.argv[-1]).main()"
 _ENVIRONMENT = {"OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2"}
+_HANDED_ON = ("SSL_CERT_FILE", "SSL_CERT_DIR")  # OpenSSL's own: which authorities this machine believes
 _SOCKET_BYTES = 256 << 10  # of the kernel's, between both: more would only be late
 _END_S = 5.0
 
@@ -44,7 +46,7 @@ class MediaChild(asyncio.Protocol):
                     stdout=subprocess.DEVNULL,
                     stderr=subprocess.DEVNULL,
                     cwd="/",
-                    env=_ENVIRONMENT,
+                    env=_ENVIRONMENT | {name: os.environ[name] for name in _HANDED_ON if name in os.environ},
                 )
                 ours.setblocking(False)
                 await asyncio.get_running_loop().create_connection(lambda: self, sock=ours)

@@ -1,6 +1,6 @@
 """The child process that listens for one stream by SRT: `server.srt.child`, over its standard input.
 
-FFmpeg speaks SRT and passes MPEG-TS on by a pipe; here, behind the barriers that films have too, it is taken
+FFmpeg speaks SRT and passes packets on by a pipe; here, behind the barriers that films have too, it is taken
 apart. Gives encoded pictures and sound as they are. Ends with its parent, when the caller is gone, or when
 the socket closes.
 """
@@ -23,7 +23,7 @@ _MEMORY_BYTES = 1 << 30
 _NOTE_S = 10.0  # between two words about callers that were refused
 _MOST_WORDS = 4096
 _WRONG = b"a caller with a wrong passphrase, or without one, was refused"
-_OPTIONS = {"fflags": "nobuffer", "probesize": "200000", "analyzeduration": "1000000"}
+_OPTIONS = {"probesize": "50000", "analyzeduration": "100000"}  # the head says almost all
 
 
 def main() -> None:
@@ -42,7 +42,7 @@ def main() -> None:
         source = Source(sock, process)
         why = "the caller is gone"
         try:
-            _pass_on(sock, Packets(av.open(source, format="mpegts", options=_OPTIONS)))
+            _pass_on(sock, Packets(av.open(source, format=order["between"], options=_OPTIONS)))
         except Exception as error:  # of what came from the network: told, and the process ends
             why = type(error).__name__
         last_words(sock, code="ended", message=source.words() or why)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from server.streams.types import SrtIn
 
+BETWEEN = "nut"  # says where a packet ends: MPEG-TS once more would hold each picture until the next one
 _PROTOCOLS = "pipe,srt,udp"  # SRT is opened as itself; nothing else can be named from inside
 
 
@@ -13,8 +14,7 @@ def command(ffmpeg: str) -> list[str]:
         ffmpeg, "-hide_banner", "-nostats", "-loglevel", "error",
         "-protocol_whitelist", _PROTOCOLS, "-f", "concat", "-safe", "0", "-i", "pipe:0",
         "-map", "0:v:0", "-map", "0:a:0?", "-c", "copy", "-copy_unknown",
-        "-muxdelay", "0", "-muxpreload", "0", "-max_interleave_delta", "200000", "-flush_packets", "1",
-        "-mpegts_flags", "resend_headers", "-f", "mpegts", "pipe:1",
+        "-max_interleave_delta", "200000", "-flush_packets", "1", "-f", BETWEEN, "pipe:1",
     ]  # fmt: skip
 
 

@@ -15,7 +15,7 @@ from server.errors import ProtocolError, SessionError
 from server.push import ffmpeg
 from server.push.process import MediaChild
 from server.push.wire import Message, Say, packed_json
-from server.srt.listen import command, script
+from server.srt.listen import BETWEEN, command, script
 from server.srt.publisher import SrtPublisher, checked_codec
 from server.streams.stream import Stream
 from server.streams.types import SrtIn
@@ -172,4 +172,4 @@ class _Caller:
 
 def order(program: str, host: str, settings: SrtIn) -> bytes:
     """What a child is told to do."""
-    return packed_json(Say.OPEN, command=command(program), script=script(host, settings))
+    return packed_json(Say.OPEN, command=command(program), script=script(host, settings), between=BETWEEN)

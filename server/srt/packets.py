@@ -1,4 +1,4 @@
-"""The pictures and the sound of an MPEG-TS, as encoded frames have them. Runs in the child."""
+"""The pictures and the sound of a container, as encoded frames have them. Runs in the child."""
 
 from __future__ import annotations
 

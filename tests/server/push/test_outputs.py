@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import datetime
 import socket
 import ssl
 import threading
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from server.push.outputs import Refused, Unreachable, check_certificate, srt_words
+from tests.server.push.certificates import self_signed
 
 
 @pytest.mark.parametrize(
@@ -29,29 +26,6 @@ def test_words_of_srt(said: str, kind: type[Exception], word: str) -> None:
     made = srt_words(said)
     assert isinstance(made, kind)
     assert word in str(made)
-
-
-def self_signed(folder: Path) -> ssl.SSLContext:
-    """Of a server that nobody vouches for."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
-    now = datetime.datetime.now(datetime.UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .sign(key, hashes.SHA256())
-    )
-    form, plain = serialization.Encoding.PEM, serialization.NoEncryption()
-    secret = key.private_bytes(form, serialization.PrivateFormat.PKCS8, plain)
-    (folder / "both.pem").write_bytes(secret + certificate.public_bytes(form))
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(folder / "both.pem")
-    return context
 
 
 def test_a_certificate_that_nobody_vouches_for_is_refused(tmp_path: Path) -> None:

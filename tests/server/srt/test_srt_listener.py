@@ -69,7 +69,7 @@ async def test_pictures_and_sound_come_and_the_passphrase_is_not_shown() -> None
             assert any("concat" in line for line in shown)
             assert not any(RIGHT in line for line in shown)
             await stream.add_viewer(watcher)
-            await until(lambda: len(watcher.frames) > 100 and len(watcher.sounds) > 200, 30)
+            await until(lambda: len(watcher.frames) > 50 and len(watcher.sounds) > 160, 30)
             facts = stream.facts(operator=True).publisher
             assert facts is not None
             assert (facts.kind, facts.codec, facts.audio) == ("srt", "h264", "aac")
