@@ -59,7 +59,7 @@ class Editing:
     def begin(self, opened: Opened) -> None:
         """There is a pipeline: its picture begins edited, with nothing to fade in from. What is in force may
         not have been read yet, or by another model: what it cannot read leaves the picture as it is."""
-        self._opened = opened
+        self._opened, self.refusal = opened, ""
         edit = self._in_force
         try:
             reading = opened.put(replace(edit, transition_ms=0))

@@ -7,6 +7,7 @@ publisher that comes back within `linger_s`, or takes over, goes on with the sam
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Callable
@@ -18,6 +19,7 @@ from gpu.types import Codec, Edit, EncodedFrame, Reading
 from server import protocol
 from server.errors import NotLive, PeerLost, Taken
 from server.peer.types import EncodedAudio
+from server.session_parts import CLOSE_TIMEOUT_S
 from server.streams.changes import Changes
 from server.streams.editing import Editing
 from server.streams.feed import Feed
@@ -239,8 +241,10 @@ class Stream:
         """For good: publisher and viewers are ended, nothing is taken any more."""
         self._over = True
         self.kick(code, message)
-        async with self._opening:  # what is being opened is closed, too
-            self._close(code, message)
+        with contextlib.suppress(TimeoutError):  # what opens later than that closes by itself
+            async with asyncio.timeout(CLOSE_TIMEOUT_S), self._opening:
+                pass
+        self._close(code, message)
         if self._closing is not None:
             await self._closing
 

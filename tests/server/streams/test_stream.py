@@ -401,6 +401,23 @@ async def test_a_stream_deleted_while_it_opens_does_not_open(slow_open: Callable
         assert len(served.places) == 0
 
 
+async def test_a_stream_that_takes_too_long_to_open_holds_up_no_end(
+    slow_open: Callable[[Server], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("server.streams.stream.CLOSE_TIMEOUT_S", 0.05)
+    async with server() as served:
+        go = await slow_open(served)
+        stream = await served.stream()
+        publishing = asyncio.ensure_future(Caster(stream).publish())
+        await until(lambda: len(served.places) == 1)
+        assert await served.streams.delete("live")
+        assert not publishing.done()
+        go.set()
+        with pytest.raises(NotLive):
+            await publishing
+        await until(free(served))
+
+
 async def test_facts_are_what_is_measured_and_hide_addresses() -> None:
     async with server() as served:
         stream = await served.stream()

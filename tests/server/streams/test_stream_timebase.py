@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import random
 
 import pytest
 
@@ -90,6 +91,35 @@ def test_a_network_that_stalls_and_bursts_is_no_jump() -> None:
     assert clock.video(12 * HZ, 12.0) == first + 12 * HZ, "it paused, clock and all"
     assert clock.video(13 * HZ, 25.0) == first + 13 * HZ, "it stalled"
     assert [clock.video((13 + n) * HZ, 25.0) - first for n in (1, 2)] == [14 * HZ, 15 * HZ], "it caught up"
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_whatever_publishers_do_sound_and_picture_go_forward_together(seed: int) -> None:
+    """Takeovers, jumps both ways, stalls and bursts; sound stays within a frame of the picture of its time."""
+    draw = random.Random(seed)
+    clock, now, pts = Timebase(), 0.0, draw.randrange(-(2**33), 2**33)
+    pictures: list[int] = []
+    sounds: list[int] = []
+    for _ in range(2000):
+        match draw.randrange(200):
+            case 0:
+                clock.expect()
+                pts = draw.randrange(-(2**33), 2**33)
+            case 1:
+                pts += draw.choice((-1, 1)) * draw.choice((3 * HZ, 60 * HZ, 4 * 3600 * HZ, 2**32))
+            case 2:
+                now += draw.uniform(0, 20)  # it stalls, then sends all at once
+            case 3:
+                pause = draw.uniform(0, 20)
+                now, pts = now + pause, pts + int(pause * HZ)
+        pts, now = pts + FRAME, now + draw.uniform(0, 1 / 15)
+        pictures.append(clock.video(pts, now))
+        if (heard := clock.audio(pts * AUDIO_HZ // HZ, now)) is not None:
+            sounds.append(heard)
+            assert abs(heard / AUDIO_HZ - pictures[-1] / HZ) < 1 / 30
+    assert pictures == sorted(set(pictures))
+    assert sounds == sorted(set(sounds))
+    assert len(sounds) > 1900
 
 
 def test_pictures_out_of_order_keep_their_order() -> None:
