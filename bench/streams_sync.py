@@ -25,6 +25,11 @@ from bench.sync_viewer import Viewer
 LATE_S = 0.08  # of "whip-late": its pictures leave so much later than their sound, and its reports say so
 SETTLING_S = 6.0  # a report comes every second, and a browser wants two
 
+TOO_FEW = (
+    "no flash was seen from its first picture on: the machine is too busy for this model (--model "
+    "passthrough), or see the server's log"
+)
+
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", default="nano")
@@ -53,7 +58,7 @@ async def run(args: argparse.Namespace) -> dict[str, Any]:
 def _spread(apart_ms: list[float]) -> dict[str, float]:
     """p50 signed: below 0 the beep is early; p95 of how far either way."""
     if not apart_ms:
-        raise BenchError("no flash and beep were found at the viewer: see the server's log")
+        raise BenchError(TOO_FEW)
     sizes = [abs(each) for each in apart_ms]
     return {
         "count": len(apart_ms),
