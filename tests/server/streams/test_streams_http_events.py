@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +50,10 @@ def live(served: Served) -> Stream:
     return stream
 
 
-async def test_facts_and_what_is_applied_are_told_until_the_stream_is_deleted(tmp_path: Path) -> None:
+async def test_facts_and_what_is_applied_are_told_until_the_stream_is_deleted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(routes, "EVENT_S", 0.2)
     async with serving(data_dir=str(tmp_path)) as served:
         listener = Listener(served)
         listening = asyncio.ensure_future(listener.listen())
@@ -61,7 +65,7 @@ async def test_facts_and_what_is_applied_are_told_until_the_stream_is_deleted(tm
         await until(lambda: [e for e in listener.heard("applied") if e["revision"] == received.revision])
         assert listener.heard("applied")[-1]["pts"] >= 0
         many = len(listener.events)
-        await until(lambda: len(listener.events) > many + 1, what="facts each second")
+        await until(lambda: len(listener.events) > many + 1, what="facts at least every EVENT_S")
         await served.state.streams.delete("live")
         await asyncio.wait_for(listening, 10)
         assert served.state.streams.listeners == 0
@@ -102,3 +106,30 @@ async def test_listeners_are_counted_and_end_with_the_server(
         async with served.http.head(url) as reply:
             assert reply.status == 200
             assert reply.content_type == routes.SSE
+
+
+async def test_who_reads_nothing_is_let_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(routes, "GAP_S", 0.0)
+    monkeypatch.setattr(routes, "WRITE_S", 0.3)
+    async with serving(data_dir=str(tmp_path)) as served:
+        deaf = socket.socket()
+        deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        deaf.setblocking(False)
+        try:
+            loop = asyncio.get_running_loop()
+            await loop.sock_connect(deaf, ("127.0.0.1", int(served.base.rpartition(":")[2])))
+            await loop.sock_sendall(deaf, b"GET /streams/live/events HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            await until(lambda: served.state.streams.listeners == 1)
+
+            async def change() -> None:
+                while True:
+                    live(served).edit(Edit(prompt="\N{SNOWMAN}" * 2000))
+                    await asyncio.sleep(0)
+
+            changing = asyncio.ensure_future(change())
+            try:
+                await until(lambda: served.state.streams.listeners == 0, 30)
+            finally:
+                changing.cancel()
+        finally:
+            deaf.close()
