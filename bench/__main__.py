@@ -24,6 +24,7 @@ NAMES = {
     "nano-speed": "nano's time a frame, whole and graph by graph",
     "liveedit": "the full-size model: frames a second, memory, mask cache, with random weights",
     "film-edit": "relens edit against the bare model loop on the same frames",
+    "film-journey": "a long film through the page in Chromium: upload broken off, preview, render, download",
     "film-preview": "from opening a film's preview, or seeking in it, to the first picture",
     "render-beside": "a live stream and a film's render on one server: what each loses",
     "gpu-media": "the NVIDIA GPU's media path: kernels, NVDEC, NVENC, bytes over the bus, memory",
