@@ -17,6 +17,7 @@ from typing import Any
 
 import av
 
+from gpu.film import sandbox
 from server.push import ffmpeg
 
 _VIDEO, _AUDIO = Fraction(1, 90_000), Fraction(1, 48_000)
@@ -75,10 +76,14 @@ class RtmpOutput:
         if order["scheme"] == "rtmps":
             check_certificate(order["host"], order["port"])
         self._container = Container(order["url"], "flv", size)
+        self._sealed = False
 
     def video(self, data: bytes, pts: int, keyframe: bool) -> None:
         with _told():
             self._container.video(data, pts, keyframe)
+        if not self._sealed:  # connected: nothing more is opened, whatever the platform sends back
+            self._sealed = True
+            sandbox.seal()
 
     def audio(self, data: bytes, pts: int) -> None:
         with _told():

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import random
 import time
 
 from gpu.stats import RateMeter
@@ -16,6 +15,7 @@ from gpu.types import EncodedFrame
 from server.peer.types import EncodedAudio
 from server.push import ffmpeg
 from server.push.address import Address, BadTarget, read_address, shown_host
+from server.push.backoff import Backoff
 from server.push.connection import Connection, End, Feed, Patience, Sound
 from server.sound.types import AacFrame
 from server.streams.types import Target, TargetFacts, TargetState, ViewerKind
@@ -36,7 +36,7 @@ class Pusher:
         self._state: TargetState = "connecting"
         self._message = ""
         self._since_s = time.monotonic()
-        self._retries = 0
+        self._backoff = Backoff(self.patience.first_s, self.patience.most_s, self.patience.good_s)
         self._rate = RateMeter()
         self._try: Connection | None = None
 
@@ -59,7 +59,7 @@ class Pusher:
             message=self._message,
             since_s=round(time.monotonic() - self._since_s, 1),
             bitrate_bps=self._rate.rate(time.monotonic_ns())[1] if self._state == "pushing" else 0,
-            retries=self._retries,
+            retries=self._backoff.failures,
         )
 
     @property
@@ -111,24 +111,18 @@ class Pusher:
         except BadTarget as error:
             self._set("refused", str(error))
             return
-        delay_s = self.patience.first_s
         while True:
-            if not self._retries:
+            if not self._backoff.failures:
                 self._set("connecting", "")
             try:
                 end = await self._once(address)
             except Exception:  # a defect of ours: this target alone waits and tries again
                 log.exception("push of %s failed", self._feed.name)
                 end = End("defect", "a defect of relens ended it: say so, with the log")
-            self._retries += 1
-            if end.good_s >= self.patience.good_s:
-                self._retries, delay_s = 1, self.patience.first_s
-            if end.code == "refused":
-                delay_s = self.patience.most_s
-            wait_s = delay_s * random.uniform(0.75, 1.0)
-            self._set("refused" if end.code == "refused" else "backing-off", end.message)
+            refused = end.code == "refused"
+            wait_s = self._backoff.failed(end.good_s, refused)
+            self._set("refused" if refused else "backing-off", end.message)
             await asyncio.sleep(wait_s)
-            delay_s = min(2 * delay_s, self.patience.most_s)
 
     async def _once(self, address: Address) -> End:
         """One connection, from its begin to its end."""

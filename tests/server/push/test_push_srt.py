@@ -19,6 +19,7 @@ needs_srt = pytest.mark.skipif(bool(ffmpeg.find().why), reason="needs an FFmpeg 
 
 @needs_srt
 @pytest.mark.realtime
+@pytest.mark.slow
 async def test_pictures_and_sound_arrive_together_and_the_passphrase_is_not_shown(tmp_path: Path) -> None:
     port = free_port(socket.SOCK_DGRAM)
     url = f"srt://127.0.0.1:{port}?passphrase={RIGHT}&streamid=publish:geheimnis"

@@ -35,6 +35,7 @@ needs_ffmpeg = pytest.mark.skipif(not FFMPEG, reason="needs FFmpeg's command lin
 
 
 @needs_ffmpeg
+@pytest.mark.slow
 async def test_pictures_and_sound_arrive_together(tmp_path: Path) -> None:
     port = free_port()
     async with rtmp_receiver(port, tmp_path / "got.flv") as receiver:
@@ -46,6 +47,7 @@ async def test_pictures_and_sound_arrive_together(tmp_path: Path) -> None:
             assert facts.bitrate_bps > 10_000
             assert "geheimnis" not in repr(facts)
             assert "geheimnis" not in command_line(pushers.running[0].pid)
+            assert not sys.platform.startswith("linux") or "Seccomp:\t2" in status(pushers.running[0].pid)
         await receiver.ended()
     flashes, beeps = marks(tmp_path / "got.flv")
     assert len(beeps) >= 2
@@ -54,6 +56,7 @@ async def test_pictures_and_sound_arrive_together(tmp_path: Path) -> None:
 
 
 @needs_ffmpeg
+@pytest.mark.slow
 async def test_it_comes_back_where_the_platform_does(tmp_path: Path) -> None:
     port = free_port()
     async with pushed(f"rtmp://127.0.0.1:{port}/live/geheimnis") as (pushers, _):
@@ -187,6 +190,10 @@ def test_children_end_with_the_server() -> None:
     while command_line(pid):  # of one that nobody reaps yet it is empty
         assert time.monotonic() < until_s
         time.sleep(0.02)
+
+
+def status(pid: int) -> str:
+    return Path(f"/proc/{pid}/status").read_text()
 
 
 def command_line(pid: int) -> str:

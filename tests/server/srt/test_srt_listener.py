@@ -61,6 +61,7 @@ def listener_of(ingests: SrtIngests) -> SrtListener:
     return found
 
 
+@pytest.mark.slow
 async def test_pictures_and_sound_come_and_the_passphrase_is_not_shown() -> None:
     async with listening() as (_, stream, ingests, port):
         watcher = Watcher()
