@@ -54,7 +54,10 @@ class Place(NamedTuple):
     def base(self) -> str:
         """As a URL without its path: "10.0.0.5:8080" will do for "http://10.0.0.5:8080/"."""
         address = self.address.strip()
-        parts = urlsplit(address if "://" in address else f"http://{address}")
+        try:
+            parts = urlsplit(address if "://" in address else f"http://{address}")
+        except ValueError:  # "[::"
+            return address
         return f"{parts.scheme}://{parts.netloc}"
 
     @property
@@ -214,7 +217,7 @@ def read(response: http.client.HTTPResponse) -> dict[str, Any]:
             raise Trouble("What answers there is no relens: its answer does not end. Look at the address.")
     try:
         answer = json.loads(data)
-    except ValueError:
+    except (ValueError, RecursionError):
         answer = None
     if not isinstance(answer, dict):
         raise Trouble(f"What answers there is no relens ({response.status}). Look at the address.")
@@ -228,10 +231,14 @@ def read(response: http.client.HTTPResponse) -> dict[str, Any]:
 def told(receipt: dict[str, Any]) -> str:
     """What relens took an instruction for."""
     if not receipt.get("understood"):
-        near = ", ".join(map(str, receipt.get("nearest") or []))
+        near = listed(receipt.get("nearest"))
         return "not understood, the picture stays as it is" + (f"; near are: {near}" if near else "")
-    left_out = ", ".join(map(str, receipt.get("leftOut") or []))
+    left_out = listed(receipt.get("leftOut"))
     return f"taken as {receipt.get('label') or 'no edit'}" + (f"; not done: {left_out}" if left_out else "")
+
+
+def listed(words: object) -> str:
+    return ", ".join(map(str, words)) if isinstance(words, list) else ""
 
 
 # What OBS calls. Its callbacks must be plain functions, and only these and the timer may call OBS.

@@ -104,6 +104,7 @@ def test_hotkeys_are_kept_and_ask_for_presets_and_for_the_original(base: str) ->
         ({"stream": "other"}, "there is no stream 'other'"),
         ({"address": "http://127.0.0.1:1"}, "Does it run there?"),
         ({"address": "http://127.0.0.1:port"}, "relens does not answer"),
+        ({"address": "http://[::"}, "relens does not answer"),
         ({"address": ""}, "Fill in the address"),
         ({"address": "ftp://127.0.0.1"}, "Fill in the address"),
         ({"stream": " "}, "Fill in the address"),
@@ -194,8 +195,10 @@ def test_unloading_does_not_wait_for_an_answer(base: str) -> None:
         b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n",
         b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * 400_000,
         b"SSH-2.0-OpenSSH\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\n\r\n" + b"[" * 100_000,
+        b"HTTP/1.1 200 OK\r\n\r\n\xff",
     ],
-    ids=["text", "list", "404", "endless", "ssh"],
+    ids=["text", "list", "404", "endless", "ssh", "deep", "bytes"],
 )
 def test_what_is_no_relens_is_said_to_be_none(here: Loaded, answer: bytes) -> None:
     other = Silent(answer)
@@ -204,6 +207,22 @@ def test_what_is_no_relens_is_said_to_be_none(here: Loaded, answer: bytes) -> No
         here.open()
         wanted = ("is no relens", "does not answer")
         until(lambda: here.script.dress(here.shown) and any(w in here.shown["reached"].text for w in wanted))
+    finally:
+        other.close()
+
+
+def test_an_answer_of_another_shape_ends_nothing(here: Loaded, base: str) -> None:
+    body = b'{"presets": [1, {"name": 2}], "understood": true, "label": 3, "nearest": 4, "leftOut": 5}'
+    other = Silent(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+    try:
+        here.set(address=other.url)
+        here.open()
+        here.click("original")
+        until(lambda: "no edit: taken as 3" in here.tick())
+        until(lambda: here.script.dress(here.shown) and here.shown["preset_1"].text == "1: 2")
+        here.set(address=base)
+        here.press("relens_preset_1")
+        until(lambda: asked(base).get("prompt") == "make it night")
     finally:
         other.close()
 
