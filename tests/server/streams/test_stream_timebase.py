@@ -95,7 +95,7 @@ def test_a_network_that_stalls_and_bursts_is_no_jump() -> None:
 
 @pytest.mark.parametrize("seed", range(20))
 def test_whatever_publishers_do_sound_and_picture_go_forward_together(seed: int) -> None:
-    """Takeovers, jumps both ways, stalls and bursts; sound stays within a frame of the picture of its time."""
+    """Takeovers, jumps both ways, stalls, bursts; sound stays within a frame of the picture of its time."""
     draw = random.Random(seed)
     clock, now, pts = Timebase(), 0.0, draw.randrange(-(2**33), 2**33)
     pictures: list[int] = []
