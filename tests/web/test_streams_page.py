@@ -205,6 +205,9 @@ def test_watch_with_a_view_key(server: Streaming, open_page: Opener) -> None:
         plays(page.page, WATCHED)
         open_stream(page, "private")  # the operator's page knows the key
         plays(page.page, EDITED)
+        expect(page.it("stream-private")).to_contain_text(
+            "1 viewer", timeout=DEADLINE_MS
+        )  # the other one left
 
 
 def test_the_dock_edits_the_stream_with_its_key(server: Streaming, open_page: Opener, shots: Path) -> None:

@@ -167,7 +167,8 @@ export class WhepReader extends Emitter<WhepEvents> {
   /** Pictures still come? Else: is the session still there, waiting for a publisher? */
   async #look(session: Session): Promise<void> {
     let bytes = 0;
-    for (const report of (await session.pc.getStats()).values()) {
+    const reports = await session.pc.getStats().catch(() => null); // closed meanwhile
+    for (const report of reports?.values() ?? []) {
       if (report.type === "inbound-rtp" && report.kind === "video") bytes += report.bytesReceived ?? 0;
     }
     if (session !== this.#session) return;

@@ -36,7 +36,7 @@ function LiveState() {
     now?.state === "live"
       ? [
           words.fps(now.fpsOut),
-          now.latency.p50Ms > 0 && words.took(now.latency.p50Ms),
+          now.latency.p50Ms > 0 && words.adds(now.latency.p50Ms),
           words.viewers(now.viewers),
         ]
       : [];
@@ -46,7 +46,8 @@ function LiveState() {
         <span class="dot" aria-hidden="true" />
         {name}
       </h1>
-      <p role="status">
+      {/* Figures that change each second are not read out. */}
+      <p aria-live={measured.length > 0 ? "off" : "polite"} title={measured.length > 0 ? words.measured : ""}>
         {now && reachable.value
           ? measured.length > 0
             ? measured.filter(Boolean).join(" · ")

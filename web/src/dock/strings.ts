@@ -23,6 +23,8 @@ export const words = {
   looking: "Looking for the stream",
   gone: (name: string) =>
     `There is no stream “${name}” on this server: look at the address of this dock, or create the stream.`,
+  adds: (ms: number) => `+${Math.round(ms)} ms`,
+  measured: "Edited frames a second, what the edit adds, who watches",
   fps: (fps: number) => `${Math.round(fps)} fps`,
   viewers: (count: number) => (count === 1 ? "1 viewer" : `${count} viewers`),
   key: "Key of the stream",

@@ -106,7 +106,10 @@ function show({ applied, pending, tookMs }: EditStanding): void {
     tookMs,
   };
   if (!asked) store.pending.value = pending && { revision: pending.revision, prompt: pending.prompt };
-  if (applied && applied.revision !== before?.revision) note(applied);
+  if (!applied || applied.revision === before?.revision) return;
+  // Asked for elsewhere, or before: what a slider would change from.
+  if (tookMs === null && applied.prompt) store.strength.value = applied.strength;
+  note(applied);
 }
 
 /** Those of others too: a dock's, a hotkey's. */

@@ -54,7 +54,7 @@ export function watchPicture(name: string, token: string): void {
   });
   let stats = new TransportReader();
   timer = setInterval(async () => {
-    const reports = await mine.getStats();
+    const reports = await mine.getStats().catch(() => null); // closed meanwhile
     if (reader !== mine) return;
     if (reports === null) stats = new TransportReader();
     shown.transport.value = reports && mine.state === "open" ? stats.read(reports.values()) : null;
