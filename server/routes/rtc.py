@@ -21,7 +21,7 @@ from server.routes.route import SDP, SDP_FRAGMENT, Parameter
 from server.routes.sessions import body_of, etag_of
 from server.session_parts import peer_config
 from server.state import STATE
-from server.streams.access import address_of
+from server.streams.access import address_of, counted
 from server.streams.rtc_session import RtcSession
 from server.streams.stream import Stream
 
@@ -41,7 +41,7 @@ class NoStream(RelensError):
 
 def let_in(request: web.Request) -> None:
     """Raises TooMany."""
-    request.app[STATE].rtc.let_in(address_of(request))
+    request.app[STATE].rtc.let_in(counted(address_of(request)))
 
 
 def stream_of(request: web.Request) -> Stream:
@@ -81,7 +81,7 @@ async def answered(
     """201 with what `opening` answers. Raises as that does, and CapacityError where it takes too long; the
     session is ended then."""
     rtc = request.app[STATE].rtc
-    rtc.add(session, address_of(request))
+    rtc.add(session, counted(address_of(request)))
     try:
         async with asyncio.timeout(ANSWER_WITHIN_S):
             answer = await opening()

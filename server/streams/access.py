@@ -109,9 +109,9 @@ class Access:
         )
 
     def _check(self, right: bool, token: str, address: str, remedy: str) -> None:
-        counted = _counted(address)
+        of = counted(address)
         now_s = time.monotonic()
-        wrong = self._wrong.get(counted)
+        wrong = self._wrong.get(of)
         while wrong and now_s - wrong[0] > WINDOW_S:
             wrong.popleft()
         if wrong is not None and len(wrong) >= MOST_WRONG:
@@ -122,14 +122,14 @@ class Access:
         if right:
             return
         if token:  # to show none is no guess
-            self._wrong.setdefault(counted, deque(maxlen=MOST_WRONG)).append(now_s)
-            self._wrong.move_to_end(counted)
+            self._wrong.setdefault(of, deque(maxlen=MOST_WRONG)).append(now_s)
+            self._wrong.move_to_end(of)
             while len(self._wrong) > MOST_ADDRESSES:
                 self._wrong.popitem(last=False)
         raise NoKey(remedy)
 
 
-def _counted(address: str) -> str:
+def counted(address: str) -> str:
     """One for a whole IPv6 network: a single host has all of its addresses."""
     found = _ip(address)
     if isinstance(found, ipaddress.IPv6Address):
