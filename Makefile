@@ -64,7 +64,7 @@ browser: $(V)/.test
 	@bash .ci/services
 
 test: setup $(V)/.test browser
-	@$(PY) -m pytest $(ARGS)
+	@bash .ci/suite $(ARGS)
 	@cd web && bash ../.ci/with_node npm test --silent
 
 check: setup $(V)/.test

@@ -10,6 +10,7 @@ import shutil
 import tempfile
 from collections.abc import Generator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -27,16 +28,26 @@ atexit.register(shutil.rmtree, _DATA, ignore_errors=True)
 # needs too, a hundred times longer than one thread works.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-# Not for the runs of pytest that tests start.
-_path = os.environ.pop(run_record.VARIABLE, "")
-_record = RunRecord(Path(_path)) if _path else None
+_record: RunRecord | None = None
+_done: set[str] = set()  # before this run
 _stderr = -1  # while output is captured
 
 
-def pytest_configure() -> None:
-    global _stderr
+def pytest_configure(config: pytest.Config) -> None:
+    global _stderr, _record, _done
     _stderr = os.dup(2)
     run_limits.bound_executors()
+    told = getattr(config, "workerinput", {})  # by pytest-xdist's first process to those that run tests
+    path = told.get("record") or os.environ.pop(run_record.VARIABLE, "")  # not for those that tests start
+    if path:
+        _record = RunRecord(Path(path))
+        _done = set(told["done"]) if told else run_record.done(_record.path)
+        _record.event("begin", "run")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    node.workerinput.update(record=str(_record.path) if _record else "", done=sorted(_done))
 
 
 @pytest.hookimpl(trylast=True)
@@ -46,9 +57,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         for item in items:
             if any(item.get_closest_marker(name) for name in SECOND_TRY):
                 item.add_marker(pytest.mark.flaky(reruns=1))
-    if _record is not None and (done := run_record.done(_record.path)):
-        config.hook.pytest_deselected(items=[item for item in items if item.nodeid in done])
-        items[:] = [item for item in items if item.nodeid not in done]
+    if _done:
+        config.hook.pytest_deselected(items=[item for item in items if item.nodeid in _done])
+        items[:] = [item for item in items if item.nodeid not in _done]
 
 
 def _say(phase: str, item: pytest.Item) -> None:
@@ -78,13 +89,15 @@ def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, object, object
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
-    if _record is not None:
+    if _record is not None and not hasattr(report, "node"):  # of another process, which wrote it down
         _record.report(report)
 
 
-def pytest_sessionfinish(exitstatus: int) -> None:
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    if _done and exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED:
+        session.exitstatus = pytest.ExitCode.OK
     if _record is not None:
-        _record.event("end", str(int(exitstatus)))
+        _record.event("end", "run")
 
 
 def pytest_unconfigure() -> None:

@@ -2,7 +2,7 @@
 what ran when it hung or died, and goes on behind it. Knows no test.
 
 One event a line, fields apart by tabs: what happened, the test, the process. "setup", "call", "teardown":
-it is in that phase; "passed", "failed": it is done; "end": the run came to its end, with its exit status.
+it is in that phase; "passed", "failed": it is done; "begin", "end": of all that a process runs.
 """
 
 from __future__ import annotations

@@ -8,6 +8,8 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -27,7 +29,7 @@ def run(folder: Path, steps: str, limit_s: int = 60) -> subprocess.CompletedProc
         stdin=subprocess.DEVNULL,
         capture_output=True,  # ends only when nobody holds the output open any more
         text=True,
-        timeout=90,
+        timeout=limit_s + 30,
         env={**os.environ, "CI_LIMIT_S": str(limit_s)},
         check=False,
     )
@@ -101,75 +103,99 @@ def test_before(): pass
 """
 
 
-def run_tests(folder: Path, tests: str) -> list[str]:
-    """The lines that .ci/run prints for a suite of these tests, behind its exit code."""
+SUITES = {
+    "hangs once": "def test_ends():\n    if first_time(): hang()\n\ndef test_after(): pass\n",
+    "dies once": "def test_ends():\n    if first_time(): die()\n\ndef test_after(): pass\n",
+    "dies beside another": "def test_ends():\n    if first_time(): die()\n\ndef test_after(): pass\n",
+    "fails, then dies once": "def test_fails(): assert 0\n\ndef test_ends():\n    if first_time(): die()\n",
+    "fails, then hangs": (
+        "def test_fails(): assert False\n\n"
+        "@pytest.fixture\ndef held():\n    yield\n    hang()\n\ndef test_hangs(held): pass\n"
+    ),
+    "leaves a thread": (
+        "from tests import run_limits\nrun_limits.EXECUTOR_S, run_limits.EXIT_S = 0.5, 2.0\n"
+        "import asyncio\nasync def test_waits():\n    await asyncio.to_thread(time.sleep, 60)\n\n"
+        "def test_after(): pass\n"
+    ),
+    "waits in its teardown": (
+        "from tests import run_limits\nrun_limits.TEARDOWN_S = 0.5\n"
+        "@pytest.fixture\ndef held():\n    yield\n    time.sleep(60)\n\n"
+        "def test_waits(held): time.sleep(60)\n\ndef test_after(): pass\n"
+    ),
+}
+# Not all that are installed: some take seconds to start.
+PLUGINS = "-p no:cacheprovider -p pytest_asyncio.plugin -p pytest_timeout -p pytest_rerunfailures"
+Told = Callable[[str], list[str]]
+
+
+def run_tests(folder: Path, suite: str) -> list[str]:
+    """The lines that .ci/run prints for a suite, behind its exit code."""
     (folder / "tests").mkdir()
     for name in ("conftest.py", "run_limits.py", "run_record.py"):
         shutil.copy(TESTS / name, folder / "tests" / name)
-    (folder / "tests" / "test_made_up.py").write_text(HEAD + tests, encoding="utf-8")
+    (folder / "tests" / "test_made_up.py").write_text(HEAD + SUITES[suite], encoding="utf-8")
     (folder / "pytest.ini").write_text(
         "[pytest]\ntestpaths = tests\npythonpath = .\nasyncio_mode = auto\ntimeout = 1\n"
         "asyncio_default_fixture_loop_scope = function\n"
         "faulthandler_timeout = 3\nfaulthandler_exit_on_timeout = true\n",
         encoding="utf-8",
     )
-    make = f"test:\n\t@{sys.executable} -m pytest -p no:cacheprovider $(ARGS)\n"
+    make = f"test:\n\t@PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 {sys.executable} -m pytest {PLUGINS} $(ARGS)\n"
     (folder / "Makefile").write_text(make, encoding="utf-8")
-    done = run(folder, "bash .ci/tests run --color=no\n")
+    beside = " -p xdist.plugin -n 1 --dist loadfile" if "beside" in suite else ""
+    done = run(folder, f"bash .ci/tests run --color=no{beside}\n", limit_s=90)
     return [str(done.returncode), *done.stdout.splitlines()]
 
 
-@pytest.mark.parametrize("end", ["hang", "die"])
-def test_a_test_that_ends_the_interpreter_is_tried_once_more_and_named(tmp_path: Path, end: str) -> None:
-    code, *lines = run_tests(
-        tmp_path, f"def test_ends():\n    if first_time(): {end}()\n\ndef test_after(): pass\n"
-    )
+@pytest.fixture(scope="module")
+def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Told]:
+    """What is printed of a suite. All are run at once, as most of them wait most of the time."""
+    with ThreadPoolExecutor(4) as threads:
+        runs = {suite: threads.submit(run_tests, tmp_path_factory.mktemp("suite"), suite) for suite in SUITES}
+        yield lambda suite: runs[suite].result(110)
+
+
+@pytest.mark.parametrize("suite", ["hangs once", "dies once"])
+def test_a_test_that_ends_the_interpreter_is_tried_once_more_and_named(told: Told, suite: str) -> None:
+    code, *lines = told(suite)
     assert code == "0"
     assert any("STOPPED IN THE MIDDLE" in line for line in lines)
     assert any("2 passed, 1 deselected" in line for line in lines)  # what was done is not done again
     assert lines[-1] == "CI: hung or died in: tests/test_made_up.py::test_ends (call)"
 
 
-def test_what_hangs_twice_and_what_failed_before_are_the_last_lines(tmp_path: Path) -> None:
-    code, *lines = run_tests(
-        tmp_path,
-        "def test_fails(): assert False\n\n"
-        "@pytest.fixture\ndef held():\n    yield\n    hang()\n\ndef test_hangs(held): pass\n",
-    )
+def test_of_tests_beside_each_other_too(told: Told) -> None:
+    pytest.importorskip("xdist")
+    code, *lines = told("dies beside another")
+    assert code == "0"
+    assert any("STARTED ONCE MORE" in line for line in lines)
+    assert lines[-1] == "CI: hung or died in: tests/test_made_up.py::test_ends (call)"
+
+
+def test_what_hangs_twice_and_what_failed_before_are_the_last_lines(told: Told) -> None:
+    code, *lines = told("fails, then hangs")
     assert code != "0"
     hung = "CI: hung or died in: tests/test_made_up.py::test_hangs (teardown)"
     assert lines[-3:] == ["CI: failed: tests/test_made_up.py::test_fails", hung, hung]
     assert any("hang" in line and "test_made_up.py" in line for line in lines), "the stack"
 
 
-def test_a_failure_before_the_end_stays_one(tmp_path: Path) -> None:
-    code, *lines = run_tests(
-        tmp_path, "def test_fails(): assert False\n\ndef test_dies():\n    if first_time(): die()\n"
-    )
+def test_a_failure_before_the_end_stays_one(told: Told) -> None:
+    code, *lines = told("fails, then dies once")
     assert code == "1"
     assert "CI: failed: tests/test_made_up.py::test_fails" in lines
 
 
-def test_a_thread_of_a_loop_that_does_not_end_fails_its_test_alone(tmp_path: Path) -> None:
+def test_a_thread_of_a_loop_that_does_not_end_fails_its_test_alone(told: Told) -> None:
     """asyncio would wait for it in the teardown, when pytest-timeout's alarm has gone off already."""
-    limits = "from tests import run_limits\nrun_limits.EXECUTOR_S, run_limits.EXIT_S = 0.5, 2.0\n"
-    code, *lines = run_tests(
-        tmp_path,
-        f"{limits}import asyncio\nasync def test_waits():\n    await asyncio.to_thread(time.sleep, 60)\n\n"
-        "def test_after(): pass\n",
-    )
+    code, *lines = told("leaves a thread")
     assert code != "0"
     assert any("1 failed, 2 passed, 1 error" in line for line in lines)
     assert any("its threads are not: asyncio_0" in line for line in lines)
     assert lines[-1] == "CI: failed: tests/test_made_up.py::test_waits"
 
 
-def test_a_teardown_has_time_of_its_own(tmp_path: Path) -> None:
-    code, *lines = run_tests(
-        tmp_path,
-        "from tests import run_limits\nrun_limits.TEARDOWN_S = 0.5\n"
-        "@pytest.fixture\ndef held():\n    yield\n    time.sleep(60)\n\n"
-        "def test_waits(held): time.sleep(60)\n\ndef test_after(): pass\n",
-    )
+def test_a_teardown_has_time_of_its_own(told: Told) -> None:
+    code, *lines = told("waits in its teardown")
     assert code != "0"
     assert any("1 failed, 2 passed, 1 error" in line for line in lines)
