@@ -16,6 +16,7 @@ import numpy as np
 from gpu.codec import EncoderConfig, open_encoder
 from gpu.types import Codec, EncodedFrame, Frame
 from server.config import Config
+from server.kept.kept import Kept
 from server.metrics import Metrics
 from server.peer.types import EncodedAudio
 from server.places import Places
@@ -146,21 +147,26 @@ class Server:
 
 
 @asynccontextmanager
-async def server(kept: Any = None, start: bool = False, **settings: Any) -> AsyncIterator[Server]:
+async def server(
+    kept: Kept | None = None, start: bool = False, loaded: Workers | None = None, **settings: Any
+) -> AsyncIterator[Server]:
+    """`loaded`: workers whose model is loaded, and stays so."""
     config = Config(**{"model": "passthrough", "media": "cpu", "linger_s": 0.3, **settings})
     executor = ThreadPoolExecutor(4)
     metrics = Metrics()
-    workers = Workers(config.model, 1, executor)
+    workers = loaded or Workers(config.model, 1, executor)
     places = Places(config.max_sessions, metrics.session_refused)
     streams = Streams(config, workers, metrics, executor, places, kept)
-    await workers.start()
+    if loaded is None:
+        await workers.start()
     if start:
         await streams.start()
     try:
         yield Server(streams, places, metrics, workers, config)
     finally:
         await streams.close()
-        await workers.close()
+        if loaded is None:
+            await workers.close()
         executor.shutdown(wait=True)
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -15,11 +18,22 @@ from server.kept.kept import Kept
 from server.streams.stream import Change
 from server.streams.streams import Streams
 from server.streams.types import StreamSettings
+from server.workers import Workers
 from tests.server.streams.stream_parts import KEY, Caster, Watcher, server, until
 
-NANO = {"model": "nano"}
 DARK = "make it night"
 LUMA = 125  # of the clip
+
+
+@pytest.fixture(scope="module")
+def nano() -> Iterator[Workers]:
+    """The real model, loaded once."""
+    executor = ThreadPoolExecutor(2)
+    workers = Workers("nano", 1, executor)
+    asyncio.run(workers.start())
+    yield workers
+    asyncio.run(workers.close())
+    executor.shutdown()
 
 
 def pictures(frames: list[EncodedFrame]) -> list[Frame]:
@@ -34,8 +48,8 @@ def luma(picture: Frame) -> float:
     return float(picture.y.mean())
 
 
-async def test_edits_are_numbered_and_answered_with_what_they_were_taken_for() -> None:
-    async with server(**NANO) as served:
+async def test_edits_are_numbered_and_answered_with_what_they_were_taken_for(nano: Workers) -> None:
+    async with server(loaded=nano) as served:
         stream = await served.stream()
         heard: list[Change] = []
         stream.subscribe(heard.append)
@@ -64,8 +78,8 @@ async def test_edits_are_numbered_and_answered_with_what_they_were_taken_for() -
         assert not await stream.applied(99, 0.05)
 
 
-async def test_what_is_asked_while_nobody_publishes_is_in_the_first_picture() -> None:
-    async with server(**NANO) as served:
+async def test_what_is_asked_while_nobody_publishes_is_in_the_first_picture(nano: Workers) -> None:
+    async with server(loaded=nano) as served:
         plain, edited = await served.stream("plain"), await served.stream("edited")
         received = edited.edit(Edit(prompt=DARK))
         assert received.understood, "the model is loaded: it can say so before there is a picture"
@@ -96,9 +110,10 @@ async def test_what_was_asked_before_the_model_was_loaded_is_read_when_it_is() -
 
 
 async def test_an_edit_that_the_model_of_today_cannot_read_keeps_nobody_from_publishing(
+    nano: Workers,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    async with server(**NANO) as served:
+    async with server(loaded=nano) as served:
         stream = await served.stream()
         stream.edit(Edit(prompt="make it night"))
         model = (await served.workers.get()).model
@@ -114,8 +129,8 @@ async def test_an_edit_that_the_model_of_today_cannot_read_keeps_nobody_from_pub
         assert await stream.applied(stream.edit(Edit(prompt="make it snow")).revision, 15)
 
 
-async def test_settings_say_what_is_in_force_until_somebody_asks() -> None:
-    async with server(**NANO) as served:
+async def test_settings_say_what_is_in_force_until_somebody_asks(nano: Workers) -> None:
+    async with server(loaded=nano) as served:
         stream = await served.stream(prompt="make it night")
         assert stream._editing._in_force.prompt == "make it night"
         await served.stream(prompt="make it snow")
@@ -125,8 +140,8 @@ async def test_settings_say_what_is_in_force_until_somebody_asks() -> None:
         assert stream._editing._in_force.prompt == ""
 
 
-async def test_the_edit_stays_through_takeover_and_return() -> None:
-    async with server(linger_s=0.1, **NANO) as served:
+async def test_the_edit_stays_through_takeover_and_return(nano: Workers) -> None:
+    async with server(linger_s=0.1, loaded=nano) as served:
         stream = await served.stream()
         stream.edit(Edit(prompt=DARK))
         for _ in range(2):
@@ -141,9 +156,10 @@ async def test_the_edit_stays_through_takeover_and_return() -> None:
 
 
 async def test_an_edit_that_the_model_refuses_after_all_leaves_the_one_before(
+    nano: Workers,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    async with server(**NANO) as served:
+    async with server(loaded=nano) as served:
         stream = await served.stream()
         model = (await served.workers.get()).model
         await Caster(stream).publish()
@@ -164,9 +180,9 @@ async def test_an_edit_that_the_model_refuses_after_all_leaves_the_one_before(
         assert await stream.applied(third.revision, 15)
 
 
-async def test_a_restart_keeps_streams_keys_and_the_edit_in_force(tmp_path: Path) -> None:
+async def test_a_restart_keeps_streams_keys_and_the_edit_in_force(nano: Workers, tmp_path: Path) -> None:
     kept = Kept.open(str(tmp_path))
-    async with server(kept, start=True, **NANO) as served:
+    async with server(kept, start=True, loaded=nano) as served:
         key = served.streams.all()[0].settings.key
         other = await served.stream("other", view_key="seen")
         other.edit(Edit(prompt="make it snow", strength=0.25))
@@ -177,7 +193,7 @@ async def test_a_restart_keeps_streams_keys_and_the_edit_in_force(tmp_path: Path
     kept.close()
 
     kept = Kept.open(str(tmp_path))
-    async with server(kept, start=True, **NANO) as served:
+    async with server(kept, start=True, loaded=nano) as served:
         live, other = served.streams.all()
         assert (live.name, live.settings.key) == ("live", key)
         assert (other.name, other.settings.key, other.settings.view_key) == ("other", KEY, "seen")
@@ -191,9 +207,9 @@ async def test_a_restart_keeps_streams_keys_and_the_edit_in_force(tmp_path: Path
     kept.close()
 
 
-async def test_what_a_stream_showed_is_written_down_as_a_session(tmp_path: Path) -> None:
+async def test_what_a_stream_showed_is_written_down_as_a_session(nano: Workers, tmp_path: Path) -> None:
     kept = Kept.open(str(tmp_path))
-    async with server(kept, linger_s=0.05, **NANO) as served:
+    async with server(kept, linger_s=0.05, loaded=nano) as served:
         stream = await served.stream("on-air")
         stream.edit(Edit(prompt="make it snow", strength=0.25))
         caster = await Caster(stream).publish()
