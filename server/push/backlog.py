@@ -16,6 +16,7 @@ class Backlog:
 
     def __init__(self) -> None:
         self.dropping = False
+        self.wants_keyframe = False  # it has caught up, and goes on from the next one
         self.dropped = 0  # frames
         self._sent: int | None = None
         self._written: int | None = None
@@ -38,12 +39,13 @@ class Backlog:
     def video(self, pts: int, is_keyframe: bool, waiting_bytes: int) -> bool:
         """Whether it is sent."""
         if self.dropping:
-            good = waiting_bytes < MOST_BYTES // 4 and self.behind_ticks < _GOOD_TICKS
-            self.dropping = not (is_keyframe and good)
+            self.wants_keyframe = waiting_bytes < MOST_BYTES // 4 and self.behind_ticks < _GOOD_TICKS
+            self.dropping = not (is_keyframe and self.wants_keyframe)
         elif waiting_bytes > MOST_BYTES or self.behind_ticks > MOST_TICKS:
             self.dropping = True
         if self.dropping:
             self.dropped += 1
             return False
+        self.wants_keyframe = False
         self._sent = pts
         return True

@@ -12,13 +12,7 @@ _LEAST_SHARE = 0.75  # of the wait: targets that failed together do not come bac
 class Backoff:
     """One target's. Seconds."""
 
-    def __init__(
-        self,
-        first_s: float,
-        most_s: float,
-        good_s: float,
-        chance: Callable[[float, float], float] = random.uniform,
-    ) -> None:
+    def __init__(self, first_s: float, most_s: float, good_s: float, chance: Chance = random.uniform) -> None:
         """`good_s`: of good running, after which a failure counts as the first again."""
         self._first_s, self._most_s, self._good_s = first_s, most_s, good_s
         self._chance = chance
@@ -29,7 +23,6 @@ class Backoff:
         if ran_s >= self._good_s:
             self.failures = 0
         self.failures += 1
-        wait_s = (
-            self._most_s if refused else min(self._first_s * 2.0 ** min(self.failures - 1, 30), self._most_s)
-        )
+        doubled_s = self._first_s * 2.0 ** min(self.failures - 1, 30)
+        wait_s = self._most_s if refused else min(doubled_s, self._most_s)
         return wait_s * self._chance(_LEAST_SHARE, 1.0)

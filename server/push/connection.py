@@ -139,7 +139,8 @@ class Connection:
             self.backlog.begin(frame.pts)
             self.child.send(packed(Say.RESUME))
         elif not self.backlog.video(frame.pts, frame.is_keyframe, self.child.waiting_bytes):
-            self._feed.want_keyframe(self._viewer)
+            if self.backlog.wants_keyframe:  # not sooner: keyframes cost all viewers
+                self._feed.want_keyframe(self._viewer)
             return
         self._send_video(frame)
         self._sound.video(frame.pts)

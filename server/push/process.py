@@ -70,13 +70,14 @@ class MediaChild(asyncio.Protocol):
             self._transport.write(data)
 
     async def finish(self, timeout_s: float) -> None:
-        """Let it end by itself, behind all that was sent; then `end`."""
-        if self._transport is not None and not self._ended and self._transport.can_write_eof():
-            with contextlib.suppress(OSError, RuntimeError):
-                self._transport.write_eof()
-            if self._process is not None:
+        """Let it end by itself, behind all that was sent; then `end`, also where nobody waits any more."""
+        try:
+            if self._transport is not None and self._process is not None and not self._ended:
+                with contextlib.suppress(OSError, RuntimeError):
+                    self._transport.write_eof()
                 await _exited(self._process, timeout_s)
-        await self.end()
+        finally:
+            await self.end()
 
     async def end(self) -> None:
         """At once; idempotent."""

@@ -134,11 +134,14 @@ class Pusher:
             program = found.path
         one = self._try = Connection(self._feed, self, self._sound, self.patience, self._rate)
         try:
-            return await one.run(address, program, self._connected)
+            end = await one.run(address, program, self._connected)
         finally:
             self._try = None
             self._feed.remove_viewer(self)
             await one.child.finish(self.patience.ending_s if one.flowing else 0.0)
+        if end.code == "defect":
+            log.warning("push of %s: its process ended with %s", self._feed.name, one.child.exit_words())
+        return end
 
     def _connected(self) -> None:
         self._set("pushing", "")

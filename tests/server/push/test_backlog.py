@@ -28,9 +28,12 @@ def test_one_that_writes_late_waits_for_a_keyframe() -> None:
         pass
     assert MOST_TICKS < pts <= MOST_TICKS + 2 * FRAME
     assert not backlog.video(pts + FRAME, True, 0)  # it has not caught up
+    assert not backlog.wants_keyframe
     backlog.written(pts - FRAME)
     assert not backlog.video(pts + 2 * FRAME, False, 0)  # no keyframe
+    assert backlog.wants_keyframe
     assert backlog.video(pts + 3 * FRAME, True, 0)
+    assert not backlog.wants_keyframe
     assert backlog.video(pts + 4 * FRAME, False, 0)
     assert backlog.dropped == 3
 

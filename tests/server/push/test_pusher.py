@@ -117,7 +117,7 @@ async def test_one_that_reads_nothing_is_given_up_and_nothing_grows() -> None:
             assert "takes nothing any more" in facts.message
             assert dropped > 0
             assert most < MOST_BYTES + 2 * 400_000
-            assert feed.keyframes_wanted > 1
+            assert feed.keyframes_wanted <= 3  # others pay for keyframes: none while it reads nothing
 
 
 async def test_a_child_that_is_killed_is_replaced() -> None:
