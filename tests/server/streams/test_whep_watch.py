@@ -19,6 +19,7 @@ from tests.server.streams.studio import Row, Studio, hold, post, studio
 from tests.server.streams.whip_clients import FRAGMENT, SDP, Refused
 from tests.server.visitor import until
 
+pytestmark = pytest.mark.realtime
 ENDPOINT = "/whep/live"
 CANDIDATE = "a=candidate:1 1 udp 1 192.0.2.9 9 typ host\r\n"
 

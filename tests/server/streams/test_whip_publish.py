@@ -17,6 +17,9 @@ from tests.server.streams.whip_clients import Refused, obs_offer
 from tests.server.visitor import Camera, until
 
 
+pytestmark = pytest.mark.realtime
+
+
 async def test_obs_publishes_and_a_viewer_sees_and_hears_it() -> None:
     async with studio() as here:
         obs = await here.obs().publish()
