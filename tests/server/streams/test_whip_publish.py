@@ -16,7 +16,6 @@ from tests.server.streams.studio import studio
 from tests.server.streams.whip_clients import Refused, obs_offer
 from tests.server.visitor import Camera, until
 
-
 pytestmark = pytest.mark.realtime
 
 
