@@ -21,7 +21,7 @@ export const streamStrings = {
     choose: (name: string, state: string) => `${name}: ${state}`,
     add: "New stream",
     name: "Name of the new stream",
-    namePlaceholder: "small-letters",
+    namePlaceholder: "name",
     nameRule: "Small letters, digits, - and _",
     create: "Create",
     cancel: "Give it up",

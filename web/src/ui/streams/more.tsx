@@ -180,7 +180,7 @@ export function More() {
     <>
       <Publisher />
       <Fields key={shown.name.value} settings={settings} />
-      <div class="panel-tools">
+      <div class="panel-tools ending">
         <button
           type="button"
           class="chip danger"
