@@ -89,9 +89,11 @@ async def open_for(
         bridge.close()
         place.give_back()
         raise
-    recording = Recording(shared.log_to, f"stream-{name[:ID_NAME_CHARS]}-{time.time_ns() // 1_000_000}")
+    recorded = f"stream-{name[:ID_NAME_CHARS]}-{time.time_ns() // 1_000_000}"
+    recording = Recording(shared.log_to, recorded)
     recording.begin(worker.model.spec.name)
-    log.info("stream %s: %s in, model %s: %s", name, codec, worker.model.spec.name, pipeline.path.words)
+    way = pipeline.path.words
+    log.info("stream %s (%s): %s in, model %s: %s", name, recorded, codec, worker.model.spec.name, way)
     return Opened(pipeline, worker.model, bridge, recording, place, shared.executor)
 
 

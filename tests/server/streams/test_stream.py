@@ -71,6 +71,32 @@ async def test_many_viewers_get_the_same_frames_encoded_once() -> None:
         assert float(fanned) == sum(len(viewer.frames) for viewer in viewers)
 
 
+async def test_ten_viewers_cost_the_encoder_no_more_than_one() -> None:
+    async with server() as served:
+        stream = await served.stream()
+        caster = await Caster(stream, size=(640, 360)).publish()
+        one = await watched(stream)
+        opened = stream._opened
+        assert opened is not None
+        (encoder,) = (thread for thread in opened.pipeline._threads if thread.name == "relens-encode")
+        assert encoder.ident is not None
+        clock = time.pthread_getcpuclockid(encoder.ident)
+
+        async def cost_of_a_frame() -> float:
+            await goes_on(one)  # past what those who come ask for
+            began, before = time.clock_gettime(clock), len(one.frames)
+            await goes_on(one, frames=40)
+            return (time.clock_gettime(clock) - began) / (len(one.frames) - before)
+
+        alone = await cost_of_a_frame()
+        others = [await watched(stream, frames=1) for _ in range(9)]
+        together = await cost_of_a_frame()
+        caster.stop()
+        assert stream.viewers == 10
+        assert all(len(viewer.frames) >= 40 for viewer in others)
+        assert together < 2 * alone
+
+
 @pytest.mark.parametrize("after", [4, 25])
 async def test_a_late_viewer_sees_a_picture_at_once(after: int) -> None:
     """`after` a keyframe: when all since then is still held, and when a new one must be asked for."""
