@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
+from typing import cast
 
 from server.push.wire import Broken, Message, Unpacker
 
@@ -98,8 +99,7 @@ class MediaChild(asyncio.Protocol):
     # of the transport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.WriteTransport)
-        self._transport = transport
+        self._transport = cast(asyncio.WriteTransport, transport)  # uvloop's is one by what it does alone
 
     def data_received(self, data: bytes) -> None:
         try:
