@@ -1,4 +1,4 @@
-"""A real S3 server goes away in mid-render and comes back: connections are refused for a while, or it is deaf.
+"""A real S3 server goes away in mid-render and comes back: connections refused for a while, or it is deaf.
 
 Nothing is lost, nothing half-written is served, and what was computed is not computed again."""
 
