@@ -50,7 +50,7 @@ class MediaChild(asyncio.Protocol):
                     env=_ENVIRONMENT | {name: os.environ[name] for name in _HANDED_ON if name in os.environ},
                 )
                 ours.setblocking(False)
-                await asyncio.get_running_loop().create_connection(lambda: self, sock=ours)
+                await asyncio.get_running_loop().create_unix_connection(lambda: self, sock=ours)
             except BaseException:
                 ours.close()
                 await self.end()

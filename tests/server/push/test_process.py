@@ -7,6 +7,7 @@ import contextlib
 import os
 
 import pytest
+import uvloop
 
 from server.push.connection import ENTRY
 from server.push.process import MediaChild
@@ -44,6 +45,24 @@ async def test_it_ends_by_itself_when_nothing_more_is_said() -> None:
     assert child.exit_words() == "exit code 0"
     assert not runs(child.pid)
     await child.end()  # idempotent
+
+
+def test_it_is_spoken_to_under_uvloop_as_well() -> None:
+    async def talk() -> None:
+        child, said, gone = await started()
+        assert said[0].kind == Say.READY
+        assert child.waiting_bytes == 0
+        os.kill(child.pid, 9)
+        async with asyncio.timeout(20):
+            await gone.wait()
+        await child.finish(5.0)
+        assert not runs(child.pid)
+        other, _, _ = await started()
+        await other.finish(20.0)
+        assert other.exit_words() == "exit code 0"
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(talk())
 
 
 async def test_one_that_nobody_waits_for_any_more_is_ended_all_the_same() -> None:
