@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 
 from gpu.models.base import EditModel
 from gpu.pipeline import Pipeline, PipelineConfig
+from gpu.stats import PipelineStats
 from gpu.types import Codec, Edit, Reading
 from server.bridge import BridgeListener, LoopBridge
 from server.config import Config
@@ -26,6 +27,7 @@ from server.workers import Workers
 log = logging.getLogger(__name__)
 
 OUT: Codec = "h264"  # what every viewer takes: browsers, players, platforms
+STATS_S = 0.1  # that numbers are good for
 ID_NAME_CHARS = 40  # of the stream's name in the id of its recording, which has 64
 
 
@@ -54,10 +56,19 @@ class Opened:
     place: Place
     executor: Executor
     meter: SessionMeter = field(default_factory=SessionMeter)
+    _stats: PipelineStats = field(default_factory=PipelineStats)
+    _stats_until_s: float = 0.0
 
     def put(self, edit: Edit) -> Reading:
         """In force from the next picture on, but for what is not understood and what steps back."""
         return put_edit(edit, self.model, self.pipeline, self.recording)
+
+    def stats(self) -> PipelineStats:
+        """As of a moment ago: all who follow a stream ask at once, and measuring takes half a millisecond."""
+        now_s = time.monotonic()
+        if now_s >= self._stats_until_s:
+            self._stats, self._stats_until_s = self.pipeline.stats(), now_s + STATS_S
+        return self._stats
 
     async def close(self, reason: str) -> None:
         """Bounded in time; the place is free afterwards, whatever happened."""

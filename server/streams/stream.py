@@ -251,7 +251,7 @@ class Stream:
     def facts(self, operator: bool = False) -> StreamFacts:
         """`operator`: with what only they may see."""
         opened = self._opened
-        stats = opened.pipeline.stats() if opened is not None else None
+        stats = opened.stats() if opened is not None else None
         worker = self._shared.workers.loaded(self._model_name)
         return StreamFacts(
             name=self.name,
@@ -363,7 +363,7 @@ class Stream:
             await asyncio.sleep(TICK_S)
             if self._feed is None or self._opened is None:
                 continue
-            self._shared.metrics.observe(self._opened.pipeline.stats())
+            self._shared.metrics.observe(self._opened.stats())
             if self._feed.idle_s > self._shared.config.idle_s:
                 self.kick("idle", f"no video came for {self._shared.config.idle_s:g} s: publish again")
 

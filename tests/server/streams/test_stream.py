@@ -462,6 +462,7 @@ async def test_facts_are_what_is_measured_and_hide_addresses() -> None:
         assert facts.publisher is not None
         assert seen.publisher is not None
         assert (facts.publisher.address, seen.publisher.address) == ("", "192.0.2.7")
+        await until(lambda: stream.facts().width == 96 and stream.facts().fps_out != facts.fps_out)
 
 
 async def test_who_listens_hears_of_changes_and_fails_for_itself() -> None:
