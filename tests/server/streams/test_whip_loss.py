@@ -52,7 +52,10 @@ async def test_what_obs_sends_arrives_over_a_path_that_loses_packets() -> None:
             after = publisher._peer.stats()
             assert relay.up.lost > 5
             assert after.nacks_sent > before.nacks_sent
-            assert after.packets_abandoned == before.packets_abandoned
+            given_up = after.packets_abandoned - before.packets_abandoned
+            assert (
+                given_up < relay.up.lost / 2
+            )  # a keyframe that is whole does not wait for what was before it
             assert after.frames_received - before.frames_received > SECONDS * 30 * 0.8
         finally:
             if relay is not None:
