@@ -277,8 +277,10 @@ def test_a_stream_is_made_set_and_deleted(server: Streaming, open_page: Opener) 
     page.it("target-add").click()
     expect(page.it("target")).to_contain_text("127.0.0.1", timeout=DEADLINE_MS)
     expect(page.it("target")).not_to_contain_text("secret-of-it")
-    page.it("target-switch").uncheck()
-    expect(page.it("target-said")).to_have_text("off", timeout=DEADLINE_MS)
+    with page.page.expect_response("**/settings") as put:
+        page.it("target-switch").uncheck()
+    assert put.value.ok
+    expect(page.it("target-said")).to_have_text("off")
     assert server.ask("/streams/mine/settings")["targets"] == [
         {"name": "Nowhere", "url": "rtmp://127.0.0.1:9/app/secret-of-it", "enabled": False}
     ]
@@ -287,11 +289,37 @@ def test_a_stream_is_made_set_and_deleted(server: Streaming, open_page: Opener) 
 
     page.it("tab-more").click()
     page.it("view-key").fill("for-friends")
+    page.it("srt-switch").check()
+    page.it("srt-port").fill(str(free_port()))
     page.it("settings-save").click()
     expect(page.it("settings-save")).to_be_disabled(timeout=DEADLINE_MS)
     assert server.ask("/streams/mine/settings")["viewKey"] == "for-friends"
+    page.it("tab-connect").click()
+    page.it("how-srt").click()
+    expect(page.it("row-srt-url")).to_be_visible(timeout=DEADLINE_MS)
+    page.it("tab-more").click()
     page.it("stream-delete").click()
     expect(page.it("stream-mine")).to_have_count(0, timeout=DEADLINE_MS)
+
+
+def test_a_stream_is_pushed_on_and_how_that_goes_is_said(server: Streaming, open_page: Opener) -> None:
+    platform = server.make("platform")
+    targets = [
+        {"name": "Platform", "url": platform["rtmpUrl"]},
+        {"name": "Nobody", "url": "rtmp://127.0.0.1:9/app/secret-of-it"},
+    ]
+    setup = server.make("pushed", targets=targets)
+    page = open_page(server.base)
+    open_stream(page, "pushed")
+    page.it("tab-push").click()
+    with publishing(setup["rtmpUrl"]):
+        platform_row, nobody_row = page.it("target").nth(0), page.it("target").nth(1)
+        expect(platform_row).to_have_attribute("data-state", "pushing", timeout=DEADLINE_MS)
+        expect(nobody_row).to_have_attribute("data-state", "backing-off", timeout=DEADLINE_MS)
+        expect(nobody_row).to_contain_text("nobody listens there")
+        expect(nobody_row).not_to_contain_text("secret-of-it")
+        page.it("stream-platform").click()
+        plays(page.page, EDITED)
 
 
 def test_who_is_not_the_operator_sees_and_is_told(open_page: Opener, tmp_path: Path) -> None:

@@ -129,18 +129,29 @@ export async function useKey(key: string): Promise<string> {
 export async function change(changed: SettingsChange): Promise<boolean> {
   const before = shown.settings.value;
   if (!before) return false;
-  return attempt(async (name) => {
-    shown.settings.value = await streams.putSettings(name, { ...before, ...changed });
-    shown.setup.value = await streams.setup(name);
-    shown.presets.value = await streams.presets(name);
+  const name = shown.name.value;
+  const asked = { ...before, ...changed };
+  shown.settings.value = asked; // a switch is moved at once
+  const changes = await attempt(async () => {
+    const settings = await streams.putSettings(name, asked);
+    const [setup, presets] = await Promise.all([streams.setup(name), streams.presets(name)]);
+    if (name !== shown.name.value) return;
+    shown.settings.value = settings;
+    shown.setup.value = setup;
+    shown.presets.value = presets;
     if (changed.viewKey !== undefined) watchPicture(name, changed.viewKey);
   });
+  if (!changes && shown.settings.value === asked) shown.settings.value = before;
+  return changes;
 }
 
 export function renewKey(): Promise<boolean> {
   return attempt(async (name) => {
-    shown.settings.value = await streams.newKey(name);
-    shown.setup.value = await streams.setup(name);
+    const settings = await streams.newKey(name);
+    const setup = await streams.setup(name);
+    if (name !== shown.name.value) return;
+    shown.settings.value = settings;
+    shown.setup.value = setup;
   });
 }
 

@@ -132,6 +132,7 @@ function Fields({ settings }: { settings: StreamSettings }) {
             <span>{words.srtPort}</span>
             <input
               type="number"
+              data-testid="srt-port"
               min={1}
               max={65535}
               required

@@ -22,7 +22,8 @@ const joined = (url: string, key: string): string =>
 
 function saidOf(target: Target | null, facts: TargetFacts | undefined): string {
   if (target && !target.enabled) return words.states.off;
-  if (!facts || (facts.state === "connecting" && streamState.value !== "live")) return words.idle;
+  const begun = facts && (streamState.value === "live" || !["off", "connecting"].includes(facts.state));
+  if (!begun) return words.idle;
   return words.said(words.states[facts.state], facts.message, facts.bitrateBps, facts.sinceS);
 }
 
