@@ -44,6 +44,14 @@ COLOUR = """
 }
 """
 
+# The tone that is published as AAC is heard as Opus.
+HEARS = """
+async () => {
+  const reports = [...(await window.watch.reader.getStats()).values()];
+  return reports.some((report) => report.type === "inbound-rtp" && report.totalAudioEnergy > 0.001);
+}
+"""
+
 
 class Streaming:
     """A server, and what an operator's script would ask of it."""
@@ -190,6 +198,7 @@ def test_watch_holds_the_last_picture_and_plays_sound(server: Streaming, open_pa
     with publishing(setup["rtmpUrl"]):
         plays(page.page, WATCHED)
         assert not page.page.evaluate("() => document.querySelector('video.shown').muted")
+        page.page.wait_for_function(HEARS, timeout=DEADLINE_MS, polling=200)
     expect(page.page.locator("canvas.shown")).to_have_count(1, timeout=DEADLINE_MS)
     assert page.page.evaluate(COLOUR, "canvas.shown") > 40
 
