@@ -52,10 +52,11 @@ class Target(_Body, frozen=True):
 
 
 class SrtIn(_Body, frozen=True):
-    """The stream's own SRT listener. `passphrase` 10 to 79 characters (libsrt's rule)."""
+    """The stream's own SRT listener. `passphrase` 10 to 79 characters (libsrt's rule), and such as go into an
+    encoder's URL as they are: FFmpeg and OBS decode no others there."""
 
     port: Annotated[int, Meta(ge=1, le=65535)]
-    passphrase: Annotated[str, Meta(min_length=10, max_length=79)]
+    passphrase: Annotated[str, Meta(min_length=10, max_length=79, pattern=r"^[A-Za-z0-9 ._~-]+$")]
     latency_ms: Annotated[int, Meta(ge=20, le=8000)] = 120
 
 

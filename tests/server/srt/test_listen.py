@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import msgspec
+import pytest
+
 from server.srt.listen import command, script
 from server.streams.types import SrtIn
 
@@ -19,3 +22,16 @@ def test_the_passphrase_is_in_the_script_only() -> None:
 
 def test_an_address_of_ipv6_is_in_brackets() -> None:
     assert "file 'srt://[::]:9000'" in script("::", SETTINGS)
+
+
+@pytest.mark.parametrize(
+    "passphrase", ["with&ampersand", "with%percent", "mit-Umlaut-ä", "plus+plus+plus", "short"]
+)
+def test_a_passphrase_that_no_encoder_could_say_in_its_url_is_refused(passphrase: str) -> None:
+    """FFmpeg takes the passphrase out of a URL without decoding it (seen: %26 stays %26), but for the blank's +."""
+    with pytest.raises(msgspec.ValidationError, match="passphrase"):
+        msgspec.convert({"port": 9000, "passphrase": passphrase}, SrtIn)
+
+
+def test_one_that_can_be_said_is_taken() -> None:
+    assert msgspec.convert({"port": 9000, "passphrase": "ten letters-._~"}, SrtIn).passphrase
