@@ -28,7 +28,7 @@ def test_an_address_of_ipv6_is_in_brackets() -> None:
     "passphrase", ["with&ampersand", "with%percent", "mit-Umlaut-ä", "plus+plus+plus", "short"]
 )
 def test_a_passphrase_that_no_encoder_could_say_in_its_url_is_refused(passphrase: str) -> None:
-    """FFmpeg takes the passphrase out of a URL without decoding it (seen: %26 stays %26), but for the blank's +."""
+    """FFmpeg does not decode the passphrase of a URL (seen: %26 stays %26), but for the blank's +."""
     with pytest.raises(msgspec.ValidationError, match="passphrase"):
         msgspec.convert({"port": 9000, "passphrase": passphrase}, SrtIn)
 
