@@ -22,7 +22,7 @@ from aiortc.rtp import RtcpSrPacket
 from bench.error import BenchError
 from bench.processes import end
 
-FPS, EVERY_S, LASTS_S = 30, 1.0, 0.1
+FPS, EVERY_S, LASTS_S = 16, 1.0, 0.2  # few enough for a model on a small machine
 WIDTH, HEIGHT = 320, 192
 _NTP_S = 3.9e9  # where its NTP clock stands, as good as any
 _PRE_SKIP = 312  # libopus's look-ahead: a packet's sound is this many samples older than what went in

@@ -19,7 +19,7 @@ from server.peer.types import AUDIO_HZ, EncodedAudio
 MAX_DELAY_S = 2.5  # a video path slower than this is out of step anyway
 MAX_PACKETS = 192  # 20 ms Opus packets (RFC 7587 §4.2): 3.8 s, one and a half times MAX_DELAY_S
 MEASURED = 15  # pictures whose median counts: one that is late by itself moves nothing
-RISE, FALL = 0.2, 0.05  # weight of one picture: steady within 0.5 s later, 1.5 s earlier at 30 fps
+RISE, FALL = 0.2, 0.1  # weight of one picture: steady within 0.6 s later, 1 s earlier at 30 fps
 JUMP_S = 3.0  # off by more than this is another time, not another delay
 STALE_S = 10.0  # without a picture for so long there is nothing to wait for
 
