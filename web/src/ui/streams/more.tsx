@@ -147,6 +147,7 @@ function Fields({ settings }: { settings: StreamSettings }) {
             <input
               minLength={10}
               maxLength={79}
+              pattern={KEY_CHARS}
               required
               autocomplete="off"
               value={now.srt.passphrase}
