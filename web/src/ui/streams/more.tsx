@@ -9,6 +9,7 @@ import { shown } from "./state";
 const words = streamStrings.more;
 const SRT_PORT = 8890;
 const KEY_CHARS = "[A-Za-z0-9._~\\-]*";
+const PASSPHRASE_CHARS = "[A-Za-z0-9 ._~\\-]*";
 
 function passphrase(): string {
   const bytes = crypto.getRandomValues(new Uint8Array(12));
@@ -147,7 +148,7 @@ function Fields({ settings }: { settings: StreamSettings }) {
             <input
               minLength={10}
               maxLength={79}
-              pattern={KEY_CHARS}
+              pattern={PASSPHRASE_CHARS}
               required
               autocomplete="off"
               value={now.srt.passphrase}
