@@ -1,7 +1,7 @@
 """What WHIP (RFC 9725) and WHEP (draft-ietf-wish-whep) have in common: offers, answers, sessions.
 
 A session's URL is its only secret: it is too long to be guessed, and whoever has it may trickle candidates,
-restart ICE and end the session. This server never redirects: there is nowhere to redirect to.
+restart ICE and end the session.
 """
 
 from __future__ import annotations
@@ -50,6 +50,14 @@ def stream_of(request: web.Request) -> Stream:
     if stream is None:
         raise NoStream(f"there is no stream {request.match_info['stream'][:63]!r}: GET /streams lists them")
     return stream
+
+
+def elsewhere(request: web.Request, stream: Stream) -> web.Response | None:
+    """307 to the server that has the stream, where another has it; RFC 9725 §4.5 allows no other code."""
+    base = stream.settings.redirect
+    if not base:
+        return None
+    return web.Response(status=307, headers={"Location": base.rstrip("/") + request.path_qs})
 
 
 def refused(request: web.Request, error: RelensError) -> web.Response:

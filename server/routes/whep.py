@@ -22,6 +22,8 @@ async def watch_by_whep(request: web.Request) -> web.StreamResponse:
         rtc.let_in(request)
         stream = rtc.stream_of(request)
         state.streams.access.view(stream, token_of(request), address_of(request))
+        if (there := rtc.elsewhere(request, stream)) is not None:
+            return there
         offer = await rtc.offer_of(request)
         state.places.admit()
         stream.check_live()
@@ -66,7 +68,10 @@ ROUTES = (
         "/whep/{stream}",
         watch_by_whep,
         "Watch a stream with an SDP offer (WHEP)",
-        (Answer(201, "The answer; Location is the session", SDP, headers=("Location", "ETag", "Link")),),
+        (
+            Answer(201, "The answer; Location is the session", SDP, headers=("Location", "ETag", "Link")),
+            Answer(307, "Another server has this stream: ask there", headers=("Location",)),
+        ),
         (rtc.NAME, rtc.KEY),
         SDP,
         (400, 401, 403, 404, 409, 413, 415, 422, 429, 503),

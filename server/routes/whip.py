@@ -21,6 +21,8 @@ async def publish_by_whip(request: web.Request) -> web.StreamResponse:
         stream = rtc.stream_of(request)
         caller = Caller(address_of(request), request.headers.get("User-Agent", ""))
         streams.access.publish(stream, token_of(request), caller.address)
+        if (there := rtc.elsewhere(request, stream)) is not None:
+            return there
         offer = await rtc.offer_of(request)
         before = stream.publisher
         silent = isinstance(before, WhipPublisher) and before.silent_s > SILENT_S
@@ -67,7 +69,10 @@ ROUTES = (
         "/whip/{stream}",
         publish_by_whip,
         "Publish to a stream with an SDP offer (WHIP)",
-        (Answer(201, "The answer; Location is the session", SDP, headers=("Location", "ETag", "Link")),),
+        (
+            Answer(201, "The answer; Location is the session", SDP, headers=("Location", "ETag", "Link")),
+            Answer(307, "Another server has this stream: ask there", headers=("Location",)),
+        ),
         (
             rtc.NAME,
             rtc.KEY,

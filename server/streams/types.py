@@ -72,6 +72,8 @@ class StreamSettings(_Body, frozen=True):
     presets: Annotated[tuple[StreamPreset, ...], Meta(max_length=MOST_PRESETS)] = ()
     targets: Annotated[tuple[Target, ...], Meta(max_length=MOST_TARGETS)] = ()
     srt: SrtIn | None = None
+    # Another relens that has this stream: WHIP and WHEP are sent there by 307, key and all. "": here.
+    redirect: Annotated[str, Meta(max_length=300, pattern=r"^(https?://[^\s?#]+)?$")] = ""
 
 
 class PublisherFacts(_Body, frozen=True):

@@ -38,6 +38,7 @@ def test_models_and_migrations_agree(database: Database) -> None:
 def test_the_head_that_servers_look_for_is_the_last_step() -> None:
     assert script().get_heads() == [migrations.HEAD]
     assert v0001_first.down_revision is None
+    assert v0002_streams.down_revision == v0001_first.revision
 
 
 def test_the_database_of_the_first_release_is_brought_up_to_date(empty_url: str) -> None:

@@ -8,6 +8,7 @@ import re
 from typing import Any
 
 import aioice.stun
+import msgspec
 import pytest
 
 from server.config import load_config
@@ -290,3 +291,29 @@ def test_turn_servers_come_with_their_credentials() -> None:
         "<turns:t.example>" + secret,
         '<stun:s.example>; rel="ice-server"',
     ]
+
+
+async def test_a_stream_that_another_server_has_is_sent_there() -> None:
+    """By 307 alone, key and all, for who publishes and for who watches; and only for who may."""
+    async with studio() as here, studio() as front:
+        settings = msgspec.structs.replace(
+            front.stream.settings, key=here.key, redirect=here.served.base + "/"
+        )
+        await front.served.state.streams.put("live", settings)
+        there = {"Location": f"{here.whip}?takeover=1"}
+        key = {"Authorization": f"Bearer {here.key}", "Content-Type": SDP}
+        rows = [
+            Row("a publisher", "POST", ENDPOINT + "?takeover=1", 307, "v=0", key, there),
+            post("wrong key", ENDPOINT, 401, "v=0", Authorization="Bearer wrong"),
+            Row("a player", "POST", "/whep/live", 307, "v=0", {"Content-Type": SDP}, {"Location": here.whep}),
+        ]
+        await hold(front.served.http, front.served.base, rows)
+        obs = here.obs()
+        obs.url = front.whip
+        await obs.publish()
+        assert obs.redirects == [here.whip]
+        player = here.player()
+        player.url = front.whep
+        await player.watch()
+        await until(lambda: len(player.pictures) > 3, what="pictures by way of another server")
+        await obs.stop()
