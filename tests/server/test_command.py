@@ -10,6 +10,7 @@ import os
 import re
 import signal
 import socket
+import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -165,3 +166,19 @@ def test_an_address_of_another_machine_is_named_as_such(
     assert host in said
     assert "--host" in said
     assert "another program" not in said
+
+
+def test_a_thread_that_is_deep_in_a_library_does_not_abort_the_end() -> None:
+    """As it would: unwound by the interpreter at its end, C++ calls `terminate`."""
+    code = """
+import threading, time
+from server.__main__ import leave_threads
+threading.Thread(target=time.sleep, args=(60,), name="relens-worker", daemon=True).start()
+leave_threads(3)
+raise SystemExit(4)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=False
+    )
+    assert done.returncode == 3
+    assert "relens-worker" in done.stderr

@@ -13,7 +13,7 @@ from server.kept.database import Database
 from server.kept.errors import KeptError
 from server.kept.kept import Kept
 from server.kept.migrate import revision_of, script, upgrade
-from server.kept.migrations.versions import v0001_first
+from server.kept.migrations.versions import v0001_first, v0002_streams
 from server.kept.models import Base
 
 
