@@ -19,6 +19,7 @@ NAMES = {
     "sessions": "how many streams before the p95 doubles",
     "loop": "the event loop's delay under load",
     "soak": "an hour's frames and 200 sessions: what grows",
+    "streams": "a stream's viewers and latency: ten viewers of one encode, RTMP to WHEP with frame ids",
     "streams-sync": "how far sound is from the picture at a viewer of an edited stream",
     "nano-report": "nano against its teachers on held-out clips: everything that must be shown of it",
     "nano-speed": "nano's time a frame, whole and graph by graph",

@@ -20,7 +20,7 @@ from typing import Any
 import aiohttp
 import msgspec
 
-from bench.client import ClientConfig, ClientReport
+from bench.client import ClientReport
 from bench.error import BenchError
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -108,7 +108,7 @@ class ClientProcess:
         self._reader = asyncio.ensure_future(self._read())
 
     @classmethod
-    async def start(cls, config: ClientConfig, module: str = "bench.client") -> ClientProcess:
+    async def start(cls, config: msgspec.Struct, module: str = "bench.client") -> ClientProcess:
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
