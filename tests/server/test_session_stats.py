@@ -6,10 +6,10 @@ from gpu.models.registry import load_model
 from gpu.stats import PipelineStats, StageTime
 from server.config import load_config
 from server.peer import PeerConfig, PeerStats
+from server.places import RETRY_AFTER_S
 from server.serve import LOOPBACK
 from server.session_parts import peer_config
 from server.session_stats import SessionMeter
-from server.sessions import RETRY_AFTER_S
 
 
 def peer_stats(**known: object) -> PeerStats:
