@@ -4,6 +4,7 @@ they mean."""
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
@@ -91,6 +92,33 @@ def _canvas_shapes(w: int, h: int) -> dict[str, tuple[int, ...]]:
     }
 
 
+@dataclass(frozen=True, slots=True)
+class _Opening:
+    """How the graphs of a size are opened. Does not know its Engines: in a cycle, those of a size that is let
+    go would keep their hundred megabytes and their threads until a collector comes by."""
+
+    weights: Path
+    kind: EngineKind
+    threads: int
+    shapes: Mapping[str, tuple[int, ...]]
+    canvas: tuple[int, int]
+    halved: bool
+    fine: bool
+
+    def __call__(self, name: str) -> Engine:
+        if name == "draw":  # sheets are made once, half a second of work, and no stream may wait
+            for edit in names_of("draw"):
+                textures_for(edit, MULTIPLE, MULTIPLE)
+        file, sized = f"{name}.onnx", _SIZED[name]
+        if self.halved and name in _HALVED:
+            file, sized = f"{name}_half.onnx", (*sized, *_HALVED[name])
+        shapes = self.shapes
+        if self.fine and name in coarse.COARSE:
+            shapes = _canvas_shapes(self.canvas[0] // 2, self.canvas[1] // 2)
+        given = {tensor: shapes[tensor] for tensor in sized}
+        return open_engine(self.weights / file, self.kind, self.threads, given)
+
+
 class Engines:
     """All graphs for one size of source, and what never changes of their inputs.
 
@@ -104,23 +132,10 @@ class Engines:
         self.shapes = shapes_of(*size, most)
         self.halved, self._fine = is_halved(*size, most), is_fine(*size, most)
         self.w, self.h = working_size(*size, most)
-        self._weights, self._kind, self._threads = weights, kind, threads
-        self._graphs = Compiling(_SIZED, self._open)
+        opening = _Opening(weights, kind, threads, self.shapes, (self.w, self.h), self.halved, self._fine)
+        self._graphs = Compiling(_SIZED, opening)
         self.everywhere = _frozen(np.ones(self.shapes["mask"], np.float32))
         self.aux = _frozen(coordinates(2 * self.w, 2 * self.h)[None])
-
-    def _open(self, name: str) -> Engine:
-        if name == "draw":  # sheets are made once, half a second of work, and no stream may wait
-            for edit in names_of("draw"):
-                textures_for(edit, MULTIPLE, MULTIPLE)
-        file, sized = f"{name}.onnx", _SIZED[name]
-        if self.halved and name in _HALVED:
-            file, sized = f"{name}_half.onnx", (*sized, *_HALVED[name])
-        shapes = self.shapes
-        if self._fine and name in coarse.COARSE:
-            shapes = _canvas_shapes(self.w // 2, self.h // 2)
-        given = {tensor: shapes[tensor] for tensor in sized}
-        return open_engine(self._weights / file, self._kind, self._threads, given)
 
     @property
     def name(self) -> str:
