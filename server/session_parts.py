@@ -74,7 +74,8 @@ async def open_pipeline(
             executor.submit(done.result().close)
 
     try:
-        return await asyncio.wait_for(asyncio.shield(opening), timeout_s)
+        async with asyncio.timeout(timeout_s):  # Python 3.11's wait_for may swallow a cancellation
+            return await asyncio.shield(opening)
     except TimeoutError as error:
         opening.add_done_callback(close_late)
         raise DeviceError(
@@ -100,7 +101,8 @@ def put_edit(edit: Edit, model: EditModel, pipeline: Pipeline, recording: Record
 async def close_bounded(closing: Awaitable[None], what: str) -> None:
     """Wait for a part to close, at most CLOSE_TIMEOUT_S; never raises but when cancelled."""
     try:
-        await asyncio.wait_for(closing, CLOSE_TIMEOUT_S)
+        async with asyncio.timeout(CLOSE_TIMEOUT_S):
+            await closing
     except TimeoutError:
         log.error("%s did not close within %.0f s", what, CLOSE_TIMEOUT_S)
     except Exception:  # a part that fails to close must not keep the others from it

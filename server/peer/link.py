@@ -213,7 +213,8 @@ class Link:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         try:
-            await asyncio.wait_for(self._pc.close(), self._config.close_timeout_s)
+            async with asyncio.timeout(self._config.close_timeout_s):
+                await self._pc.close()
         except TimeoutError:
             logger.warning("a connection did not close in %.0f s", self._config.close_timeout_s)
         if self._path is not None:

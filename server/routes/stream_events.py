@@ -76,7 +76,8 @@ class Listener:
                     return
                 await asyncio.sleep(GAP_S)
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._changed.wait(), EVENT_S - GAP_S)
+                    async with asyncio.timeout(EVENT_S - GAP_S):
+                        await self._changed.wait()
         finally:
             leave()
 

@@ -237,7 +237,8 @@ class RtmpPeer:
         finally:
             self._writer.transport.abort()
             with contextlib.suppress(Exception):
-                await asyncio.wait_for(self._writer.wait_closed(), self._limits.hang_up_s)
+                async with asyncio.timeout(self._limits.hang_up_s):
+                    await self._writer.wait_closed()
 
 
 def _with_key(stream: str) -> str:

@@ -153,7 +153,8 @@ class IcePath:
 
     async def _connect(self, new: aioice.Connection, within_s: float) -> bool:
         try:
-            await asyncio.wait_for(new.connect(), within_s)
+            async with asyncio.timeout(within_s):
+                await new.connect()
         except (ConnectionError, TimeoutError):
             if self._ice._connection is new:
                 await self._abandon_restart()
