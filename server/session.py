@@ -235,7 +235,7 @@ class Session:
         if self._pipeline is None or self._model is None:
             raise DeviceError("the session is not open yet: send the edit again")
         if self._film is not None and edit.revision > 0:
-            self._film.leave_timeline()
+            self._film.edited()
         return put_edit(edit, self._model, self._pipeline, self._recording)
 
     def seek(self, at_s: float) -> None:

@@ -20,7 +20,9 @@ from gpu.types import CLOCK_HZ, Edit, Frame
 
 log = logging.getLogger(__name__)
 
-STILL_S = 0.2  # a stopped film's picture is shown again that often, so that an edit of it can be seen
+# A stopped film's picture is shown again that often, so that an edit of it can be seen; after SETTLED_S without
+# a word seldom: each costs a render beside it a turn.
+STILL_S, SELDOM_S, SETTLED_S = 0.2, 2.0, 3.0
 LATE_S = 0.25  # behind the clock: from there on the film runs slower and is not hurried
 _JOIN_S = 5.0
 
@@ -49,6 +51,7 @@ class FilmPlayer:
         self._playing, self._closed = True, False
         self._follows = bool(steps)
         self._thread: threading.Thread | None = None
+        self._lively_until_s = 0.0
         self._shown = 0  # ticks of the newest picture as the stream counts them: they never go back
         self._began_ns = 0
 
@@ -99,9 +102,13 @@ class FilmPlayer:
             self._playing = True
             self._changed.notify_all()
 
-    def leave_timeline(self) -> None:
-        """Somebody asked for an edit of their own: the timeline's are not followed any more."""
-        self._follows = False
+    def edited(self) -> None:
+        """Somebody asked for an edit of their own: the timeline's are not followed any more, and where the
+        film stands it is shown at once."""
+        with self._changed:
+            self._follows = False
+            self._lively_until_s = time.monotonic() + SETTLED_S
+            self._changed.notify_all()
 
     def position(self) -> Position:
         with self._changed:
@@ -179,10 +186,13 @@ class FilmPlayer:
 
     def _stand(self, show: Callable[[Frame], None], frame: Frame | None) -> None:
         """Until somebody resumes, seeks or closes: the same picture again and again."""
+        with self._changed:
+            self._lively_until_s = time.monotonic() + SETTLED_S
         while not self._moves():
             with self._changed:
                 if not self._moves():
-                    self._changed.wait(STILL_S)
+                    lively = time.monotonic() < self._lively_until_s
+                    self._changed.wait(STILL_S if lively else SELDOM_S)
             if frame is not None and not self._moves():
                 show(self._now(frame))
 

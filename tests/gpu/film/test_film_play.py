@@ -11,6 +11,7 @@ import pytest
 from small_film import FPS, make_film, number_of
 
 from gpu.errors import RelensError
+from gpu.film import play as play_module
 from gpu.film.play import FilmPlayer
 from gpu.film.timeline import Step
 from gpu.film.types import FilmError
@@ -103,6 +104,21 @@ def test_a_stopped_film_shows_its_picture_again_and_one_sought_to(film: Path) ->
     player.close()
 
 
+def test_a_stopped_film_comes_seldom_until_it_is_edited(film: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(play_module, "SETTLED_S", 0.5)
+    monkeypatch.setattr(play_module, "SELDOM_S", 30.0)
+    player, screen = play(film)
+    screen.until(lambda: len(screen.shown) >= 3)
+    player.pause()
+    time.sleep(1.5)
+    settled = len(screen.shown)
+    time.sleep(0.6)
+    assert len(screen.shown) == settled
+    player.edited()
+    screen.until(lambda: len(screen.shown) >= settled + 2)
+    player.close()
+
+
 def test_at_its_end_it_stands_and_begins_again_when_asked(film: Path) -> None:
     player, screen = play(film, 3.8)
     screen.until(lambda: screen.numbers[-3:] == [99, 99, 99])
@@ -123,7 +139,7 @@ def test_a_timeline_is_followed_from_where_the_film_begins_until_somebody_asks_f
     assert player.first_edit() == steps[0].edit
     screen.until(lambda: 33 in screen.numbers)
     assert screen.edits == [(5, "b")]
-    player.leave_timeline()
+    player.edited()
     player.seek(3.6)
     screen.until(lambda: 92 in screen.numbers)
     player.close()
