@@ -8,7 +8,7 @@ from typing import Any
 import av
 import numpy as np
 from av.codec.context import Flags, ThreadType
-from av.video.reformatter import Colorspace
+from av.video.reformatter import Colorspace, VideoReformatter
 
 from gpu.errors import DeviceError, FrameError
 from gpu.types import CLOCK_HZ, U8, Codec, EncodedFrame, Frame
@@ -36,6 +36,8 @@ class LibavDecoder:
         self._codec = codec
         self._max_size = max_size
         self._context: Any = self._open()
+        # One for all pictures: what a picture brings of its own is set up, threads and all, for it alone.
+        self._scaler = VideoReformatter()
         self._arrived: dict[int, int] = {}
         self._recovering_since: int | None = None
         self._seen_keyframe = False
@@ -122,12 +124,14 @@ class LibavDecoder:
         bt709 = int(picture.colorspace) == _BT709
         planar = picture.format.name in ("yuv420p", "yuvj420p")
         if (width, height) != (picture.width & ~1, picture.height & ~1) or bt709 or not planar:
-            picture = picture.reformat(
+            picture = self._scaler.reformat(
+                picture,
                 width=width,
                 height=height,
                 format="yuvj420p" if full_range else "yuv420p",
                 src_colorspace=Colorspace.ITU709 if bt709 else Colorspace.ITU601,
                 dst_colorspace=Colorspace.ITU601,
+                threads=1,
             )
         y, u, v = picture.planes[:3]
         return Frame(

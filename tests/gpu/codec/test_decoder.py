@@ -166,6 +166,17 @@ def test_pictures_beyond_the_models_size_are_scaled_with_their_proportions() -> 
     assert abs(float(shown[1].y.mean()) - float(picture(1, 640, 480).y.mean())) < 2
 
 
+def test_a_scaler_kept_between_pictures_gives_what_a_fresh_one_gives() -> None:
+    sizes = [(640, 480), (320, 240), (480, 640), (640, 480)]
+    pictures = [frame for size in sizes for frame in encoded(1, "h264", *size)]
+    kept = open_decoder("h264", (160, 120))
+    for encoded_one, (width, height) in zip(pictures, sizes, strict=True):
+        (one,) = kept.decode(encoded_one)
+        (other,) = open_decoder("h264", (160, 120)).decode(encoded_one)
+        assert (one.width, one.height) == ((120, 160) if height > width else (160, 120))
+        assert all(np.array_equal(getattr(one, plane), getattr(other, plane)) for plane in "yuv")
+
+
 def test_a_hostile_size_is_refused_before_memory_is_taken() -> None:
     too_large = encode_foreign("yuv420p", 4200, 2400)[0]
     with pytest.raises(FrameError):
