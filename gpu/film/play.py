@@ -20,8 +20,8 @@ from gpu.types import CLOCK_HZ, Edit, Frame
 
 log = logging.getLogger(__name__)
 
-# A stopped film's picture is shown again that often, so that an edit of it can be seen; after SETTLED_S without
-# a word seldom: each costs a render beside it a turn.
+# A stopped film's picture is shown again that often, so that an edit of it can be seen; after SETTLED_S
+# without a word seldom: each costs a render beside it a turn.
 STILL_S, SELDOM_S, SETTLED_S = 0.2, 2.0, 3.0
 LATE_S = 0.25  # behind the clock: from there on the film runs slower and is not hurried
 _JOIN_S = 5.0
