@@ -29,6 +29,7 @@ class Round:
     unread: int = 0  # shown, but the number did not survive
     sent: int = 0
     edit_ms: float = math.nan  # the model: mean of each second's median
+    first_ms: list[float] = field(default_factory=list)  # late viewers: connected to first picture decoded
     server_ms: list[float] = field(default_factory=list)  # what the stream says it adds, each second's p50
 
 
@@ -85,6 +86,7 @@ def summary(rounds: Sequence[Round]) -> dict[str, Any]:
         "editMs": round(edit_ms, 2),
         "overModelMs": round(p50 - edit_ms, 2),
         "serverMs": round(percentile([ms for each in rounds for ms in each.server_ms], 0.5), 2),
+        "firstMs": spread([ms for each in rounds for ms in each.first_ms]),
         "sent": sent,
         "seenShare": round(len(every) / sent, 3) if sent else math.nan,
         "unread": sum(each.unread for each in rounds),

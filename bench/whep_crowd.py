@@ -50,6 +50,8 @@ class Watching:
         self._report, self._decodes = report, decodes
         self._pc = RTCPeerConnection(RTCConfiguration(iceServers=[]))
         self.frames = 0
+        self.connected_ns = 0
+        self.first_ms = 0.0  # from being connected to the first picture decoded
         self.at = ""  # its WHEP session
         self._task: asyncio.Task[None] | None = None
         self._packet: Callable[..., Awaitable[None]]
@@ -82,6 +84,8 @@ class Watching:
             await asyncio.sleep(0.02)
 
     def _on_state(self) -> None:
+        if self.state == "connected" and not self.connected_ns:
+            self.connected_ns = time.monotonic_ns()
         if not self._leaving:
             say({"event": "state", "state": self.state})
 
@@ -103,6 +107,8 @@ class Watching:
                 rows = np.frombuffer(memoryview(plane), np.uint8, STRIP_ROWS * plane.line_size)
                 number = read_id(rows.reshape(STRIP_ROWS, plane.line_size)[:, : frame.width])
                 self._report.shown.append((frame.pts or 0, -1 if number is None else number, now_ns))
+                if not self.frames:
+                    self.first_ms = (now_ns - self.connected_ns) / 1e6
                 self.frames += 1
 
     async def leave(self, http: aiohttp.ClientSession) -> None:
@@ -135,6 +141,10 @@ class Crowd:
             self._viewers.append(viewer)
             await viewer.watch(self._http, self._config.whep)
 
+    def first_ms(self) -> list[float]:
+        """How long each viewer was connected before its first picture."""
+        return [viewer.first_ms for viewer in self._viewers]
+
     def frames(self) -> list[int]:
         """That each viewer has had."""
         return [viewer.frames for viewer in self._viewers]
@@ -154,7 +164,7 @@ async def main(config: CrowdConfig) -> None:
                 command = msgspec.json.decode(line)
                 if command["do"] == "become":
                     await crowd.become(command["count"])
-                    say({"event": "watching"})
+                    say({"event": "watching", "firstMs": crowd.first_ms()})
                 elif command["do"] == "count":
                     say({"event": "counted", "frames": crowd.frames()})
                 elif command["do"] == "stop":
