@@ -94,6 +94,9 @@ class Access:
         token = bearer_of(request)
         if token and same(token, stream.settings.key):
             self._check(True, token, address_of(request), "")
+        elif token and not self._operator_key and not self._here(request):  # a guess, as everywhere else
+            self._check(False, token, address_of(request),
+                        "this is not the stream's key, with which others than the operator edit")  # fmt: skip
         else:
             self.operator(request)
 

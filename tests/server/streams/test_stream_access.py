@@ -188,6 +188,17 @@ def test_guesses_count_whatever_they_are_for(clock: Clock) -> None:
         access.edit(ask("203.0.113.9", Authorization=bearer(KEY)), stream())
 
 
+@pytest.mark.parametrize("operator_key", ["", "of-the-operator"])
+def test_guesses_by_edits_count_too(clock: Clock, operator_key: str) -> None:
+    access = Access(Config(operator_key=operator_key))
+    for guess in (*(f"guess-{i}" for i in range(MOST_WRONG)), "once more"):
+        with pytest.raises((NoKey, TooMany), match="key") as refused:
+            access.edit(ask("203.0.113.9", Authorization=bearer(guess)), stream())
+    assert isinstance(refused.value, TooMany)
+    with pytest.raises(TooMany):
+        access.edit(ask("203.0.113.9", Authorization=bearer(KEY)), stream())
+
+
 def test_one_host_has_many_addresses_of_ipv6_and_two_ways_to_write_one_of_ipv4(clock: Clock) -> None:
     access = Access(Config())
     for host in range(MOST_WRONG):
