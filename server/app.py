@@ -106,6 +106,7 @@ def _parts(config: Config) -> Callable[[web.Application], AsyncIterator[None]]:
             jobs,
             places,
             streams,
+            srt,
             rtc := RtcSessions(),
         )
         try:
@@ -145,7 +146,9 @@ def _open_kept(config: Config) -> Kept | None:
     try:
         return Kept.open(config.data_dir, config.database_url, config.storage_url)
     except KeptError as error:
-        log.error("films are off, live edits are not: %s", error)
+        log.error(
+            "films are off, and streams, their keys and edits are not kept; live edits are not off: %s", error
+        )
         return None
 
 

@@ -15,6 +15,7 @@ from server.loop_delay import LoopDelay
 from server.metrics import Metrics
 from server.places import Places
 from server.sessions import Sessions
+from server.srt.ingests import SrtIngests
 from server.streams.rtc_sessions import RtcSessions
 from server.streams.streams import Streams
 from server.uploads.films import Films
@@ -36,6 +37,7 @@ class ServerState:
     jobs: Runner | None
     places: Places  # of sessions and streams together
     streams: Streams
+    srt: SrtIngests
     rtc: RtcSessions  # of WHIP and WHEP
 
 

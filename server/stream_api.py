@@ -79,6 +79,7 @@ class StreamSetup(_Body, frozen=True):
     rtmp_url: str
     rtmp_play_url: str
     srt_url: str
+    srt_problem: str  # why nobody can publish by SRT now, or why the last one could not
     watch_url: str
     dock_url: str
 

@@ -11,8 +11,10 @@ from server.stream_api import StreamSetup
 from server.streams.types import SrtIn, StreamSettings
 
 
-def setup_of(request: web.Request, name: str, settings: StreamSettings, rtmp_port: int) -> StreamSetup:
-    """For the operator alone: it holds keys. `rtmp_port` 0: there is no RTMP."""
+def setup_of(
+    request: web.Request, name: str, settings: StreamSettings, rtmp_port: int, srt_problem: str
+) -> StreamSetup:
+    """For the operator alone: it holds keys. `rtmp_port` 0: there is no RTMP. `srt_problem`: in words."""
     base, host = base_of(request)
     view = f"?{urlencode({'key': settings.view_key})}" if settings.view_key else ""
     key = f"?{urlencode({'key': settings.key})}"
@@ -26,6 +28,7 @@ def setup_of(request: web.Request, name: str, settings: StreamSettings, rtmp_por
         rtmp_url=f"{rtmp}/{name}{key}" if rtmp else "",
         rtmp_play_url=f"{rtmp}/{name}{view}" if rtmp else "",
         srt_url=_srt(host, settings.srt) if settings.srt else "",
+        srt_problem=srt_problem if settings.srt else "",
         watch_url=f"{base}/watch/{name}{view}",
         dock_url=f"{base}/dock/{name}{key}",
     )

@@ -119,7 +119,8 @@ async def show_setup(request: web.Request) -> web.Response:
         stream = _operated(request)
     except RelensError as error:
         return refused(request, error)
-    return json_of(setup_of(request, stream.name, stream.settings, request.app[STATE].streams.rtmp_port))
+    state, name = request.app[STATE], stream.name
+    return json_of(setup_of(request, name, stream.settings, state.streams.rtmp_port, state.srt.problem(name)))
 
 
 async def show_edit(request: web.Request) -> web.Response:

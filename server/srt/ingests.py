@@ -34,6 +34,11 @@ class SrtIngests:
         followed = self._listening.get(name)
         return followed.listener if followed is not None else None
 
+    def problem(self, name: str) -> str:
+        """Why nobody can publish to that stream by SRT now, in words; "" where it listens, or has no port."""
+        listener = self.listener(name)
+        return listener.problem if listener is not None else ""
+
     async def close(self) -> None:
         """Idempotent; bounded."""
         self._ended = True

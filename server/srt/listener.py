@@ -11,7 +11,7 @@ import logging
 
 from gpu.errors import RelensError
 from gpu.types import Codec
-from server.errors import ProtocolError, SessionError
+from server.errors import ProtocolError, SessionError, Taken
 from server.push import ffmpeg
 from server.push.process import MediaChild
 from server.push.wire import Message, Say, packed_json
@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 ENTRY = "server.srt.child"
 CODECS: tuple[Codec, ...] = ("h264", "hevc")
 _FIRST_S, _MOST_S = 0.2, 30.0  # between two listeners; the longer one where it cannot listen
+_LISTENS_S = 3.0  # a child that lived so long listens
 _TAKEN_S = 2.0  # after a caller for whom there was no place
 
 
@@ -34,7 +35,7 @@ class SrtListener:
     def __init__(self, stream: Stream, settings: SrtIn, host: str) -> None:
         """`host`: the address to listen on."""
         self.settings = settings
-        self.problem = ""  # why nobody can publish here; "" while it listens
+        self.problem = ""  # why nobody can publish here, or the last who called; "" while it listens
         self._stream, self._host = stream, host
         self._task: asyncio.Task[None] | None = None
         self._caller: _Caller | None = None
@@ -64,11 +65,13 @@ class SrtListener:
         delay_s = _FIRST_S
         while True:
             one = self._caller = _Caller(self._stream, self._host, self.settings)
+            listens = asyncio.get_running_loop().call_later(_LISTENS_S, self._say, "")
             try:
                 await one.run(found.path)
             except Exception:  # a defect of ours: this listener alone waits and tries again
                 log.exception("stream %s: its SRT listener failed", self._stream.name)
             finally:
+                listens.cancel()
                 self._caller = None
                 one.leave()
                 await one.child.end()
@@ -145,6 +148,9 @@ class _Caller:
     async def _publish(self, publisher: SrtPublisher) -> None:
         try:
             await self._stream.publish(publisher, publisher.codec)
+        except Taken:  # by SRT nobody can say that they take over
+            self._refuse("somebody publishes there already: end that first")
+            return
         except (SessionError, RelensError) as error:
             self._refuse(str(error))
             return
@@ -167,6 +173,8 @@ class _Caller:
         self._over.set()
 
     def _on_gone(self) -> None:
+        if not self._over.is_set():  # without a last word
+            self.why = "its process ended by itself: a new one listens in a moment"
         self._over.set()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import socket
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -104,6 +105,21 @@ def open_stream(page: LivePage, name: str) -> None:
 
 def open_watch(page: LivePage, name: str, query: str = "") -> None:
     page.page.goto(f"{page.base}/watch/{name}{query}", timeout=DEADLINE_MS)
+
+
+def test_an_srt_port_that_cannot_be_had_is_said_beside_its_address(
+    server: Streaming, open_page: Opener
+) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+        server.make("by-srt", srt={"port": port, "passphrase": "0123456789"})
+        page = open_page(server.base)
+        open_stream(page, "by-srt")
+        page.it("tab-connect").click()
+        page.it("how-srt").click()
+        expect(page.it("srt-problem")).to_contain_text(f"port {port} cannot be listened on")
+    expect(page.it("srt-problem")).to_have_count(0, timeout=3 * DEADLINE_MS)  # it listens now
 
 
 def test_a_published_stream_is_seen_and_edited(server: Streaming, open_page: Opener) -> None:

@@ -148,6 +148,9 @@ async def test_a_killed_child_is_replaced_and_nothing_stays() -> None:
             pid = listener_of(ingests).pid
             os.kill(pid, signal.SIGKILL)
             await until(lambda: stream.state == "waiting")
+        await until(lambda: listener_of(ingests).pid not in (0, pid))
+        os.kill(listener_of(ingests).pid, signal.SIGKILL)  # before anybody called
+        await until(lambda: "ended by itself" in ingests.problem("live"))
         async with await published(stream, port):
             assert listener_of(ingests).pid not in (0, pid)
 
@@ -180,7 +183,9 @@ async def test_settings_begin_and_end_it_and_a_taken_port_is_said() -> None:
             ingests = SrtIngests(parts.streams, "127.0.0.1")
             await parts.stream(srt=SrtIn(port=port, passphrase=RIGHT))
             await until(lambda: listener_of(ingests).problem, 30)
-            assert f"port {port} cannot be listened on" in listener_of(ingests).problem
+            assert f"port {port} cannot be listened on" in ingests.problem("live")
+            taken.close()
+            await until(lambda: not ingests.problem("live"), 30)  # it listens again
             await parts.stream(srt=None)
             assert ingests.listener("live") is None
             await parts.stream(srt=SrtIn(port=free_port(socket.SOCK_DGRAM), passphrase=RIGHT))

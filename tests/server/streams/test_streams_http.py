@@ -250,6 +250,7 @@ async def test_setup_has_what_obs_asks_for_under_the_name_that_was_called(tmp_pa
             "rtmpUrl": "rtmp://relens.test:1935/live/live?key=publishers",
             "rtmpPlayUrl": "rtmp://relens.test:1935/live/live?key=viewers.",
             "srtUrl": "srt://relens.test:9999?mode=caller&latency=120000&passphrase=0123456789",
+            "srtProblem": "",
             "watchUrl": "http://relens.test:8080/watch/live?key=viewers.",
             "dockUrl": "http://relens.test:8080/dock/live?key=publishers",
         }

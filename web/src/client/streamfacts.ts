@@ -109,6 +109,8 @@ export interface StreamSetup {
   /** The edited stream, for players. */
   rtmpPlayUrl: string;
   srtUrl: string;
+  /** Why nobody can publish by SRT now. */
+  srtProblem: string;
   watchUrl: string;
   dockUrl: string;
 }
@@ -243,6 +245,7 @@ export function parseSetup(value: unknown): StreamSetup {
     rtmpUrl: text(setup.rtmpUrl),
     rtmpPlayUrl: text(setup.rtmpPlayUrl),
     srtUrl: text(setup.srtUrl),
+    srtProblem: text(setup.srtProblem),
     watchUrl: text(setup.watchUrl),
     dockUrl: text(setup.dockUrl),
   };

@@ -102,6 +102,7 @@ export const streamStrings = {
     rtmpHow:
       "OBS and most encoders: Settings, Stream, Service Custom. Keyframe interval 1 or 2 s, no B-frames.",
     srtHow: "Encoders that send SRT, over networks that lose packets: one address, all in it.",
+    srtProblem: (why: string) => `It cannot be used now: ${why}.`,
     server: "Server",
     token: "Bearer token",
     key: "Stream key",

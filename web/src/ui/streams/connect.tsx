@@ -1,13 +1,14 @@
 /** What is copied into OBS and its like, and back out of them: addresses and keys, as a QR code too. */
-import { useState } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 import { streamStrings } from "../strings.streams";
 import { CopyRow } from "./copying";
-import { renewKey } from "./desk";
+import { refreshSetup, renewKey } from "./desk";
 import { QrCode } from "./qr";
 import { shown, streams } from "./state";
 
 const words = streamStrings.connect;
 type How = "whip" | "rtmp" | "srt";
+const SRT_MS = 3000; // between two looks at whether its port is listened on
 const HOWS: [How, string][] = [
   ["whip", words.whip],
   ["rtmp", words.rtmp],
@@ -49,6 +50,11 @@ function Rows({ how }: { how: How }) {
   return (
     <>
       <p class="soft">{words.srtHow}</p>
+      {setup.srtProblem && (
+        <p class="srt-problem" role="status" data-testid="srt-problem">
+          {words.srtProblem(setup.srtProblem)}
+        </p>
+      )}
       <CopyRow key={setup.srtUrl} id="srt-url" label={words.address} text={setup.srtUrl} secret />
     </>
   );
@@ -58,6 +64,12 @@ function In() {
   const [how, setHow] = useState<How>("whip");
   const [qr, setQr] = useState(false);
   const address = addressOf(how);
+  useEffect(() => {
+    if (how !== "srt") return;
+    void refreshSetup();
+    const timer = setInterval(() => void refreshSetup(), SRT_MS);
+    return () => clearInterval(timer);
+  }, [how]);
   const name = HOWS.find(([each]) => each === how)?.[1] ?? "";
   return (
     <>

@@ -155,6 +155,13 @@ export function renewKey(): Promise<boolean> {
   });
 }
 
+/** The addresses again, with what is wrong with them by now. */
+export async function refreshSetup(): Promise<void> {
+  const name = shown.name.value;
+  const setup = await streams.setup(name).catch(() => null); // what is wrong with the server is said elsewhere
+  if (setup && name === shown.name.value) shown.setup.value = setup;
+}
+
 export const kick = (): Promise<boolean> => attempt((name) => streams.kick(name));
 
 export async function remove(): Promise<void> {
