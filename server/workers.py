@@ -24,6 +24,7 @@ log = logging.getLogger(__name__)
 
 FIRST_SIZE = (640, 360)  # of the page's sample clip, the first that most visitors send
 CHOICE_S = 10.0  # the measurement bounds itself; this is for a device that hangs
+CLOSE_WAIT_S = 5.0  # for a load under way; what loads for longer is left to the exit
 
 
 class Workers:
@@ -42,6 +43,7 @@ class Workers:
         # every model that visitors may choose, loaded or not
         self.specs: list[ModelSpec] = [spec for spec in list_models(settings) if self._offered(spec.name)]
         self._workers: dict[str, Worker] = {}
+        self._loading: dict[str, asyncio.Task[Worker]] = {}
         self._lock = asyncio.Lock()  # one load at a time: it takes all cores
 
     def encodes(self, name: str, wanted: tuple[Codec, ...]) -> tuple[Codec, ...]:
@@ -83,7 +85,8 @@ class Workers:
         return Choice(SMALL, f"the measurement did not end within {CHOICE_S:.0f} s")
 
     async def get(self, name: str = "") -> Worker:
-        """The worker of `name` ("": the default), loaded when it is not yet.
+        """The worker of `name` ("": the default), loaded when it is not yet. Who is cancelled leaves the load
+        to go on: whoever asks again is to find it, and not to begin another.
 
         Raises ModelError for a name there is not and for weights that are missing, DeviceError, NoGpu."""
         name = name or self.default
@@ -93,11 +96,22 @@ class Workers:
         lacks = name in LARGE_NAMES and why_not(name, self._settings)  # which loading it says
         if name not in names and not lacks:
             raise ModelError(f"there is no model {name[:60]!r}; there are {', '.join(names)}")
-        async with self._lock:
-            if name not in self._workers:
+        loading = self._loading.get(name)
+        if loading is None:
+            loading = asyncio.get_running_loop().create_task(self._load_next(name), name=f"load-{name}")
+            self._loading[name] = loading
+            loading.add_done_callback(_heard)  # also where everybody who waited has left
+        return await asyncio.shield(loading)
+
+    async def _load_next(self, name: str) -> Worker:
+        try:
+            async with self._lock:
                 loop = asyncio.get_running_loop()
-                self._workers[name] = await loop.run_in_executor(self.executor, self._load, name)
-        return self._workers[name]
+                worker = await loop.run_in_executor(self.executor, self._load, name)
+            self._workers[name] = worker
+            return worker
+        finally:
+            del self._loading[name]
 
     def _offered(self, name: str) -> bool:
         """A visitor must not make a machine without a GPU load what needs one; who runs the server may."""
@@ -129,10 +143,19 @@ class Workers:
 
     async def close(self) -> None:
         """Stop every worker; each frees its model."""
+        if loading := list(self._loading.values()):
+            _, late = await asyncio.wait(loading, timeout=CLOSE_WAIT_S)
+            for each in late:
+                each.cancel()
         workers, self._workers = list(self._workers.values()), {}
         loop = asyncio.get_running_loop()
         for worker in workers:
             await loop.run_in_executor(self.executor, worker.close)
+
+
+def _heard(loading: asyncio.Task[Worker]) -> None:
+    if not loading.cancelled() and (error := loading.exception()) is not None:
+        log.info("a model was not loaded: %s", error)
 
 
 def _let_go(measuring: asyncio.Future[Choice]) -> None:

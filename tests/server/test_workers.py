@@ -39,6 +39,33 @@ async def test_a_model_asked_for_by_many_is_loaded_once(executor: ThreadPoolExec
     executor.shutdown()
 
 
+async def test_who_does_not_wait_for_a_load_leaves_it_to_who_asks_next(
+    executor: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """OBS hears after seven seconds that the model is loading, and asks again."""
+    go, loads = threading.Event(), []
+
+    def load(*_: object) -> PassthroughModel:
+        loads.append(1)
+        assert go.wait(20)
+        return PassthroughModel()
+
+    monkeypatch.setattr(module, "load_model", load)
+    workers = Workers("passthrough", 0, executor)
+    try:
+        for _ in range(2):
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.1):
+                    await workers.get()
+    finally:
+        go.set()
+    worker = await workers.get()
+    assert workers.loaded("passthrough") is worker
+    assert len(loads) == 1
+    await workers.close()
+    executor.shutdown()
+
+
 async def test_unknown_names_are_refused_with_the_known(executor: ThreadPoolExecutor) -> None:
     workers = Workers("passthrough", 0, executor)
     with pytest.raises(ModelError, match="passthrough"):
