@@ -188,6 +188,19 @@ def test_guesses_count_whatever_they_are_for(clock: Clock) -> None:
         access.edit(ask("203.0.113.9", Authorization=bearer(KEY)), stream())
 
 
+@pytest.mark.parametrize("key", [KEY, VIEW_KEY])
+def test_a_stream_s_own_key_is_no_guess_and_no_way_to_go_on_guessing(clock: Clock, key: str) -> None:
+    access = Access(Config(operator_key="of-the-operator"))
+    streams = [stream(VIEW_KEY)]
+    for _ in range(2 * MOST_WRONG):
+        assert not access.is_operator(ask("203.0.113.9", Authorization=bearer(key)), streams)
+    wrong(access, "203.0.113.9")
+    for token in (key, "guess"):
+        with pytest.raises(TooMany):
+            access.is_operator(ask("203.0.113.9", Authorization=bearer(token)), streams)
+    assert not access.is_operator(ask("203.0.113.10", Authorization=bearer(key)), streams)
+
+
 @pytest.mark.parametrize("operator_key", ["", "of-the-operator"])
 def test_guesses_by_edits_count_too(clock: Clock, operator_key: str) -> None:
     access = Access(Config(operator_key=operator_key))
