@@ -1,4 +1,4 @@
-"""An encoder as a process: `python rtmp_source.py URL` publishes a moving picture and a tone by RTMP.
+"""An encoder as a process: `python rtmp_source.py URL [sound]` publishes a moving picture and a tone by RTMP.
 
 A process, because libav holds the interpreter while it connects. Ends with the connection or when told to.
 """
@@ -21,9 +21,9 @@ STOP_S = 10.0
 
 
 @contextlib.contextmanager
-def publishing(url: str) -> Iterator[subprocess.Popen[bytes]]:
-    """Publishes until the end of the block."""
-    command = [sys.executable, str(Path(__file__)), url]
+def publishing(url: str, *only: str) -> Iterator[subprocess.Popen[bytes]]:
+    """Publishes until the end of the block. `only` "sound": no picture."""
+    command = [sys.executable, str(Path(__file__)), url, *only]
     process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         yield process
@@ -32,21 +32,25 @@ def publishing(url: str) -> Iterator[subprocess.Popen[bytes]]:
         process.wait(STOP_S)
 
 
-def publish(url: str) -> None:
+def publish(url: str, with_picture: bool = True) -> None:
     """Orange, with a red block that wanders over it once in four seconds."""
     with av.open(url, "w", format="flv") as out:
-        video = out.add_stream("libx264", rate=FPS, options={"preset": "ultrafast", "tune": "zerolatency"})
-        video.width, video.height, video.pix_fmt = WIDTH, HEIGHT, "yuv420p"
-        video.codec_context.gop_size = FPS
+        if with_picture:
+            video = out.add_stream(
+                "libx264", rate=FPS, options={"preset": "ultrafast", "tune": "zerolatency"}
+            )
+            video.width, video.height, video.pix_fmt = WIDTH, HEIGHT, "yuv420p"
+            video.codec_context.gop_size = FPS
         audio = out.add_stream("aac", rate=RATE, layout="mono")
         began, samples, n = time.monotonic(), 0, 0
         while True:
-            rgb = np.full((HEIGHT, WIDTH, 3), (230, 150, 60), np.uint8)
-            at = (n * 5) % (WIDTH - 60)
-            rgb[60:130, at : at + 60] = (200, 30, 40)
-            picture = av.VideoFrame.from_ndarray(rgb, "rgb24")
-            picture.pts = n
-            out.mux(video.encode(picture))
+            if with_picture:
+                rgb = np.full((HEIGHT, WIDTH, 3), (230, 150, 60), np.uint8)
+                at = (n * 5) % (WIDTH - 60)
+                rgb[60:130, at : at + 60] = (200, 30, 40)
+                picture = av.VideoFrame.from_ndarray(rgb, "rgb24")
+                picture.pts = n
+                out.mux(video.encode(picture))
             n += 1
             while samples < n * RATE // FPS:
                 tone = np.sin(np.arange(samples, samples + 1024) * 0.05).astype(np.float32)
@@ -59,4 +63,4 @@ def publish(url: str) -> None:
 
 if __name__ == "__main__":
     with contextlib.suppress(OSError):  # the server ended it
-        publish(sys.argv[1])
+        publish(sys.argv[1], "sound" not in sys.argv[2:])

@@ -107,6 +107,14 @@ def open_watch(page: LivePage, name: str, query: str = "") -> None:
     page.page.goto(f"{page.base}/watch/{name}{query}", timeout=DEADLINE_MS)
 
 
+def test_a_publisher_without_a_picture_is_told_so(server: Streaming, open_page: Opener) -> None:
+    setup = server.make("heard-only")
+    page = open_page(server.base)
+    open_stream(page, "heard-only")
+    with publishing(setup["rtmpUrl"], "sound"):
+        expect(page.it("stream-waiting")).to_contain_text("no picture", timeout=DEADLINE_MS)
+
+
 def test_an_srt_port_that_cannot_be_had_is_said_beside_its_address(
     server: Streaming, open_page: Opener
 ) -> None:

@@ -54,6 +54,8 @@ export const streamStrings = {
     },
     waiting: "The publisher broke off: its viewers are kept for a moment",
     connecting: "Connecting",
+    noPicture: "The publisher sends no picture: look at its video encoder.",
+    noKeyframe: "No keyframe came yet: set the encoder's keyframe interval to 1 or 2 s.",
     unreachable: "The server does not answer: asking again",
     away: (detail: string) => `The picture does not come now (${detail}): asked for again by itself.`,
     viewKey: "This stream is watched with a view key: give the operator's key under Connect.",

@@ -6,6 +6,7 @@ import { NewStream } from "./list";
 import { shown } from "./state";
 
 const words = streamStrings.cover;
+const PICTURE_S = 4; // a publisher without a picture for so long is not about to send one
 
 function Steps({ name }: { name: string }) {
   const setup = shown.setup.value;
@@ -52,6 +53,15 @@ function Waiting({ said }: { said: string }) {
   );
 }
 
+/** Why an encoder that is there is not seen yet; "" while that is still to be expected. */
+function hindrance(): string {
+  const facts = shown.facts.value;
+  const publisher = facts?.publisher;
+  if (!publisher || publisher.ageS < PICTURE_S) return "";
+  if (publisher.fps === 0) return words.noPicture;
+  return facts.width === 0 ? words.noKeyframe : "";
+}
+
 export function StageCover() {
   const { name, facts, watching } = shown;
   if (!name.value) {
@@ -76,6 +86,8 @@ export function StageCover() {
       </div>
     );
   }
+  const hindered = hindrance();
+  if (hindered) return <Waiting said={hindered} />;
   const away = watching.value.state === "away" && refusal !== null && refusal.status !== 409;
   return <Waiting said={away ? words.away(refusal.message) : words.connecting} />;
 }
