@@ -7,7 +7,6 @@ What a span gives does not hang on how many are rendered beside it.
 from __future__ import annotations
 
 import contextlib
-import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -16,6 +15,7 @@ from pathlib import Path
 from queue import SimpleQueue
 from types import TracebackType
 
+from gpu.cores import usable_cores
 from gpu.film.reader import FilmReader, open_film
 from gpu.models.base import EditModel
 from gpu.models.registry import LARGE_NAMES, load_model
@@ -40,7 +40,7 @@ def shares(name: str, threads: int) -> tuple[int, int]:
     Large models fill a device by themselves."""
     if name in LARGE_NAMES:
         return 1, threads
-    threads = threads or len(os.sched_getaffinity(0))
+    threads = threads or usable_cores()
     workers = min(threads, MOST_WORKERS)
     return workers, threads // workers
 

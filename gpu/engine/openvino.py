@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import hashlib
-import os
 import threading
 import weakref
 from collections.abc import Mapping
@@ -13,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from gpu.cores import usable_cores
 from gpu.engine.base import CheckedEngine, Shapes, Tensor, source_of
 from gpu.errors import DeviceError, ModelError
 
@@ -45,7 +45,7 @@ class _Compiled:
                 "ENABLE_CPU_PINNING": False,  # codecs share the cores
             }
             if threads:  # of one request: on the cores that are left, requests of others run beside it
-                beside = max(1, len(os.sched_getaffinity(0)) // threads)
+                beside = max(1, usable_cores() // threads)
                 config["NUM_STREAMS"] = str(beside)
                 config["INFERENCE_NUM_THREADS"] = threads * beside
             self.compiled = core.compile_model(graph, "CPU", config)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import socket
 import sys
 from pathlib import Path
 
+from gpu.cores import usable_cores
 from server.config import Config
 from server.doctor.finding import Finding
 from server.errors import ConfigError
@@ -26,7 +26,7 @@ def python() -> Finding:
 
 def cpu() -> Finding:
     """Cores this process may use, and what they can do."""
-    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    usable = usable_cores()
     name, flags = platform.processor() or platform.machine(), ""
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.is_file():
