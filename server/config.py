@@ -130,7 +130,7 @@ class Config:
         "Who shows it as a bearer token may see and change streams, their keys and targets; empty: this "
         "machine alone may. Behind a proxy, set it: all come from this machine then.",
     )
-    max_viewers: int = _key(50, "Viewers of all streams together.", 1, 10_000)
+    max_viewers: int = _key(50, "Viewers of all streams together; targets are not counted.", 1, 10_000)
     linger_s: float = _key(
         10.0, "A stream whose publisher broke off keeps its viewers and its picture for so long.", 0, 3_600
     )

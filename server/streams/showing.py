@@ -60,10 +60,11 @@ class Showing:
         self._audio.clear()
 
     def add(self, viewer: Viewer, ready: bool) -> None:
-        """Idempotent. `ready`: see Fanout.add. Raises CapacityError."""
+        """Idempotent. `ready`: see Fanout.add. Raises CapacityError, but for targets: who comes to watch must
+        not end what the operator pushes."""
         if viewer in self._fanout:
             return
-        if not self._room():
+        if viewer.kind != "push" and not self._room():
             raise CapacityError(
                 f"all {self._config.max_viewers} places for viewers are taken: try again, or raise "
                 "max_viewers"

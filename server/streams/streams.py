@@ -74,8 +74,8 @@ class Streams:
 
     @property
     def viewers(self) -> int:
-        """Of all streams together."""
-        return sum(stream.viewers for stream in self._streams.values())
+        """Of all streams together; targets are the operator's, and take nobody's place."""
+        return sum(kind != "push" for stream in self._streams.values() for kind in stream.viewer_kinds())
 
     def get(self, name: str) -> Stream | None:
         return self._streams.get(name)

@@ -269,6 +269,17 @@ async def test_viewers_are_as_many_as_the_settings_allow() -> None:
         await two.add_viewer(Watcher())
 
 
+async def test_targets_take_no_viewer_s_place_and_lack_none() -> None:
+    async with server(max_viewers=1) as served:
+        stream = await served.stream()
+        await Caster(stream).publish()
+        for viewer in (Watcher("push"), Watcher("whep"), Watcher("push")):
+            await stream.add_viewer(viewer)
+        with pytest.raises(CapacityError, match="max_viewers"):
+            await stream.add_viewer(Watcher("rtmp"))
+        assert stream.viewers == 3
+
+
 async def test_a_deleted_stream_ends_everything_and_takes_nothing_any_more() -> None:
     async with server() as served:
         stream = await served.stream()
