@@ -245,8 +245,7 @@ class Stream:
             async with asyncio.timeout(CLOSE_TIMEOUT_S), self._opening:
                 pass
         self._close(code, message)
-        if self._closing is not None:
-            await self._closing
+        await self._closed()
 
     def facts(self, operator: bool = False) -> StreamFacts:
         """`operator`: with what only they may see."""
@@ -309,8 +308,7 @@ class Stream:
             raise NotLive(f"the stream {self.name} is not there any more")
 
     async def _open(self, codec: Codec) -> None:
-        if self._closing is not None:
-            await self._closing
+        await self._closed()
         opened = await open_for(self._shared, self.name, self.settings, codec, self)
         self._opened = opened
         if self._over:
@@ -336,6 +334,11 @@ class Stream:
         self._degraded = ""
         self._changes.tell("viewers")
         self._changes.tell("state")
+
+    async def _closed(self) -> None:
+        """What was open before is closed. Who waits no longer stops waiting, not the closing."""
+        if self._closing is not None:
+            await asyncio.wait([self._closing])
 
     def _read(self, prompt: str) -> Reading | None:
         """While nothing is open: by the model that will be, where it is loaded."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -12,6 +13,7 @@ import pytest
 
 from gpu.codec import open_decoder
 from gpu.errors import ModelError
+from gpu.pipeline import Pipeline
 from gpu.types import EncodedFrame
 from server.errors import CapacityError, NotLive, PeerLost, ProtocolError, Taken
 from server.peer.types import EncodedAudio
@@ -267,6 +269,34 @@ async def test_viewers_are_as_many_as_the_settings_allow() -> None:
         one.remove_viewer(first)
         one.remove_viewer(first)
         await two.add_viewer(Watcher())
+
+
+async def test_who_goes_while_the_stream_closes_leaves_it_to_who_comes_next(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with server(linger_s=0.01) as served:
+        stream = await served.stream()
+        await Caster(stream).publish()
+        go, close = threading.Event(), Pipeline.close
+
+        def slowly(pipeline: Pipeline) -> None:
+            assert go.wait(20)
+            close(pipeline)
+
+        monkeypatch.setattr(Pipeline, "close", slowly)
+        try:
+            stream.kick("kicked", "the operator ended it")
+            await until(lambda: stream.state == "idle")
+            early = asyncio.create_task(Caster(stream).publish())
+            await asyncio.sleep(0.05)
+            early.cancel()
+            await asyncio.gather(early, return_exceptions=True)
+            assert early.cancelled()
+            assert len(served.places) == 1  # it still closes
+        finally:
+            go.set()
+        await Caster(stream).publish()
+        assert len(served.places) == 1
 
 
 async def test_targets_take_no_viewer_s_place_and_lack_none() -> None:
