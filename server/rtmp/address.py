@@ -42,8 +42,8 @@ def read_address(app: str, tc_url: str, name: str) -> Address:
     parts = [part for part in path.split("/") if part]
     stream = unquote(parts[-1]) if len(parts) > 1 else ""
     if len(parts) != 2 or not NAME.fullmatch(stream):
-        raise ProtocolError(
-            f"{'/'.join(parts)[:80]!r} names no stream: write rtmp://HOST/{APP}/STREAM?key=KEY, "
+        raise ProtocolError(  # not what it says: that may be a key in the wrong place, and this is logged
+            f"the address names no stream: write rtmp://HOST/{APP}/STREAM?key=KEY, "
             f"in OBS the server rtmp://HOST/{APP} and the stream key STREAM?key=KEY"
         )
     return Address(stream, said.get("key", ""), said.get("takeover", "0") in ("1", "true", "yes"))

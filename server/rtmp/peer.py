@@ -168,7 +168,10 @@ class RtmpPeer:
             await begin(stream, address)
         except RelensError as error:
             message = _with_key(address.stream) if isinstance(error, NoKey) else str(error)
-            log.info("RTMP from %s: %s is refused: %s", self.address, address.stream, message)
+            if stream is None:  # its "name" may be a key in the wrong place
+                log.info("RTMP from %s is refused: there is no stream of the name it gives", self.address)
+            else:
+                log.info("RTMP from %s: %s is refused: %s", self.address, stream.name, message)
             self._connection.refuse(code, message)
 
     async def _publish(self, stream: Stream, address: Address) -> None:

@@ -41,6 +41,13 @@ def test_what_names_no_stream(name: str) -> None:
         read_address("live", "", name)
 
 
+@pytest.mark.parametrize("name", ["Key-1234", "cam&key=Key-1234", "cam/Key-1234", "cam;key=Key-1234"])
+def test_a_key_in_the_wrong_place_is_not_repeated(name: str) -> None:
+    with pytest.raises(ProtocolError) as refused:
+        read_address("live", "", name)
+    assert "Key-1234" not in str(refused.value)
+
+
 @pytest.mark.parametrize("app", ["", "app", "live2", "/", "?live", "a" * 5000])
 def test_another_application(app: str) -> None:
     with pytest.raises(ProtocolError, match="the server is rtmp://HOST/live"):
