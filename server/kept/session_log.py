@@ -11,6 +11,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from gpu.film.timeline import EditAt
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 MOST = 10_000  # records; an edit is at most 2000 characters: 40 MB at the very worst
+MOST_AT_ONCE = 500
 EVERY_S = 0.5
 AGAIN_S = 5.0  # after the database failed
 CLOSE_S = 5.0  # for the last ones
@@ -64,6 +66,7 @@ class SessionLog:
     ) -> None:
         """An instruction was applied at `at_ticks` of 90 kHz from the session's first picture. A `number`
         that came before is not written again."""
+        prompt = prompt.replace("\0", "")  # no text in PostgreSQL
         self._add(SessionEdit(session_id, number, at_ticks, prompt, strength, transition_ms, seed))
 
     def end(self, session_id: str, reason: str) -> None:
@@ -72,11 +75,22 @@ class SessionLog:
         self._add(lambda records: records.end(session_id, reason, now))
 
     async def flush(self) -> None:
-        """All that was said is written. Raises KeptError where it cannot be; it is kept then."""
+        """All that was said is written. Raises KeptError where it cannot be; it is kept then. A record that
+        the database does not take is left out: others wait behind it."""
         async with self._writing:
+            most = MOST_AT_ONCE
             while self._records:
-                some = list(self._records)[:500]
-                await self._kept.run(_write, self._kept.sessions, some)
+                some = list(islice(self._records, most))
+                try:
+                    await self._kept.run(_write, self._kept.sessions, some)
+                except (KeptError, TimeoutError):
+                    raise
+                except Exception:
+                    if len(some) > 1:
+                        most = 1  # one of these
+                        continue
+                    log.exception("a record of a session cannot be written and is left out")
+                    most = MOST_AT_ONCE
                 for _ in some:
                     self._records.popleft()
 

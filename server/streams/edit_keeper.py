@@ -52,6 +52,8 @@ class EditKeeper:
             except KeptError as error:
                 log.warning("the edit of stream %s is written down later: %s", name, error)
                 return False
+            except Exception:  # an edit that the database does not take: others wait behind it
+                log.exception("the edit of stream %s cannot be written down and is left out", name)
             if self._edits.get(name) is edit:
                 del self._edits[name]
         return True

@@ -147,6 +147,22 @@ async def test_what_cannot_be_written_waits_and_has_a_bound(
     assert [edit.number for edit in kept.sessions.edits("s")] == [0, 1]
 
 
+async def test_a_record_that_no_database_takes_holds_up_no_other(
+    kept: Kept, caplog: pytest.LogCaptureFixture
+) -> None:
+    log = kept.session_log
+    log.begin("s", "nano")
+    log.edit("s", 1, 0, "snow\0")
+    log.edit("s", 2, 1 << 70, "never")
+    log.edit("s", 3, 2, "ink")
+    log.end("s", "bye")
+    await log.flush()
+    assert [(edit.number, edit.prompt) for edit in kept.sessions.edits("s")] == [(1, "snow"), (3, "ink")]
+    assert kept.sessions.get("s").reason == "bye"
+    assert caplog.text.count("is left out") == 1
+    await kept.stop()
+
+
 def _away(_work: object) -> None:
     raise DatabaseUnavailable("away")
 

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import cast
 
 import pytest
 import sqlalchemy as sa
@@ -15,6 +16,8 @@ from gpu.errors import ModelError
 from gpu.types import Edit, EncodedFrame, Frame
 from server.kept.errors import DatabaseUnavailable, KeptError
 from server.kept.kept import Kept
+from server.streams.edit_keeper import EditKeeper
+from server.streams.store import StreamStore
 from server.streams.stream import Change
 from server.streams.streams import Streams
 from server.streams.types import StreamSettings
@@ -274,6 +277,24 @@ async def test_while_the_database_is_away_edits_go_on_and_settings_are_refused(
         assert keeper is not None
         assert await keeper.flush() or await keeper.flush(), "it was held, and is written"
         assert [one.edit for one in await kept.run(store.all)] == [Edit(revision=1)]
+    await kept.stop()
+    kept.close()
+
+
+async def test_an_edit_that_no_database_takes_holds_up_no_other(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    kept = Kept.open(str(tmp_path))
+    store = StreamStore(kept.database)
+    keeper = EditKeeper(kept, store)
+    for name in ("bad", "live"):
+        await kept.run(store.put, name, StreamSettings(key="another-key"))
+    keeper.put("bad", Edit(prompt="snow", seed=cast(int, object())))  # no JSON
+    keeper.put("live", Edit(prompt="ink"))
+    assert await keeper.flush()
+    assert [one.edit and one.edit.prompt for one in await kept.run(store.all)] == [None, "ink"]
+    assert "the edit of stream bad cannot be written down" in caplog.text
+    await keeper.close()
     await kept.stop()
     kept.close()
 
