@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import re
+from pathlib import Path
 from typing import Any
 
 import aioice.stun
@@ -293,9 +294,10 @@ def test_turn_servers_come_with_their_credentials() -> None:
     ]
 
 
-async def test_a_stream_that_another_server_has_is_sent_there() -> None:
+async def test_a_stream_that_another_server_has_is_sent_there(tmp_path: Path) -> None:
     """By 307 alone, key and all, for who publishes and for who watches; and only for who may."""
-    async with studio() as here, studio() as front:
+    own = str(tmp_path)  # not what the other tests' servers keep
+    async with studio() as here, studio(data_dir=own) as front:
         settings = msgspec.structs.replace(
             front.stream.settings, key=here.key, redirect=here.served.base + "/"
         )
