@@ -192,7 +192,7 @@ export const streamStrings = {
     srtPort: "Port",
     srtPassphrase: "Passphrase",
     srtOn: "Take SRT for this stream",
-    prompt: "Begins with",
+    prompt: "Instruction it begins with",
     promptHow: "In force when it goes live for the first time.",
     save: "Save",
     saved: "Saved",
@@ -205,7 +205,7 @@ export const streamStrings = {
   },
 
   operator: {
-    ask: "Keys, targets and settings are the operator's: give the server's operator_key, or open this page on the server's own machine.",
+    ask: "Keys, targets and settings are the operator's: give the operator_key that is set on the server.",
     unset:
       "Keys, targets and settings are the operator's: open this page on the server's own machine, or set operator_key there and give it here.",
     edit: "Editing this stream needs the operator's key: give it under Connect, or use the stream's dock with its own.",
