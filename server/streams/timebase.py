@@ -13,6 +13,7 @@ FIRST_TICKS = CLOCK_HZ  # where the stream's clock begins: sound a little older 
 FRAME_TICKS = CLOCK_HZ // 30
 BACK_TICKS = CLOCK_HZ  # pictures out of order, sound that lags behind its picture; more is another origin
 AHEAD_TICKS = 2 * CLOCK_HZ  # beyond what the wall clock went on
+LATE_TICKS = BACK_TICKS + AHEAD_TICKS  # sound that lags so far is late, and of no other origin
 _STEP = 15  # ticks of 90 kHz that are a whole number (8) of ticks of 48 kHz
 
 
@@ -24,6 +25,8 @@ class Timebase:
         self._before: int | None = None  # the offset before: what comes late may still be of it
         self._newest: int | None = None  # the stream's latest time, of picture or sound
         self._newest_s = 0.0
+        self._picture: int | None = None  # the latest of a picture: what others are early or late by
+        self._picture_s = 0.0
         self._last_audio: int | None = None
 
     def expect(self) -> None:
@@ -36,6 +39,8 @@ class Timebase:
         if at is None:
             at = self._join(pts, now_s)
         self._saw(at, now_s)
+        if self._picture is None or at > self._picture:
+            self._picture, self._picture_s = at, now_s
         return at
 
     def audio(self, pts: int, now_s: float) -> int | None:
@@ -45,6 +50,8 @@ class Timebase:
             return None
         ticks = pts * CLOCK_HZ // AUDIO_HZ
         placed = self._place(ticks, now_s)
+        if placed is None:
+            placed = self._late(ticks)
         if placed is None:
             placed = self._join(ticks, now_s)
         at = pts + (placed - ticks) * AUDIO_HZ // CLOCK_HZ
@@ -56,14 +63,22 @@ class Timebase:
 
     def _place(self, ticks: int, now_s: float) -> int | None:
         """By the offset in force, or the one before; None where neither fits."""
-        newest = self._newest
-        if self._offset is None or newest is None:
+        picture = self._picture
+        if self._offset is None or picture is None:
             return None
-        ahead = AHEAD_TICKS + int(max(0.0, now_s - self._newest_s) * CLOCK_HZ)
+        ahead = AHEAD_TICKS + int(max(0.0, now_s - self._picture_s) * CLOCK_HZ)
         for offset in (self._offset, self._before):
-            if offset is not None and -BACK_TICKS <= ticks + offset - newest <= ahead:
+            if offset is not None and -BACK_TICKS <= ticks + offset - picture <= ahead:
                 return ticks + offset
         return None
+
+    def _late(self, ticks: int) -> int | None:
+        """By the offset in force, for sound that comes late all the time: joined, it would move the picture
+        on, be late again, and so on."""
+        if self._offset is None or self._picture is None:
+            return None
+        at = ticks + self._offset
+        return at if -LATE_TICKS <= at - self._picture < 0 else None
 
     def _join(self, ticks: int, now_s: float) -> int:
         """From here on another offset: this is as much later as the wall clock says, a picture at least."""

@@ -40,6 +40,20 @@ def test_sound_before_the_first_picture_has_no_place() -> None:
     assert clock.audio(48_000, 0.0) is not None
 
 
+@pytest.mark.parametrize("late_s", [-1.9, -1.2, -0.9, 0.9, 1.2, 1.9, 2.1, 2.9])
+def test_sound_that_always_comes_late_or_early_moves_no_picture(late_s: float) -> None:
+    """As in an MPEG-TS whose pictures are sent long before they are shown, or of who looks ahead."""
+    clock = Timebase()
+    late = round(late_s * 30) * FRAME
+    for n in range(300):
+        picture = clock.video(n * FRAME, n / 30)
+        sound = clock.audio((n * FRAME - late) * AUDIO_HZ // HZ, n / 30)
+        assert picture - n * FRAME < FIRST_TICKS + 15
+        if n * FRAME > late:
+            assert sound is not None
+            assert abs(sound / AUDIO_HZ - (picture - late) / HZ) < 0.001
+
+
 def test_sound_never_goes_back() -> None:
     clock = Timebase()
     clock.video(0, 0.0)
