@@ -4,6 +4,7 @@ for them. Knows no HTTP and no jobs' work."""
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import threading
@@ -26,6 +27,7 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 DATABASE_THREADS, BLOB_THREADS = 8, 8  # apart: a bucket that hangs stops no call of the database
+SQLITE = "relens.sqlite"  # in the folder, where no other database is named
 MOST_WAITING = 512  # calls that run or wait; one more is refused at once
 COLLECT_EVERY_S, FIRST_COLLECT_S = 3600.0, 300.0
 CALL_S = 30.0  # of one call; a database or storage that is away gives up before
@@ -37,7 +39,15 @@ def default_dir() -> Path:
 
 
 def database_location(database_url: str, folder: Path) -> str:
-    return database_url or f"sqlite:///{folder / 'relens.sqlite'}"
+    return database_url or f"sqlite:///{folder / SQLITE}"
+
+
+def hide_from_others(path: Path) -> None:
+    """Keys of streams and of their targets are in it. SQLite gives the files beside it the same rights. Best
+    effort: who runs the server need not own the file."""
+    with contextlib.suppress(OSError):
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+        path.chmod(path.stat().st_mode & 0o770)  # a group that was let in stays in
 
 
 def storage_location(storage_url: str, folder: Path) -> str:
@@ -84,6 +94,8 @@ class Kept:
             raise KeptError(
                 f"data_dir {folder} cannot be written ({error.strerror}): free some room, or name another"
             ) from error
+        if not database_url:
+            hide_from_others(folder / SQLITE)
         database = Database(database_location(database_url, folder))
         try:
             upgrade(database)

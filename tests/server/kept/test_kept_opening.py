@@ -29,6 +29,19 @@ def test_it_opens_in_a_folder_that_is_not_there_yet(tmp_path: Path) -> None:
     again.close()
 
 
+@pytest.mark.parametrize(("before", "after"), [(None, 0o600), (0o644, 0o640), (0o660, 0o660)])
+def test_other_users_of_the_machine_read_no_keys(tmp_path: Path, before: int | None, after: int) -> None:
+    file = tmp_path / "relens.sqlite"
+    if before is not None:
+        file.touch()
+        file.chmod(before)
+    kept = Kept.open(str(tmp_path))
+    beside = [each for each in tmp_path.iterdir() if each.name.startswith(file.name)]
+    assert len(beside) > 1, "SQLite's own"
+    assert {each.stat().st_mode & 0o777 for each in beside} == {after}
+    kept.close()
+
+
 @pytest.mark.parametrize(("folder", "url"), [("/proc/nowhere", ""), ("", "mysql://x/y")])
 def test_where_nothing_can_be_kept_the_remedy_is_named(tmp_path: Path, folder: str, url: str) -> None:
     with pytest.raises(KeptError, match=r"data_dir|database_url"):
