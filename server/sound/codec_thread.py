@@ -20,6 +20,11 @@ In = TypeVar("In")
 Out = TypeVar("Out")
 
 
+def _nothing(_: object) -> tuple[()]:
+    """In place of what is not called any more."""
+    return ()
+
+
 class CodecThread(Generic[In, Out]):
     """`work` runs on the thread, `on_result` on the loop that made this; nothing is told after `close`."""
 
@@ -27,7 +32,8 @@ class CodecThread(Generic[In, Out]):
         self, name: str, work: Callable[[In], Sequence[Out]], on_result: Callable[[Out], None]
     ) -> None:
         self._loop = asyncio.get_running_loop()
-        self._work, self._on_result = work, on_result
+        self._work = work
+        self._on_result: Callable[[Out], object] = on_result
         self._changed = threading.Condition()
         self._waiting: deque[In] = deque()
         self._done: deque[Out] = deque()
@@ -53,6 +59,7 @@ class CodecThread(Generic[In, Out]):
             self._closed = True
             self._waiting.clear()
             self._done.clear()
+            self._on_result = _nothing
             self._changed.notify()
 
     def join(self, timeout_s: float) -> bool:
@@ -61,6 +68,12 @@ class CodecThread(Generic[In, Out]):
         return not self._thread.is_alive()
 
     def _run(self) -> None:
+        try:
+            self._take_turns()
+        finally:  # else whose work it is, and its codecs' threads, would wait in a circle for the collector
+            self._work = _nothing
+
+    def _take_turns(self) -> None:
         while True:
             with self._changed:
                 while not self._waiting and not self._closed:

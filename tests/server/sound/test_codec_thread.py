@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
+import weakref
 
 import pytest
 from sounds import settled
@@ -71,3 +73,32 @@ async def test_closed_it_tells_nothing_and_ends() -> None:
     assert await asyncio.to_thread(line.join, 5)
     await asyncio.sleep(0.01)
     assert found == []
+
+
+class Transcoder:
+    """Holds its thread, which holds its work."""
+
+    def __init__(self) -> None:
+        self.found: list[int] = []
+        self.line = CodecThread("test", self.work, self.found.append)
+
+    def work(self, number: int) -> list[int]:
+        return [number]
+
+
+async def test_whose_work_it_was_is_gone_once_it_is_closed() -> None:
+    collected = gc.isenabled()
+    gc.disable()  # libav's threads of resamplers that waited for it were many
+    try:
+        one = Transcoder()
+        one.line.push(1)
+        found = one.found
+        await settled(lambda: len(found))
+        one.line.close()
+        gone, line = weakref.ref(one), one.line
+        del one
+        assert await asyncio.to_thread(line.join, 10)
+        assert gone() is None
+    finally:
+        if collected:
+            gc.enable()
