@@ -1,5 +1,5 @@
 """What holds for every test: it ends, whatever hangs; CI is told how far the run is, and goes on from there
-where the interpreter died; tests that race real time or drive a browser get a second try, on CI only."""
+where the interpreter died; there, and only there, a test that fails is tried once more."""
 
 from __future__ import annotations
 
@@ -16,8 +16,6 @@ import pytest
 
 from tests import run_limits, run_record
 from tests.run_record import RunRecord
-
-SECOND_TRY = ("browser", "realtime")
 
 # What servers keep where a test says nothing else: never the home of whoever runs the tests.
 _DATA = tempfile.mkdtemp(prefix="relens-tests-")
@@ -52,11 +50,11 @@ def pytest_configure_node(node: Any) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """CI's two cores are shared with what we cannot see; at a desk a failure is shown at once."""
+    """A second try on CI, whose two cores are shared with what we cannot see; at a desk a failure is shown at
+    once."""
     if os.environ.get("CI"):
         for item in items:
-            if any(item.get_closest_marker(name) for name in SECOND_TRY):
-                item.add_marker(pytest.mark.flaky(reruns=1))
+            item.add_marker(pytest.mark.flaky(reruns=1))
     if _done:
         config.hook.pytest_deselected(items=[item for item in items if item.nodeid in _done])
         items[:] = [item for item in items if item.nodeid not in _done]
