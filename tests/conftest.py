@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from tests import run_limits, run_record
+from tests import run_limits, run_record, run_rights
 from tests.run_record import RunRecord
 
 # What servers keep where a test says nothing else: never the home of whoever runs the tests.
@@ -33,6 +33,7 @@ _stderr = -1  # while output is captured
 
 def pytest_configure(config: pytest.Config) -> None:
     global _stderr, _record, _done
+    run_rights.stay_in_line()
     _stderr = os.dup(2)
     run_limits.bound_executors()
     told = getattr(config, "workerinput", {})  # by pytest-xdist's first process to those that run tests
