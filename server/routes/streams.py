@@ -233,7 +233,8 @@ ROUTES = (
         (Answer(200, "As they were put", JSON, StreamSettings),), (NAME,), "", OPERATOR,
     ),
     Route(
-        "PUT", "/streams/{stream}/settings", put_settings, "Set all of a stream, or make one: what is left out, but for the key, is as at first (operator)",
+        "PUT", "/streams/{stream}/settings", put_settings,
+        "Set all of a stream, or make one: what is left out, but for the key, is as at first (operator)",
         (
             Answer(200, "They are in force; what is live stays live", JSON, StreamSettings),
             Answer(201, "The stream is made", JSON, StreamSettings, ("Location",)),
