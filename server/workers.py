@@ -155,7 +155,7 @@ class Workers:
 
 def _heard(loading: asyncio.Task[Worker]) -> None:
     if not loading.cancelled() and (error := loading.exception()) is not None:
-        log.info("a model was not loaded: %s", error)
+        log.debug("a model was not loaded: %s", error)  # who still waits for it says so
 
 
 def _let_go(measuring: asyncio.Future[Choice]) -> None:
