@@ -1,5 +1,6 @@
 """What holds for every test: it ends, whatever hangs; CI is told how far the run is, and goes on from there
-where the interpreter died; there, and only there, a test that fails is tried once more."""
+where the interpreter died; there, and only there, what serves, drives a browser or races real time is tried
+once more where it fails."""
 
 from __future__ import annotations
 
@@ -16,6 +17,9 @@ import pytest
 
 from tests import run_limits, run_record, run_rights
 from tests.run_record import RunRecord
+
+SECOND_TRY = ("browser", "realtime")
+SERVES = "server"  # a folder whose tests have servers, clients and children of their own, two files at a time
 
 # What servers keep where a test says nothing else: never the home of whoever runs the tests.
 _DATA = tempfile.mkdtemp(prefix="relens-tests-")
@@ -55,7 +59,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     once."""
     if os.environ.get("CI"):
         for item in items:
-            item.add_marker(pytest.mark.flaky(reruns=1))
+            if SERVES in item.path.parts or any(item.get_closest_marker(name) for name in SECOND_TRY):
+                item.add_marker(pytest.mark.flaky(reruns=1))
     if _done:
         config.hook.pytest_deselected(items=[item for item in items if item.nodeid in _done])
         items[:] = [item for item in items if item.nodeid not in _done]
