@@ -19,6 +19,7 @@ FPS, RATE = 25, 48_000
 CUT_S = 8  # so long of one clip, then the next
 MARK_EVERY_S = 10  # a white picture and a beep begin at once: how far apart they are is told by them
 MARK_FRAMES = 3
+_NEAR_S = 0.5  # of a flash from its beep, at most
 _LOUD, _JUMP = (
     0.4,
     30.0,
@@ -67,7 +68,7 @@ def make_film(clips: Sequence[Path], path: Path, size: tuple[int, int], seconds:
 
 def tell(path: Path) -> Told:
     """Decode all of it."""
-    flashes: list[float] = []
+    jumps: list[tuple[float, float]] = []  # a flash is the largest about its beep; scenes jump, too
     beeps: list[float] = []
     frames, before, end, loud_until = 0, 255.0, 0.0, -1.0
     with av.open(str(path)) as film:
@@ -75,8 +76,8 @@ def tell(path: Path) -> Told:
         for picture in film.decode(stream):
             luma = float(picture.to_ndarray(format="gray").mean())
             at = float(picture.time or 0)
-            if luma - before > _JUMP and (not flashes or at - flashes[-1] > 1):
-                flashes.append(at)
+            if luma - before > _JUMP:
+                jumps.append((luma - before, at))
             before, frames = luma, frames + 1
             end = at + float(1 / (stream.average_rate or FPS))
     with av.open(str(path)) as film:
@@ -89,8 +90,9 @@ def tell(path: Path) -> Told:
                 if at - loud_until > 0.5:
                     beeps.append(at)
                 loud_until = at
-    offsets = [beep - min(flashes, key=lambda flash: abs(flash - beep)) for beep in beeps if flashes]
-    return Told(frames, end, tuple(packets), tuple(offset for offset in offsets if abs(offset) < 1))
+    near = [(beep, [jump for jump in jumps if abs(jump[1] - beep) < _NEAR_S]) for beep in beeps]
+    offsets = tuple(beep - max(found)[1] for beep, found in near if found)
+    return Told(frames, end, tuple(packets), offsets)
 
 
 def _second_of_sound(second: int) -> Any:
