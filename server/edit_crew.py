@@ -70,13 +70,13 @@ class Crew:
     def put(self, work: Callable[[Tools], None]) -> None:
         """Waits while enough is waiting. Raises what earlier work raised."""
         while len(self._waiting) >= 2 * self._workers:
-            self._collect(FIRST_COMPLETED)
+            self._collect()
         self._waiting.add(self._executor.submit(self._do, work))
 
     def end(self) -> None:
         """Waits for all of it. Raises what any of it raised."""
         while self._waiting:
-            self._collect(FIRST_COMPLETED)
+            self._collect()
 
     def __enter__(self) -> Crew:
         return self
@@ -90,8 +90,8 @@ class Crew:
         wait(begun, _END_S)
         self._open.close()
 
-    def _collect(self, when: str) -> None:
-        done, self._waiting = wait(self._waiting, _POLL_S, when)
+    def _collect(self) -> None:
+        done, self._waiting = wait(self._waiting, _POLL_S, FIRST_COMPLETED)
         for each in done:
             each.result()
 

@@ -6,8 +6,7 @@ Knows pictures and packets; nothing of sessions.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
@@ -39,30 +38,15 @@ _TEMPORAL_DELIMITER = b"\x12\x00"  # AV1: an encoder begins each unit with one
 def encode(codec: Codec, frames: Sequence[Frame], keyframes: int = 30) -> list[EncodedFrame]:
     """A keyframe every `keyframes` pictures and at each new size, in the form EncodedFrame asks for."""
     out, context, shape = [], None, (0, 0)
-    with _as_patient_as_before():
-        for frame in frames:
-            if context is None or (frame.width, frame.height) != shape:
-                out += _packets(context, None, codec)
-                shape = (frame.width, frame.height)
-                context = _open(codec, *shape, keyframes)
-            out += _packets(context, frame, codec)
-        out += _packets(context, None, codec)
+    for frame in frames:
+        if context is None or (frame.width, frame.height) != shape:
+            out += _packets(context, None, codec)
+            shape = (frame.width, frame.height)
+            context = _open(codec, *shape, keyframes)
+        out += _packets(context, frame, codec)
+    out += _packets(context, None, codec)
     arrived = {frame.pts: frame.arrived_ns for frame in frames}
     return [EncodedFrame(data, pts, key, codec, arrived[pts]) for data, pts, key in out]
-
-
-@contextmanager
-def _as_patient_as_before() -> Iterator[None]:
-    """SVT-AV1, run by root, puts the thread that opens it ahead of the whole machine (SCHED_FIFO), for good:
-    all that a test starts afterwards would be so, too."""
-    if not hasattr(os, "sched_getscheduler"):
-        yield
-        return
-    policy, parameters = os.sched_getscheduler(0), os.sched_getparam(0)
-    try:
-        yield
-    finally:
-        os.sched_setscheduler(0, policy, parameters)
 
 
 def _open(codec: Codec, width: int, height: int, keyframes: int) -> Any:
@@ -121,7 +105,7 @@ def libav_rtp(
     wire = _Wire()
     options = {"packetsize": str(packet_bytes), "strict": "experimental", "rtpflags": "skip_rtcp"}
     out: list[tuple[EncodedFrame, list[bytes]]] = []
-    with _as_patient_as_before(), av.open(wire, "w", format="rtp", options=options) as container:
+    with av.open(wire, "w", format="rtp", options=options) as container:
         name, encoder_options = _ENCODERS[codec]
         stream: Any = container.add_stream(name, rate=30)
         _set(stream.codec_context, codec, frames[0].width, frames[0].height, 30)
