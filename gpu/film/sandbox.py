@@ -42,17 +42,15 @@ DEATH = "ends with its parent"
 def enter(memory_bytes: int) -> list[str]:
     """The barriers that hold from here on, in words. Call before a thread is started or a library loaded."""
     if sys.platform != "linux":
-        return _limit(memory_bytes, alone=False)
+        return limit(memory_bytes)
     held = []
     parent = os.getppid()
     libc = ctypes.CDLL(None, use_errno=True)
     alone = libc.unshare(_CLONE_NEWUSER | _CLONE_NEWNET) == 0
     if alone or libc.unshare(_CLONE_NEWNET) == 0:
         held.append(NAMESPACE)
-    held += _limit(memory_bytes, alone)
-    libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
-    # After the namespaces: a change of credentials takes it back.
-    if libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0) == 0:
+    held += limit(memory_bytes, alone)
+    if end_with_parent():  # after the namespaces: a change of credentials takes it back
         held.append(DEATH)
     if os.getppid() != parent:
         os._exit(0)
@@ -77,14 +75,24 @@ def allow_cpu(seconds: float) -> None:
         resource.setrlimit(resource.RLIMIT_CPU, (soft, resource.getrlimit(resource.RLIMIT_CPU)[1]))
 
 
-def _limit(memory_bytes: int, alone: bool) -> list[str]:
+def end_with_parent() -> bool:
+    """For a process just made (prctl(2)), which gains no rights from here on; whether it holds."""
+    if sys.platform != "linux":
+        return False
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+    return bool(libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0) == 0)
+
+
+def limit(memory_bytes: int, alone: bool = False, most_files: int = _MOST_FILES) -> list[str]:
+    """Of address space, files and more; `alone`: in a user namespace of its own. -> what holds, in words."""
     if resource is None:
         return []
     limits = {
         "RLIMIT_AS": memory_bytes,
         "RLIMIT_FSIZE": 0,
         "RLIMIT_CORE": 0,
-        "RLIMIT_NOFILE": _MOST_FILES,
+        "RLIMIT_NOFILE": most_files,
         **({"RLIMIT_NPROC": _MOST_THREADS} if alone else {}),
     }
     held = []

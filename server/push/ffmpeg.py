@@ -12,6 +12,7 @@ import shutil
 import subprocess
 from dataclasses import dataclass
 
+from gpu.film import sandbox
 from server.push import limits
 
 MEMORY_BYTES = 1 << 30
@@ -52,8 +53,8 @@ def start(
     """For a child with one thread: FFmpeg ends with it, and has limits of its own. Raises OSError."""
 
     def enter() -> None:
-        limits.limit(MEMORY_BYTES)
-        limits.end_with_parent()
+        sandbox.limit(MEMORY_BYTES, most_files=limits.MOST_FILES)
+        sandbox.end_with_parent()
 
     return subprocess.Popen(
         command, stdin=stdin, stdout=stdout, stderr=subprocess.PIPE, pass_fds=pass_fds, cwd="/", env={},

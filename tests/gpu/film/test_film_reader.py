@@ -335,20 +335,25 @@ def test_a_child_outlives_the_thread_that_opened_it(films: dict[str, Path]) -> N
 
 
 def test_a_kept_child_is_taken_and_replaced(films: dict[str, Path]) -> None:
+    spawn.keep_none()
+    before = children()  # other tests' servers
     spawn.keep_one()
     try:
-        (waiting,) = psutil.Process().children()
+        (waiting,) = children() - before
         with open_film(films["bframes"]) as reader:
-            assert reader.pid == waiting.pid
+            assert reader.pid == waiting
             assert len(list(reader.frames())) == 60
-            others = {child.pid for child in psutil.Process().children()} - {reader.pid}
-            assert len(others) == 1
-            psutil.Process(others.pop()).kill()  # one that died while it waited is not handed out
+            (other,) = children() - before - {reader.pid}
+            psutil.Process(other).kill()  # one that died while it waited is not handed out
             with open_film(films["bframes"]) as again:
                 assert again.info == reader.info
     finally:
         spawn.keep_none()
-    assert not psutil.Process().children()
+    assert children() == before
+
+
+def children() -> set[int]:
+    return {child.pid for child in psutil.Process().children()}
 
 
 def test_a_film_that_changed_is_counted_again(tmp_path: Path) -> None:
