@@ -1,4 +1,4 @@
-"""A live stream to push: pictures that flash and sound that beeps, both at each whole second."""
+"""A live stream to push: pictures and sound of `lip_sync`."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from server.peer.types import EncodedAudio
 from server.push.connection import Patience
 from server.push.pushers import Pushers
 from server.streams.types import Target, TargetFacts, Viewer
+from tests.server import lip_sync
 
 FPS = 25
 SIZE = (160, 120)
-MARK_S = 0.12  # how long it flashes and beeps
 FILLER = b"\x00\x00\x00\x01\x0c"  # a NAL that means nothing (H.264 §7.4.2.7)
 PRE_SKIP = 312  # libopus's, at 48 kHz
 QUICK = Patience(
@@ -94,7 +94,7 @@ class LiveFeed:
     def _picture(self, number: int) -> list[EncodedFrame]:
         at_s = self._start_s + number / FPS
         luma = np.full((SIZE[1] * 3 // 2, SIZE[0]), 128, np.uint8)
-        luma[: SIZE[1]] = 235 if at_s % 1.0 < MARK_S else 40
+        luma[: SIZE[1]] = lip_sync.luma(at_s)
         picture = av.VideoFrame.from_ndarray(luma, "yuv420p")
         picture.pts, picture.time_base = round(at_s * 90_000), Fraction(1, 90_000)
         if self._force:
@@ -107,7 +107,9 @@ class LiveFeed:
     def _beep(self, number: int) -> list[EncodedAudio]:
         first = round(self._start_s * 48_000) + number * 960
         at = (first + np.arange(960)) / 48_000
-        tone = np.where(at % 1.0 < MARK_S, 12_000 * np.sin(2 * np.pi * 1000 * at), 0).astype(np.int16)
+        tone = np.where(at % 1.0 < lip_sync.BEEP_S, 12_000 * np.sin(2 * np.pi * 1000 * at), 0).astype(
+            np.int16
+        )
         frame = av.AudioFrame.from_ndarray(np.repeat(tone, 2)[None], "s16", "stereo")
         frame.sample_rate, frame.time_base, frame.pts = 48_000, Fraction(1, 48_000), number * 960
         return [EncodedAudio(bytes(p), first - PRE_SKIP) for p in self._opus.encode(frame)]

@@ -7,15 +7,10 @@ import contextlib
 import shutil
 import socket
 import struct
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
-
-import av
-import numpy as np
 
 FFMPEG = shutil.which("ffmpeg") or ""
-LOUD = 0.1
 C1_BYTES = 1536  # Adobe RTMP 1.0 §5.2.3
 
 
@@ -65,41 +60,6 @@ def rtmp_receiver(port: int, out: Path) -> Receiver:
 def srt_receiver(port: int, out: Path, passphrase: str = "") -> Receiver:
     secret = f"&passphrase={passphrase}" if passphrase else ""
     return Receiver(["-i", f"srt://127.0.0.1:{port}?mode=listener{secret}"], out, "mpegts")
-
-
-def marks(path: Path) -> tuple[list[float], list[float]]:
-    """When a recording flashes and when it beeps: begins, in seconds of one clock."""
-    bright: list[tuple[float, float]] = []
-    loud: list[tuple[float, float]] = []  # when, the peak of a millisecond
-    with av.open(str(path)) as recording:
-        for frame in decoded(recording):
-            if isinstance(frame, av.VideoFrame):
-                bright.append((float(frame.time or 0), float(frame.to_ndarray(format="gray").mean())))
-            elif isinstance(frame, av.AudioFrame):
-                samples = np.abs(frame.to_ndarray()[0]).astype(np.float64)
-                samples /= 1 if frame.format.name.startswith("flt") else 32768
-                peaks = samples[: len(samples) // 48 * 48].reshape(-1, 48).max(1)
-                loud += [(float(frame.time or 0) + i / 1000, float(peak)) for i, peak in enumerate(peaks)]
-    return begins(bright, 128), begins(loud, LOUD)
-
-
-def decoded(recording: Any) -> Iterator[Any]:
-    """What can be decoded: a recording's end may be cut off."""
-    for packet in recording.demux():
-        with contextlib.suppress(av.InvalidDataError):
-            yield from packet.decode()
-
-
-def begins(levels: list[tuple[float, float]], threshold: float) -> list[float]:
-    """Of (seconds, level): when it rises above the threshold after a fifth of a second below."""
-    found: list[float] = []
-    above_s = -1.0
-    for at, level in levels:
-        if level > threshold:
-            if at - above_s > 0.2:
-                found.append(at)
-            above_s = at
-    return found
 
 
 @contextlib.asynccontextmanager

@@ -6,12 +6,11 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 
-from tests.server.push.feeds import MARK_S
+from tests.server import lip_sync
 from tests.server.push.platforms import FFMPEG
 
-_MARKED = f"lt(mod(t,1),{MARK_S})"  # a flash and a beep at each whole second
-_PICTURES = ["-re", "-f", "lavfi", "-i", f"color=black:160x120:25,drawbox=c=white:t=fill:enable='{_MARKED}'"]
-_SOUND = ["-re", "-f", "lavfi", "-i", f"aevalsrc='0.4*sin(2000*PI*t)*{_MARKED}':s=48000"]
+_PICTURES = ["-re", "-f", "lavfi", "-i", f"color=black:160x120:25,{lip_sync.PICTURES}"]
+_SOUND = ["-re", "-f", "lavfi", "-i", f"aevalsrc='{lip_sync.SOUND}':s=48000"]
 _X264 = ["-c:v", "libx264", "-preset", "ultrafast", "-tune", "zerolatency", "-g", "25"]
 
 

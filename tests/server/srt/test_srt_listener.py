@@ -9,8 +9,6 @@ import signal
 import socket
 from collections.abc import AsyncIterator
 
-import av
-import numpy as np
 import pytest
 
 from server.push import ffmpeg
@@ -18,7 +16,8 @@ from server.srt.ingests import SrtIngests
 from server.srt.listener import SrtListener
 from server.streams.stream import Stream
 from server.streams.types import SrtIn
-from tests.server.push.platforms import begins, command_lines, free_port
+from tests.server import lip_sync
+from tests.server.push.platforms import command_lines, free_port
 from tests.server.srt.srt_caller import caller
 from tests.server.streams.stream_parts import Caster, Server, Watcher, server, until
 
@@ -75,11 +74,9 @@ async def test_pictures_and_sound_come_and_the_passphrase_is_not_shown() -> None
             assert facts is not None
             assert (facts.kind, facts.codec, facts.audio) == ("srt", "h264", "aac")
             assert facts.bitrate_bps > 1000
-            flashes, beeps = await asyncio.to_thread(marks_of, watcher)
-            assert len(beeps) >= 2
-            # Two of them: where the machine is slow a flash may have lost its first picture, or all.
-            apart = sorted(min(abs(flash - beep) for flash in flashes) for beep in beeps)
-            assert apart[1] <= 0.02, (flashes, beeps)
+            apart = await asyncio.to_thread(lip_sync.watched, watcher.frames, watcher.sounds)
+            assert len(apart) >= 2
+            assert max(map(abs, apart)) <= 0.02, apart
             times = [frame.pts for frame in watcher.frames]
             assert times == sorted(set(times))
         await until(lambda: stream.state == "waiting")
@@ -88,27 +85,6 @@ async def test_pictures_and_sound_come_and_the_passphrase_is_not_shown() -> None
             await until(lambda: len(watcher.frames) > count, 30)
             assert watcher.frames[-1].pts > times[-1]
     assert watcher.ends == [("going-away", "the server stops: connect again")]
-
-
-def marks_of(watcher: Watcher) -> tuple[list[float], list[float]]:
-    """When what was watched flashes and beeps: begins, in seconds of the stream's clock."""
-    bright: list[tuple[float, float]] = []
-    decoder = av.CodecContext.create("h264", "r")
-    for frame in watcher.frames:
-        packet = av.Packet(frame.data)
-        packet.pts = frame.pts
-        bright += [
-            (int(picture.pts or 0) / 90_000, float(picture.to_ndarray(format="gray").mean()))
-            for picture in decoder.decode(packet)
-        ]
-    loud: list[tuple[float, float]] = []
-    opus = av.CodecContext.create("libopus", "r")
-    opus.sample_rate, opus.layout, opus.format = 48_000, "stereo", "s16"
-    for sound in watcher.sounds:
-        for decoded in opus.decode(av.Packet(sound.data)):
-            peaks = np.abs(decoded.to_ndarray().reshape(-1, 2)[:, 0].astype(float)).reshape(-1, 48).max(1)
-            loud += [(sound.pts / 48_000 + i / 1000, float(peak)) for i, peak in enumerate(peaks)]
-    return begins(bright, 128), begins(loud, 3000)
 
 
 async def test_what_is_no_mpeg_ts_is_not_taken() -> None:
