@@ -23,14 +23,16 @@ from typing import Any, TextIO
 from gpu.checkpoints.progress import duration
 from gpu.errors import FrameError
 from gpu.film.timeline import EditAt, Timeline, check_timeline, read_timeline, steps_of
-from gpu.film.types import FilmError, Span
+from gpu.film.types import FilmError, FilmInfo, Span
 from gpu.types import CLOCK_HZ
 
 GOOD, FAULT, INTERRUPTED = 0, 1, 130
 _READ_BYTES = 1 << 20
 _SHOW_S = 0.5
 PRESETS = ("ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow")
-LONGEST_SPAN_S = 10.0  # nobody watches meanwhile: fewer seams than a server's job has
+# Nobody watches meanwhile: fewer seams than a server's job has, yet enough spans for all cores, and little is
+# lost where it is stopped.
+SHORTEST_SPAN_S, LONGEST_SPAN_S, SPANS = 10.0, 40.0, 12
 _LINE_S = 10.0  # between lines where there is no terminal
 
 
@@ -53,9 +55,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--crf", type=int, default=18, help="quality of x264, 0 to 51; lower is better")
     parser.add_argument(
         "--preset",
-        default="superfast",
         choices=PRESETS,
-        help="of x264: slower ones make smaller files, not better pictures (superfast)",
+        help="of x264: slower ones make smaller files, not better pictures (superfast without CABAC)",
     )
     parser.add_argument("--force", action="store_true", help="replace OUT where it exists")
 
@@ -87,7 +88,7 @@ def _edit(arguments: dict[str, Any], bar: _Bar) -> int:
     from gpu.film.cut import find_spans
     from gpu.film.produce import produce
     from gpu.film.reader import open_film
-    from gpu.film.render import resolved
+    from gpu.film.render import PREROLL_S, resolved
     from gpu.film.segment import OutputSettings, init_segment
     from gpu.film.work import work_key
     from server.edit_crew import Crew, Tools
@@ -96,7 +97,8 @@ def _edit(arguments: dict[str, Any], bar: _Bar) -> int:
     _check_out(source, out, arguments["force"])
     timeline = _timeline(arguments)
     name = arguments["model"] or timeline.model or "nano"
-    settings = OutputSettings(crf=arguments["crf"], preset=arguments["preset"])
+    preset = arguments["preset"]
+    settings = OutputSettings(crf=arguments["crf"], preset=preset or "superfast", cavlc=not preset)
     with contextlib.ExitStack() as open_now:
         looking = open_now.enter_context(open_film(source))  # finds the scenes, ahead
         crew = open_now.enter_context(Crew(source, name, arguments["threads"]))
@@ -115,10 +117,12 @@ def _edit(arguments: dict[str, Any], bar: _Bar) -> int:
             )
             _write(path, data)
 
+        if steps:
+            crew.warm(steps[0].edit)
         bar.begin(info.video.frames)
         spans: list[Span] = []
         files: list[Path] = []
-        for span in find_spans(looking, LONGEST_SPAN_S):
+        for span in find_spans(looking, _longest_s(info), preroll_s=PREROLL_S):
             path = work.segment(work_key(digest, span, steps, model.spec, settings))
             if path.is_file():
                 bar.had(span.frames)
@@ -135,6 +139,11 @@ def _edit(arguments: dict[str, Any], bar: _Bar) -> int:
         print(note, file=sys.stderr)
     print(f"{out}: {info.video.frames} frames, {duration(info.video.duration / CLOCK_HZ)}", file=sys.stderr)
     return GOOD
+
+
+def _longest_s(info: FilmInfo) -> float:
+    """Of a span, in seconds; hangs on the film alone, as what is rendered does."""
+    return min(LONGEST_SPAN_S, max(SHORTEST_SPAN_S, info.video.duration / CLOCK_HZ / SPANS))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,8 @@
 """Threads that render spans side by side, each with a model and a reader of its own. Knows spans, no files.
 
-A model that runs on the CPU does not keep all cores busy with one picture at a time; two spans at once do.
-What a span gives does not hang on how many are rendered beside it.
+A model that runs on the CPU does not keep all cores busy with one picture at a time; a span for each core
+does, and one more works where those wait for each other. What a span gives does not hang on how many are
+rendered beside it.
 """
 
 from __future__ import annotations
@@ -11,17 +12,21 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
 from types import TracebackType
+
+import numpy as np
 
 from gpu.cores import usable_cores
 from gpu.film.reader import FilmReader, open_film
 from gpu.models.base import EditModel
 from gpu.models.registry import LARGE_NAMES, load_model
 from gpu.models.settings import ModelSettings
+from gpu.types import Edit, Frame
 
-MOST_WORKERS = 4  # each holds some 150 MB
+MOST_WORKERS = 4  # and one more; each holds some 50 MB
 _POLL_S = 0.5  # an interruption is heard that soon
 _END_S = 60.0
 
@@ -42,7 +47,8 @@ def shares(name: str, threads: int) -> tuple[int, int]:
         return 1, threads
     threads = threads or usable_cores()
     workers = min(threads, MOST_WORKERS)
-    return workers, threads // workers
+    beside = 1 if workers > 1 else 0
+    return workers + beside, threads // workers
 
 
 class Crew:
@@ -53,6 +59,8 @@ class Crew:
         self._source, self._name = source, name
         self._workers, self._threads = shares(name, threads)
         self._given_up = threading.Event()
+        self._warm = threading.Event()
+        self._warm.set()
         self._free: SimpleQueue[Tools | None] = SimpleQueue()
         self._open = contextlib.ExitStack()
         self._lock = threading.Lock()
@@ -66,6 +74,12 @@ class Crew:
     def cancelled(self) -> bool:
         """Whether what is being rendered is still wanted; any thread."""
         return self._given_up.is_set()
+
+    def warm(self, edit: Edit) -> None:
+        """Before anything is put: compile what an edit runs, while the first span is being found. The other
+        workers begin when that is done, as what is compiled serves all of them."""
+        self._warm.clear()
+        self._waiting.add(self._executor.submit(self._do, partial(self._step_once, edit)))
 
     def put(self, work: Callable[[Tools], None]) -> None:
         """Waits while enough is waiting. Raises what earlier work raised."""
@@ -98,10 +112,23 @@ class Crew:
     def _do(self, work: Callable[[Tools], None]) -> None:
         tools = self._free.get()
         try:
-            tools = tools if tools is not None else self._tools()
+            if tools is None:
+                self._warm.wait(_END_S)
+                tools = self._tools()
             work(tools)
         finally:
             self._free.put(tools)
+
+    def _step_once(self, edit: Edit, tools: Tools) -> None:
+        try:
+            video, model = tools.reader.info.video, tools.model
+            grey = np.full((video.height, video.width), 128, np.uint8)
+            half = np.ascontiguousarray(grey[::2, ::2])
+            state = model.open_state(video.width, video.height)
+            model.set_edit(state, edit)
+            model.step(state, [Frame(grey, half, half, 0)] * model.spec.frames_per_chunk)
+        finally:
+            self._warm.set()
 
     def _tools(self) -> Tools:
         with contextlib.ExitStack() as made:

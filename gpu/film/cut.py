@@ -8,12 +8,13 @@ here.
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections.abc import Callable, Iterator
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
+from gpu.film.index import I64
 from gpu.film.types import FilmError, FilmInfo, Span
 from gpu.types import CLOCK_HZ, U8, Frame
 
@@ -31,26 +32,40 @@ class Readable(Protocol):
 
     @property
     def info(self) -> FilmInfo: ...
-    def frames(self, start: int = 0, end: int | None = None) -> Iterator[Frame]: ...
+    @property
+    def ticks(self) -> I64: ...
+    @property
+    def key_ticks(self) -> I64: ...
+    def glimpses(self) -> Iterator[tuple[int, Frame]]: ...
 
 
 def cut(
-    reader: Readable, longest_s: float = 6.0, shortest_s: float = 1.0, progress: Progress | None = None
+    reader: Readable,
+    longest_s: float = 6.0,
+    shortest_s: float = 1.0,
+    progress: Progress | None = None,
+    preroll_s: float = 0.0,
 ) -> tuple[Span, ...]:
     """The film's spans: see `find_spans`."""
-    return tuple(find_spans(reader, longest_s, shortest_s, progress))
+    return tuple(find_spans(reader, longest_s, shortest_s, progress, preroll_s))
 
 
 def find_spans(
-    reader: Readable, longest_s: float = 6.0, shortest_s: float = 1.0, progress: Progress | None = None
+    reader: Readable,
+    longest_s: float = 6.0,
+    shortest_s: float = 1.0,
+    progress: Progress | None = None,
+    preroll_s: float = 0.0,
 ) -> Iterator[Span]:
     """Yield the film's spans in order, each as soon as it is certain: at most 2 x `longest_s` + `shortest_s`
     behind.
 
     They tile the film: the first begins at 0, each ends where the next begins, the last at the film's
     duration, and their frames add up to the film's. A scene shorter than `shortest_s` goes with the one
-    before or after it, one longer than `longest_s` is parted evenly. `longest_s` is kept wherever frames
-    allow it (one frame may be longer), `shortest_s` wherever frames and the film's own length do.
+    before or after it, one longer than `longest_s` is parted, `preroll_s` behind a keyframe where there is one
+    in the later half of a span (whoever renders from there on has nothing to decode before), else evenly.
+    `longest_s` is kept wherever frames allow it (one frame may be longer), `shortest_s` wherever frames and
+    the film's own length do.
 
     Raises FilmError for lengths that cannot be kept, and as the reader does."""
     if not 0 < 2 * shortest_s <= longest_s:
@@ -58,23 +73,26 @@ def find_spans(
             f"spans from {shortest_s} to {longest_s} s: the longest must be twice the shortest at least"
         )
     video = reader.info.video
-    cutter = Cutter(round(longest_s * CLOCK_HZ), round(shortest_s * CLOCK_HZ))
+    times: list[int] = reader.ticks.tolist()
+    seams: list[int] = (reader.key_ticks + round(preroll_s * CLOCK_HZ)).tolist()
+    cutter = Cutter(round(longest_s * CLOCK_HZ), round(shortest_s * CLOCK_HZ), seams)
     scenes = SceneFinder()
     done = 0
-    for frame in reader.frames():
-        yield from cutter.add(frame.pts)
-        for number in scenes.see(frame):
-            cutter.cut(number)
-        done += 1
+    for number, frame in reader.glimpses():
+        for pts in times[done : number + 1]:
+            yield from cutter.add(pts)
+        done = number + 1
+        for first in scenes.see(number, frame):
+            cutter.cut(first)
         if progress is not None:
             progress(done, video.frames)
-    if done != video.frames:
-        raise FilmError(f"{done} frames could be read of {video.frames}: send the film again")
+    for pts in times[done:]:
+        yield from cutter.add(pts)
     yield from cutter.end(video.duration)
 
 
 class SceneFinder:
-    """PySceneDetect, fed frame by frame. Loads it, and OpenCV, when made."""
+    """PySceneDetect, fed frame by frame, or some frame by some frame. Loads it, and OpenCV, when made."""
 
     def __init__(self) -> None:
         import cv2
@@ -83,12 +101,10 @@ class SceneFinder:
         self._cv2 = cv2
         self._detector = AdaptiveDetector(min_scene_len=0)  # lengths are the cutter's concern
         self._timecode: Callable[[int], FrameTimecode] = lambda number: FrameTimecode(number, _ANY_FPS)
-        self._number = 0
 
-    def see(self, frame: Frame) -> list[int]:
-        """Numbers of frames, counted from 0, that begin another scene; found a few frames late."""
-        found = self._detector.process_frame(self._timecode(self._number), self._small(frame))
-        self._number += 1
+    def see(self, number: int, frame: Frame) -> list[int]:
+        """Numbers of those seen that begin another scene; found a few frames late."""
+        found = self._detector.process_frame(self._timecode(number), self._small(frame))
         return [int(each.frame_num) for each in found]
 
     def _small(self, frame: Frame) -> U8:
@@ -108,9 +124,9 @@ class SceneFinder:
 class Cutter:
     """Frames' times and scene changes in, spans out. Holds the times of what is not yet certain, no more."""
 
-    def __init__(self, longest: int, shortest: int) -> None:
-        """In ticks; `longest` at least 2 x `shortest`."""
-        self._longest, self._shortest = longest, shortest
+    def __init__(self, longest: int, shortest: int, seams: Sequence[int] = ()) -> None:
+        """In ticks; `longest` at least 2 x `shortest`. `seams`: rising, where a scene is best parted."""
+        self._longest, self._shortest, self._seams = longest, shortest, seams
         self._times: list[int] = []  # of the frames from the next span's first on
         self._first = 0  # the number of that frame
         self._cut: int | None = None  # where a scene change waits for a long enough scene behind it
@@ -172,8 +188,13 @@ class Cutter:
         return made
 
     def _part(self, until: int, most: int) -> int:
-        """How many of the next frames end by `until`: at least one, at most `most`."""
-        return max(1, min(bisect_right(self._times, until) - 1, most))
+        """How many of the next frames end by `until`: at least one, at most `most`; fewer, down to half,
+        where a seam is."""
+        frames = max(1, min(bisect_right(self._times, until) - 1, most))
+        seam = bisect_right(self._seams, self._times[frames]) - 1
+        if seam >= 0 and self._seams[seam] - self._times[0] >= (until - self._times[0]) // 2:
+            frames = max(1, min(frames, bisect_left(self._times, self._seams[seam])))
+        return frames
 
     def _take(self, frames: int, end: int | None = None) -> Span:
         start = self._times[0]

@@ -46,6 +46,8 @@ class Pictures:
     def between(self, start: int, end: int) -> Iterator[Shown | None]:
         """Frames number start <= n < end, each exactly once; None now and then while work goes on. Raises
         FilmError when nothing can be shown, or the file changed."""
+        if self._source.opening.rough:
+            self._reopen(self._source.opening.careful)
         at, key, back = start, self._index.key_before(start), 0
         while at < end:
             try:
@@ -65,6 +67,24 @@ class Pictures:
                     continue
                 self._be_careful()
                 key = self._index.key_before(at)
+
+    def glimpses(self) -> Iterator[Shown | None]:
+        """What is decoded soonest, from the film's beginning: some of its frames, in order, a little rough;
+        None now and then. Raises FilmError when the file changed."""
+        at = 0
+        for careful in (self._source.opening.careful, True):
+            self._reopen(careful, rough=True)
+            try:
+                for picture in self._decode(0):
+                    number = None if picture is None else self._index.number(_pts(picture))
+                    if number is None or number < at:
+                        yield None
+                        continue
+                    yield Shown(number, picture)
+                    at = number + 1
+                return
+            except _Damaged:
+                continue
 
     def close(self) -> None:
         self._source.close()
@@ -122,7 +142,7 @@ class Pictures:
         pts = int(self._index.keys[key, 0])
         for target in self._targets(key):
             if target is None:
-                self._reopen(self._source.opening.careful)
+                self._reopen(self._source.opening.careful, self._source.opening.rough)
             elif not self._source.seek(target):
                 continue
             found = False
@@ -159,8 +179,8 @@ class Pictures:
     def _be_careful(self) -> None:
         self._reopen(careful=True)
 
-    def _reopen(self, careful: bool) -> None:
-        opening = replace(self._source.opening, careful=careful)
+    def _reopen(self, careful: bool, rough: bool = False) -> None:
+        opening = replace(self._source.opening, careful=careful, rough=rough)
         if self._source.fresh and opening == self._source.opening:
             return
         self._source.check_unchanged()

@@ -17,13 +17,13 @@ from types import TracebackType
 
 import numpy as np
 
-from gpu.film.index import I64, Index, unpack_index
+from gpu.film.index import I64, Index, to_ticks, unpack_index
 from gpu.film.known import Known
 from gpu.film.ring import Ring, make_memory, size_memory
 from gpu.film.signature import Signature, read_signature
 from gpu.film.spawn import take
 from gpu.film.types import AudioInfo, FilmError, FilmInfo, FilmLimits, VideoInfo
-from gpu.film.wire import Gone, Late, Mark, Message, Say
+from gpu.film.wire import Ask, Gone, Late, Mark, Message, Say
 from gpu.types import Frame
 
 LIMITS = FilmLimits()
@@ -80,6 +80,11 @@ class FilmReader:
         return self._ticks
 
     @property
+    def key_ticks(self) -> I64:
+        """[K]: when the keyframes are shown, as `ticks`."""
+        return to_ticks(self._index.keys[:, 0] - self._index.pts[0], self._index.unit)
+
+    @property
     def pid(self) -> int:
         """The child's."""
         return self._child.pid
@@ -93,12 +98,17 @@ class FilmReader:
         """Frames with start <= pts < end, in shown order. Whoever takes them slowly holds the child back.
 
         Raises FilmError when the film cannot be read further."""
-        with self._lock:
-            self._generation += 1
-            generation = self._generation
+        generation = self._begin()
         first = int(np.searchsorted(self._ticks, start))
         last = len(self._ticks) if end is None else int(np.searchsorted(self._ticks, end))
         return self._frames(generation, first, last)
+
+    def glimpses(self) -> Iterator[tuple[int, Frame]]:
+        """(number, frame) of those that are decoded soonest, in shown order, from the film's beginning: often
+        half of them, with edges between blocks. For who looks for scenes.
+
+        Raises FilmError when the film cannot be read further."""
+        return self._glimpses(self._begin())
 
     def close(self) -> None:
         """Idempotent."""
@@ -129,16 +139,48 @@ class FilmReader:
                 frame = self._next(generation, number)
             yield frame
 
+    def _glimpses(self, generation: int) -> Iterator[tuple[int, Frame]]:
+        at = 0
+        while True:
+            with self._lock:
+                if generation != self._generation:
+                    return
+                if at == 0:
+                    last = struct.pack("<q", len(self._ticks))
+                    self._send(Say.READ, flags=Ask.GLIMPSES, a=generation, body=last)
+                message = self._said(generation)
+                if message.kind == Say.END:
+                    return
+                if not at <= message.b < len(self._ticks):
+                    raise self._fail(f"the reader gave frame {message.b} behind {at - 1}: a defect; say so")
+                at, frame = message.b + 1, self._take(message)
+            yield at - 1, frame
+
+    def _begin(self) -> int:
+        with self._lock:
+            self._generation += 1
+            return self._generation
+
     def _next(self, generation: int, number: int) -> Frame:
+        message = self._said(generation)
+        if message.kind != Say.FRAME or message.b != number:
+            raise self._fail(f"the reader gave frame {message.b} for {number}: a defect; say so")
+        return self._take(message)
+
+    def _said(self, generation: int) -> Message:
+        """The next frame of a reading, or its end."""
         until = self._until()
         while True:
             message = self._receive(_MOST_HEAD, until)
-            if message.kind == Say.FRAME and message.a == generation:
-                break
-        if message.b != number or self._ring is None or message.slot >= self._ring.slots:
-            raise self._fail(f"the reader gave frame {message.b} for {number}: a defect; say so")
+            if message.kind in (Say.FRAME, Say.END) and message.a == generation:
+                return message
+
+    def _take(self, message: Message) -> Frame:
+        number = message.b
+        if self._ring is None or message.slot >= self._ring.slots:
+            raise self._fail(f"the reader gave slot {message.slot}: a defect; say so")
         frame = self._ring.frame(message.slot, int(self._ticks[number]))
-        self._send(Say.FREE, a=generation)
+        self._send(Say.FREE, a=message.a)
         self.stats.frames += 1
         self.stats.repeated += bool(message.flags & Mark.REPEATED)
         self.stats.rescaled += bool(message.flags & Mark.RESCALED)
@@ -182,11 +224,15 @@ class FilmReader:
             if message.kind == kind:
                 return message
 
-    def _send(self, kind: Say, *, a: int = 0, b: int = 0, body: bytes = b"", fd: int | None = None) -> None:
+    def _send(
+        self, kind: Say, *, flags: int = 0, a: int = 0, b: int = 0, body: bytes = b"", fd: int | None = None
+    ) -> None:
         if self._closed:
             raise FilmError("the film was closed: open it again")
         try:
-            self._child.wire.send(kind, a=a, b=b, body=body, fd=fd, timeout_s=self._limits.stall_s)
+            self._child.wire.send(
+                kind, flags=flags, a=a, b=b, body=body, fd=fd, timeout_s=self._limits.stall_s
+            )
         except Gone:
             return  # what it said last is still to be received
         except Late as error:

@@ -42,13 +42,14 @@ class OutputSettings:
 
     `crf`: x264's constant quality, 0..51, lower is better; 18 is hard to tell from the source. `threads`: of
     x264, fixed, because the bytes depend on it. `keyframe_s`: a keyframe at least that often, besides each
-    span's first.
+    span's first. `cavlc`: the simpler entropy code: the same pictures a quarter sooner, files a tenth larger.
     """
 
     crf: int = 18
     preset: Preset = "veryfast"
     threads: int = 1
     keyframe_s: float = 4.0
+    cavlc: bool = False
 
     def __post_init__(self) -> None:
         if not (0 <= self.crf <= 51 and 1 <= self.threads <= 64 and self.keyframe_s > 0):
@@ -118,6 +119,8 @@ def _open(info: FilmInfo, settings: OutputSettings) -> Any:
     context.color_primaries = context.color_trc = _primaries(info)
     context.flags |= _GLOBAL_HEADER
     context.options = {"crf": str(settings.crf), "preset": settings.preset, "profile": "high"}
+    if settings.cavlc:
+        context.options |= {"coder": "cavlc"}
     try:
         context.open()
     except (av.FFmpegError, ValueError) as error:

@@ -16,7 +16,7 @@ from gpu.film.ring import Ring
 from gpu.film.shape import Shaper
 from gpu.film.source import Opening, Source
 from gpu.film.types import FilmError, FilmLimits
-from gpu.film.wire import Gone, Mark, Message, Say, Wire
+from gpu.film.wire import Ask, Gone, Mark, Message, Say, Wire
 
 _ALIVE_S = 0.5
 _MOST_ORDER = 256 << 20  # bytes: the index of a film that is known comes with it
@@ -94,7 +94,8 @@ class Service:
         sandbox.allow_cpu(_OPEN_CPU_S + _CPU_S_PER_FRAME * (end - order.b))
         free, slot = self._ring.slots, 0
         said = time.monotonic()
-        for shown in self._pictures.between(order.b, end):
+        glimpses = order.flags & Ask.GLIMPSES
+        for shown in self._pictures.glimpses() if glimpses else self._pictures.between(order.b, end):
             while (free == 0 and shown is not None) or self._wire.waiting():
                 message = self._wire.receive(None)
                 if message.kind == Say.READ:

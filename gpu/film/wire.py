@@ -19,7 +19,7 @@ class Say(IntEnum):
 
     OPEN = 1  # body: JSON; fd: the film
     RING = 2  # a: slots; fd: the shared memory
-    READ = 3  # a: generation; b: first frame; body: one i64, the frame behind the last
+    READ = 3  # a: generation; b: first frame; body: one i64, the frame behind the last; flags: Ask
     FREE = 4  # a: generation; the slot of the oldest frame sent is free again
 
     READY = 16  # body: JSON, which barriers hold
@@ -31,6 +31,12 @@ class Say(IntEnum):
     REFUSED = 22  # body: text for whoever sent the film
     SOUND = 23  # body: JSON, of the sound track
     PACKETS = 24  # body: records of sound_child.py
+
+
+class Ask(IntEnum):
+    """Flags of READ."""
+
+    GLIMPSES = 1  # not every frame, and not as exact, but soon; always from the first
 
 
 class Mark(IntEnum):

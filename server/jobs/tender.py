@@ -19,6 +19,7 @@ from gpu.errors import RelensError
 from gpu.film.assemble import assemble
 from gpu.film.boxes import read_run
 from gpu.film.cut import find_spans
+from gpu.film.render import PREROLL_S
 from gpu.film.rendition import write_rendition
 from gpu.film.segment import init_segment
 from gpu.film.types import FilmError, FilmInfo, Span
@@ -126,7 +127,7 @@ class Tender:
         def progress(done: int, frames: int) -> None:
             board.stage(self._job_id, "cutting", done / max(1, frames))
 
-        for span in find_spans(film, progress=progress):
+        for span in find_spans(film, progress=progress, preroll_s=PREROLL_S):
             spans.append(span)
             now_s = time.monotonic()
             if now_s - laid_s > pause_s:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from gpu.film.index import I64
 from gpu.film.types import FilmInfo
 from gpu.types import Frame
 from server.jobs.board import Board
@@ -72,6 +73,11 @@ class Tools:
 class _Film(Protocol):
     @property
     def info(self) -> FilmInfo: ...
+    @property
+    def ticks(self) -> I64: ...
+    @property
+    def key_ticks(self) -> I64: ...
+    def glimpses(self) -> Iterator[tuple[int, Frame]]: ...
     def frames(self, start: int = 0, end: int | None = None) -> Iterator[Frame]: ...
 
 
@@ -84,6 +90,21 @@ class Gated:
     @property
     def info(self) -> FilmInfo:
         return self._film.info
+
+    @property
+    def ticks(self) -> I64:
+        return self._film.ticks
+
+    @property
+    def key_ticks(self) -> I64:
+        return self._film.key_ticks
+
+    def glimpses(self) -> Iterator[tuple[int, Frame]]:
+        """As the film's. Raises Abandoned too."""
+        for each in self._film.glimpses():
+            self._courtesy.rest()
+            self._aborted.check()
+            yield each
 
     def frames(self, start: int = 0, end: int | None = None) -> Iterator[Frame]:
         """As the film's. Raises Abandoned too."""

@@ -32,9 +32,9 @@ def nothing_left() -> Iterator[None]:
     ("name", "threads", "workers", "each"),
     [
         ("nano", 1, 1, 1),
-        ("nano", 2, 2, 1),
-        ("nano", 3, 3, 1),
-        ("nano", 9, MOST_WORKERS, 2),
+        ("nano", 2, 3, 1),
+        ("nano", 3, 4, 1),
+        ("nano", 9, MOST_WORKERS + 1, 2),
         ("liveedit-1.3b", 8, 1, 8),
     ],
 )

@@ -41,15 +41,19 @@ def picture(number: int, pts: int, scene: int = 0, size: tuple[int, int] = (WIDT
 class FramesOnly:
     """A film as `cut` needs it: its frames and what is said of it."""
 
-    def __init__(self, times: Sequence[int], scenes: Sequence[int] = (), given: int | None = None) -> None:
-        """`scenes`: numbers of frames that begin one; `given`: how many frames come, if not all."""
+    def __init__(
+        self, times: Sequence[int], scenes: Sequence[int] = (), keys: Sequence[int] = (0,), every: int = 1
+    ) -> None:
+        """`scenes`: numbers of frames that begin one; `keys`: of keyframes; `every`: which are glimpsed."""
         self.times, self.scenes, self.info = list(times), sorted(scenes), info_of(times)
-        self.given = len(times) - 1 if given is None else given
+        self.ticks = np.array(times[:-1])
+        self.key_ticks = self.ticks[list(keys)]
+        self.every = every
 
-    def frames(self, start: int = 0, end: int | None = None) -> Iterator[Frame]:
-        for number in range(self.given):
+    def glimpses(self) -> Iterator[tuple[int, Frame]]:
+        for number in range(0, len(self.ticks), self.every):
             scene = sum(first <= number for first in self.scenes)
-            yield picture(number, self.times[number], scene)
+            yield number, picture(number, self.times[number], scene)
 
 
 def span_of(index: int, times: Sequence[int], first: int, count: int, scene: bool = True) -> Span:

@@ -80,9 +80,20 @@ def test_progress_is_told_frame_by_frame() -> None:
     assert said == [(number, 30) for number in range(1, 31)]
 
 
-def test_a_film_that_ends_early_is_refused() -> None:
-    with pytest.raises(FilmError, match="29 frames could be read of 30"):
-        cut(FramesOnly(ticks(Fraction(25), 30), given=29))
+def test_glimpses_are_enough() -> None:
+    times = ticks(Fraction(25), 152)
+    spans = cut(FramesOnly(times, [40, 101], every=2))
+    assert [each.first_frame for each in spans] == [0, 40, 102]  # a frame late where its first was not seen
+    assert_tiles(spans, times)
+
+
+def test_a_scene_is_parted_behind_a_keyframe() -> None:
+    times = ticks(Fraction(25), 500)
+    film = FramesOnly(times, keys=[0, 60, 125, 310, 430])
+    spans = cut(film, preroll_s=0.2)
+    assert [each.first_frame for each in spans][:3] == [0, 130, 280]  # 60 and 310 are too near, or too far
+    assert_tiles(spans, times)
+    assert all(SHORTEST <= each.end - each.start <= LONGEST for each in spans)
 
 
 def test_lengths_that_cannot_be_kept_are_refused() -> None:
@@ -121,11 +132,15 @@ def test_any_film_is_tiled(lengths: list[int], cuts: list[int]) -> None:
     assert all(each.end - each.start <= LONGEST for each in spans)  # no frame here is longer
 
 
-@given(st.integers(1, 2000), st.lists(st.integers(1, 1999), max_size=60))
+@given(
+    st.integers(1, 2000),
+    st.lists(st.integers(1, 1999), max_size=60),
+    st.lists(st.integers(0, 2000 * 3003), max_size=20),
+)
 @settings(max_examples=200, deadline=None)
-def test_lengths_are_kept_at_a_constant_rate(count: int, cuts: list[int]) -> None:
+def test_lengths_are_kept_at_a_constant_rate(count: int, cuts: list[int], seams: list[int]) -> None:
     times = ticks(Fraction(30000, 1001), count)
-    cutter = Cutter(LONGEST, SHORTEST)
+    cutter = Cutter(LONGEST, SHORTEST, sorted(seams))
     spans: list[Span] = []
     for number, pts in enumerate(times[:-1]):
         spans += cutter.add(pts)

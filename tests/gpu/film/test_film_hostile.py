@@ -134,7 +134,9 @@ def test_a_broken_payload_goes_on_and_is_counted(tmp_path: Path) -> None:
             frames = list(reader.frames())
             assert [frame.pts for frame in frames] == [3600 * number for number in range(60)]
             assert reader.stats.repeated + reader.stats.damaged > 0
-            runs.append([frame.y.tobytes() for frame in frames])
+            glimpsed = [frame.y.tobytes() for _, frame in reader.glimpses()]
+            assert len(glimpsed) > 5
+            runs.append([frame.y.tobytes() for frame in frames] + glimpsed)
     assert runs[0] == runs[1]
 
 
