@@ -107,7 +107,7 @@ class Source:
         low = self._said.lower()
         if "address already in use" in low or "unable to create/configure srt socket" in low:
             return "port"
-        return ""
+        return "silent" if "timed out" in low else ""
 
     def _hear(self) -> None:
         data = os.read(self._errors, _MOST_WORDS)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 
+from server.srt.listen import SILENT_S
 from server.srt.listener import SrtListener
 from server.streams.stream import Stream
 from server.streams.streams import Streams
@@ -19,9 +20,9 @@ class _Followed:
 class SrtIngests:
     """Made beside Streams, closed before it. Loop thread only."""
 
-    def __init__(self, streams: Streams, host: str) -> None:
-        """`host`: the address to listen on."""
-        self._streams, self._host = streams, host
+    def __init__(self, streams: Streams, host: str, silent_s: float = SILENT_S) -> None:
+        """`host`: the address to listen on. `silent_s`: a caller that sends nothing for so long is gone."""
+        self._streams, self._host, self._silent_s = streams, host, silent_s
         self._listening: dict[str, _Followed] = {}
         self._closing: dict[str, asyncio.Task[None]] = {}
         self._ended = False
@@ -59,7 +60,7 @@ class SrtIngests:
             self._drop(name)
         if stream is None or settings is None or name in self._closing:
             return  # one that closes still has the port: when it is gone it is looked at again
-        listener = SrtListener(stream, settings, self._host)
+        listener = SrtListener(stream, settings, self._host, self._silent_s)
         listener.start()
         self._listening[name] = _Followed(stream, listener)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from server.streams.types import SrtIn
 
+SILENT_S = 15.0  # a caller that sends nothing for so long is gone; by RTMP as well
 BETWEEN = "nut"  # says where a packet ends: MPEG-TS once more would hold each picture until the next one
 _PROTOCOLS = "pipe,srt,udp"  # SRT is opened as itself; nothing else can be named from inside
 
@@ -18,13 +19,18 @@ def command(ffmpeg: str) -> list[str]:
     ]  # fmt: skip
 
 
-def script(host: str, settings: SrtIn) -> str:
-    """A list of one file, for FFmpeg's concat demuxer: that is how the options come without being shown."""
+def script(host: str, settings: SrtIn, silent_s: float = SILENT_S) -> str:
+    """A list of one file, for FFmpeg's concat demuxer: that is how the options come without being shown.
+
+    `silent_s`: without a packet of its caller for so long FFmpeg ends; for a caller it waits for ever."""
     shown = f"[{host}]" if ":" in host else host
     options = {
         "mode": "listener",
         "passphrase": settings.passphrase,
-        "latency": str(settings.latency_ms * 1000),  # libavformat/libsrt.c: microseconds
+        "timeout": str(
+            round(silent_s * 1_000_000)
+        ),  # libavformat/libsrt.c: of reading alone, not of listening
+        "latency": str(settings.latency_ms * 1000),  # microseconds
         "format_whitelist": "mpegts",  # no playlist that names other addresses
         "probesize": "300000",
         "analyzeduration": "2000000",

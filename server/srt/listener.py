@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import time
 
 from gpu.errors import RelensError
 from gpu.types import Codec
@@ -15,7 +16,7 @@ from server.errors import ProtocolError, SessionError, Taken
 from server.push import ffmpeg
 from server.push.process import MediaChild
 from server.push.wire import Message, Say, packed_json
-from server.srt.listen import BETWEEN, command, script
+from server.srt.listen import BETWEEN, SILENT_S, command, script
 from server.srt.publisher import SrtPublisher, checked_codec
 from server.streams.stream import Stream
 from server.streams.types import SrtIn
@@ -23,20 +24,21 @@ from server.streams.types import SrtIn
 log = logging.getLogger(__name__)
 
 ENTRY = "server.srt.child"
+_DEFECT = "a defect of relens: look into its log; it listens again in a while"
 CODECS: tuple[Codec, ...] = ("h264", "hevc")
-_FIRST_S, _MOST_S = 0.2, 30.0  # between two listeners; the longer one where it cannot listen
+_FIRST_S, _MOST_S = 0.2, 30.0  # between two listeners; ever longer ones where it cannot listen, or we fail
 _LISTENS_S = 3.0  # a child that lived so long listens
-_TAKEN_S = 2.0  # after a caller for whom there was no place
+_REFUSED_S = 2.0  # after a caller that was not taken
 
 
 class SrtListener:
     """From `start` to `close`."""
 
-    def __init__(self, stream: Stream, settings: SrtIn, host: str) -> None:
-        """`host`: the address to listen on."""
+    def __init__(self, stream: Stream, settings: SrtIn, host: str, silent_s: float = SILENT_S) -> None:
+        """`host`: the address to listen on. `silent_s`: a caller that sends nothing for so long is gone."""
         self.settings = settings
         self.problem = ""  # why nobody can publish here, or the last who called; "" while it listens
-        self._stream, self._host = stream, host
+        self._stream, self._host, self._silent_s = stream, host, silent_s
         self._task: asyncio.Task[None] | None = None
         self._caller: _Caller | None = None
 
@@ -64,24 +66,31 @@ class SrtListener:
             return
         delay_s = _FIRST_S
         while True:
-            one = self._caller = _Caller(self._stream, self._host, self.settings)
-            listens = asyncio.get_running_loop().call_later(_LISTENS_S, self._say, "")
+            one = self._caller = _Caller(self._stream, self._host, self.settings, self._silent_s)
+            began_s = time.monotonic()
             try:
-                await one.run(found.path)
+                await self._listen(one, found.path)
             except Exception:  # a defect of ours: this listener alone waits and tries again
                 log.exception("stream %s: its SRT listener failed", self._stream.name)
-            finally:
-                listens.cancel()
-                self._caller = None
-                one.leave()
-                await one.child.end()
-            if one.called:
-                delay_s = _TAKEN_S if one.refused else _FIRST_S
-                self._say("")
-            else:
+                one.failed, one.why = True, _DEFECT
+            self._say(one.why)
+            if one.failed or (not one.called and time.monotonic() - began_s < _LISTENS_S):
                 delay_s = min(2 * delay_s, _MOST_S)
-                self._say(one.why or "what the last caller sent is no MPEG-TS with H.264 or HEVC: send that")
+            else:
+                delay_s = _REFUSED_S if one.why or one.refused else _FIRST_S
             await asyncio.sleep(delay_s)
+
+    async def _listen(self, one: _Caller, program: str) -> None:
+        listens = asyncio.get_running_loop().call_later(_LISTENS_S, self._say, "")
+        try:
+            await one.run(program)
+        finally:
+            listens.cancel()
+            self._caller = None
+            try:
+                one.leave()
+            finally:
+                await one.child.end()
 
     def _say(self, problem: str) -> None:
         if problem and problem != self.problem:
@@ -92,11 +101,12 @@ class SrtListener:
 class _Caller:
     """One child, from its listening to the end of the one that called."""
 
-    def __init__(self, stream: Stream, host: str, settings: SrtIn) -> None:
+    def __init__(self, stream: Stream, host: str, settings: SrtIn, silent_s: float) -> None:
         self.child = MediaChild(self._on_message, self._on_gone)
-        self.called = self.refused = False
-        self.why = ""
-        self._stream, self._host, self._settings = stream, host, settings
+        self.called = self.refused = self.failed = False  # it sent media; it was not taken; a defect of ours
+        self.why = ""  # nobody published, in words
+        self._stream, self._host, self._settings, self._silent_s = stream, host, settings, silent_s
+        self._clock: asyncio.Timeout | None = None  # runs while somebody publishes
         self._publisher: SrtPublisher | None = None
         self._opening: asyncio.Task[None] | None = None
         self._over = asyncio.Event()
@@ -107,8 +117,14 @@ class _Caller:
         except OSError as error:
             self.why = f"no process to listen with ({error.strerror}): free some memory"
             return
-        self.child.send(order(program, self._host, self._settings))
-        await self._over.wait()  # as long as it takes until somebody calls; `close` cancels
+        self.child.send(order(program, self._host, self._settings, self._silent_s))
+        try:
+            async with asyncio.timeout(None) as self._clock:
+                await self._over.wait()  # as long as it takes until somebody calls; `close` cancels
+        except TimeoutError:
+            self._refuse(f"no media within {self._silent_s:g} s")
+        finally:
+            self._clock = None
         if self._opening is not None:
             self._opening.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -128,6 +144,7 @@ class _Caller:
             if message.kind == Say.HEAD:
                 self._begin(message)
             elif message.kind in (Say.VIDEO, Say.AUDIO, Say.CONFIG) and self._publisher is not None:
+                self._wait()
                 self._publisher.take(message)
             elif message.kind == Say.NOTE:
                 log.warning("stream %s, SRT: %s", self._stream.name, message.body.decode("utf-8", "replace"))
@@ -143,6 +160,7 @@ class _Caller:
         publisher = self._publisher = SrtPublisher(
             self._stream, codec, str(said.get("audio", "")), self._on_end
         )
+        self._wait()
         self._opening = asyncio.get_running_loop().create_task(self._publish(publisher), name="srt-publish")
 
     async def _publish(self, publisher: SrtPublisher) -> None:
@@ -154,7 +172,17 @@ class _Caller:
         except (SessionError, RelensError) as error:
             self._refuse(str(error))
             return
+        except Exception:  # a defect of ours
+            log.exception("stream %s: an SRT caller cannot publish", self._stream.name)
+            self.failed, self.why = True, _DEFECT
+            self._over.set()
+            return
         publisher.flow()
+
+    def _wait(self) -> None:
+        """The clock begins anew."""
+        if self._clock is not None and not self._clock.expired():
+            self._clock.reschedule(asyncio.get_running_loop().time() + self._silent_s)
 
     def _refuse(self, why: str) -> None:
         self.refused = True
@@ -165,6 +193,10 @@ class _Caller:
         if why == "port":
             port = self._settings.port
             self.why = f"port {port} cannot be listened on: is it in use? Set another one"
+        elif not self.called and why == "silent":
+            self.why = f"the last caller sent nothing within {self._silent_s:g} s: start its encoder"
+        elif not self.called:
+            self.why = "what the last caller sent is no MPEG-TS with H.264 or HEVC: send that"
         self._over.set()
 
     def _on_end(self, code: str, message: str) -> None:
@@ -178,6 +210,7 @@ class _Caller:
         self._over.set()
 
 
-def order(program: str, host: str, settings: SrtIn) -> bytes:
+def order(program: str, host: str, settings: SrtIn, silent_s: float = SILENT_S) -> bytes:
     """What a child is told to do."""
-    return packed_json(Say.OPEN, command=command(program), script=script(host, settings), between=BETWEEN)
+    said = script(host, settings, silent_s)
+    return packed_json(Say.OPEN, command=command(program), script=said, between=BETWEEN)

@@ -18,6 +18,8 @@ def test_the_passphrase_is_in_the_script_only() -> None:
     assert "option passphrase 'it'\\''s a '\\''secret'\\'''" in lines
     assert "option latency '200000'" in lines
     assert "option format_whitelist 'mpegts'" in lines
+    assert "option timeout '15000000'" in lines
+    assert "option timeout '1500000'" in script("127.0.0.1", SETTINGS, 1.5)
 
 
 def test_an_address_of_ipv6_is_in_brackets() -> None:

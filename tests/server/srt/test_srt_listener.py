@@ -13,12 +13,14 @@ import pytest
 
 from server.push import ffmpeg
 from server.srt.ingests import SrtIngests
+from server.srt.listen import SILENT_S
 from server.srt.listener import SrtListener
 from server.streams.stream import Stream
 from server.streams.types import SrtIn
 from tests.server import lip_sync
 from tests.server.push.platforms import command_lines, free_port
-from tests.server.srt.srt_caller import caller
+from tests.server.srt.srt_caller import NULL_PACKET, caller, connection
+from tests.server.srt.test_srt_packets import transport
 from tests.server.streams.stream_parts import Caster, Server, Watcher, server, until
 
 pytestmark = [
@@ -29,11 +31,13 @@ RIGHT, WRONG = "it's-right&long", "wrong-and-long"
 
 
 @contextlib.asynccontextmanager
-async def listening(**settings: object) -> AsyncIterator[tuple[Server, Stream, SrtIngests, int]]:
+async def listening(
+    silent_s: float = SILENT_S, **settings: object
+) -> AsyncIterator[tuple[Server, Stream, SrtIngests, int]]:
     """A stream with a listener that FFmpeg has opened."""
     port = free_port(socket.SOCK_DGRAM)
     async with server(**{"linger_s": 5.0, **settings}) as parts:
-        ingests = SrtIngests(parts.streams, "127.0.0.1")
+        ingests = SrtIngests(parts.streams, "127.0.0.1", silent_s)
         try:
             stream = await parts.stream(srt=SrtIn(port=port, passphrase=RIGHT))
             yield parts, stream, ingests, port
@@ -70,7 +74,7 @@ async def test_pictures_and_sound_come_and_the_passphrase_is_not_shown() -> None
             assert not any(RIGHT in line for line in shown)
             await stream.add_viewer(watcher)
             await until(lambda: len(watcher.frames) > 50 and len(watcher.sounds) > 160, 30)
-            facts = stream.facts(operator=True).publisher
+            facts = stream.facts().publisher
             assert facts is not None
             assert (facts.kind, facts.codec, facts.audio) == ("srt", "h264", "aac")
             assert facts.bitrate_bps > 1000
@@ -129,6 +133,45 @@ async def test_a_killed_child_is_replaced_and_nothing_stays() -> None:
         await until(lambda: "ended by itself" in ingests.problem("live"))
         async with await published(stream, port):
             assert listener_of(ingests).pid not in (0, pid)
+
+
+async def test_who_says_nothing_does_not_hold_the_port() -> None:
+    async with listening(silent_s=1.0) as (_, stream, ingests, port):
+        async with connection(port, RIGHT):
+            await until(lambda: "sent nothing within 1 s" in ingests.problem("live"))
+            assert stream.state == "idle"
+        async with connection(port, RIGHT) as sends:  # begins well, then its packets mean nothing
+            sends.write(transport().read())
+            await until(lambda: stream.state == "live")
+            while stream.state == "live":
+                sends.write(NULL_PACKET * 70)
+                await asyncio.sleep(0.1)
+        async with await published(stream, port):
+            await asyncio.sleep(1.5)  # longer than who says nothing is borne
+            assert stream.state == "live"
+
+
+async def test_a_defect_ends_one_caller_and_not_the_listening(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with listening() as (_, stream, ingests, port):
+
+        async def broken(*_: object, **__: object) -> None:
+            raise RuntimeError("a defect of the tests")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Stream, "publish", broken)
+            async with contextlib.AsyncExitStack() as stack:
+                for _ in range(8):
+                    if "a defect of relens" in ingests.problem("live"):
+                        break
+                    process = await stack.enter_async_context(caller(port, RIGHT))
+                    while process.returncode is None and not ingests.problem("live"):  # noqa: ASYNC110
+                        await asyncio.sleep(0.02)
+        assert "a defect of relens" in ingests.problem("live")
+        assert "a defect of the tests" in caplog.text
+        async with await published(stream, port):
+            assert stream.state == "live"
 
 
 async def test_who_publishes_already_is_not_disturbed() -> None:
