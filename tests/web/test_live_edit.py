@@ -173,6 +173,7 @@ def test_an_instruction_out_of_reach_leaves_the_picture(base: str, open_page: Op
     box.fill("replace the dog by a fire engine with seven ladders")
     box.press("Enter")
     expect(page.it("message")).to_be_visible(timeout=DEADLINE_MS)
+    expect(box).to_have_value("replace the dog by a fire engine with seven ladders")  # to be mended
     page.sees_picture()
     page.wait(
         """() => document.querySelector('[data-testid="applied-edit"] b').textContent

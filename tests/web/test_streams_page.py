@@ -160,9 +160,11 @@ def test_a_published_stream_is_seen_and_edited(server: Streaming, open_page: Ope
         assert server.ask("/streams/seen/edit")["received"]["prompt"] == BLACK_AND_WHITE
 
         # What it cannot do is said, and the edit in force stays.
-        page.it("instruction").fill("give the dog a hat and remove the car")
+        beyond = "give the dog a hat and remove the car"
+        page.it("instruction").fill(beyond)
         page.it("instruction").press("Enter")
         expect(page.it("message")).to_contain_text("Outside what this model can do", timeout=DEADLINE_MS)
+        expect(page.it("instruction")).to_have_value(beyond)  # to be mended
         expect(page.it("applied-edit").locator("b")).to_have_text(BLACK_AND_WHITE)
 
         # An edit from elsewhere is shown like one from here.
@@ -170,6 +172,7 @@ def test_a_published_stream_is_seen_and_edited(server: Streaming, open_page: Ope
         expect(page.it("applied-edit").locator("b")).to_have_text("sepia tones", timeout=DEADLINE_MS)
 
         # The number keys are the stream's.
+        page.page.keyboard.press("Escape")  # the words
         page.page.keyboard.press("Escape")
         page.page.keyboard.press("2")
         second = server.ask("/streams/seen/presets")["presets"][1]["prompt"]
@@ -365,6 +368,7 @@ def test_who_is_not_the_operator_sees_and_is_told(open_page: Opener, tmp_path: P
         page.it("instruction").fill("sepia tones")
         page.it("instruction").press("Enter")
         expect(page.it("message")).to_contain_text("operator's key", timeout=DEADLINE_MS)
+        expect(page.it("instruction")).to_have_value("sepia tones")
         page.it("message-action").click()
         expect(page.it("operator-note")).to_be_visible()
         expect(page.it("row-watch")).to_contain_text("/watch/live")
@@ -387,6 +391,11 @@ def test_who_is_not_the_operator_sees_and_is_told(open_page: Opener, tmp_path: P
         expect(page.it("dock-key")).to_be_visible(timeout=DEADLINE_MS)
         page.it("dock-key").locator("input").fill(server.ask("/streams/live/settings", key=KEY)["key"])
         page.it("dock-key").locator("button").click()
+        expect(page.it("dock-instruction")).to_have_value("sepia tones")  # to be sent with it
+        page.it("dock-instruction").press("Enter")
+        expect(page.it("dock-said")).to_contain_text("Outside", timeout=DEADLINE_MS)  # of this model
+        expect(page.it("dock-instruction")).to_have_value("sepia tones")
+        page.it("dock-instruction").fill("")
         page.page.keyboard.press("Escape")
         page.page.keyboard.press("0")
         expect(page.it("dock-pending")).to_be_visible(timeout=DEADLINE_MS)

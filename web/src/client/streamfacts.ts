@@ -45,11 +45,15 @@ export interface StreamEdit {
   received: EditAnswer | null;
 }
 
+/** What is not for who asks is empty, as of a stream that nobody publishes to. */
 export interface StreamFacts {
   name: string;
   state: StreamState;
+  /** Only name and state are told, and nothing is shown, without its view key or key. */
+  needsKey: boolean;
   edit: StreamEdit;
   publisher: PublisherFacts | null;
+  /** People: targets are none. */
   viewers: number;
   ageS: number;
   width: number;
@@ -58,6 +62,7 @@ export interface StreamFacts {
   bitrateOutBps: number;
   /** What the server adds: last packet of a frame in, its edited frame out. */
   latency: Latency;
+  /** For operators and who holds the key. */
   targets: TargetFacts[];
   model: string;
   device: string;
@@ -179,6 +184,7 @@ export function parseFacts(value: unknown): StreamFacts {
   return {
     name: text(facts.name),
     state: (STATES.has(state) ? state : "idle") as StreamState,
+    needsKey: flag(facts.needsKey, false),
     edit: parseEdit(facts.edit),
     publisher: isObject(facts.publisher) ? parsePublisher(facts.publisher) : null,
     viewers: number(facts.viewers, 0),

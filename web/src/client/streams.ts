@@ -37,7 +37,7 @@ export type SettingsChange = Partial<StreamSettings>;
 const EDIT_MS = 30_000; // a model may have to be loaded before the words are understood
 
 export class Streams {
-  /** The operator's key, or for edits the stream's own. A wrong one is counted by the server: try it once. */
+  /** The operator's key, or the stream's own; to look on, its view key. A wrong one is counted: try it once. */
   key = "";
 
   /** `base`: the server's root, with a slash at the end. */

@@ -14,6 +14,7 @@ import {
   reachable,
   reading,
   said,
+  send,
   standing,
   strength,
   typed,
@@ -33,7 +34,7 @@ function LiveState() {
   const now = facts.value;
   const state = reachable.value && !gone.value ? (now?.state ?? "looking") : "away";
   const measured =
-    now?.state === "live"
+    now?.state === "live" && !now.needsKey
       ? [
           words.fps(now.fpsOut),
           now.latency.p50Ms > 0 && words.adds(now.latency.p50Ms),
@@ -122,10 +123,7 @@ function Instruction() {
       class="instruction"
       onSubmit={(event) => {
         event.preventDefault();
-        const prompt = draft.value.trim();
-        if (!prompt) return;
-        typed("");
-        void apply(prompt);
+        void send();
       }}
     >
       <label class="hidden" for="instruction">

@@ -12,7 +12,6 @@ const DEBOUNCE_MS = 140;
 export const name = decodeURIComponent(location.pathname.replace(/\/+$/, "").split("/").pop() ?? "");
 const base = new URL("..", document.baseURI).href;
 const streams = new Streams(base);
-const editor = new Streams(base); // the one that shows the key: nothing else needs it
 const KEPT = `relens.dock.${name}`;
 const track = new EditTrack();
 
@@ -53,14 +52,15 @@ function takeKey(): string {
 }
 
 export function useKey(key: string): void {
-  editor.key = key.trim();
+  streams.key = key.trim();
   keyWanted.value = "";
   said.value = "";
   try {
-    localStorage.setItem(KEPT, editor.key);
+    localStorage.setItem(KEPT, streams.key);
   } catch {
     // It is used for as long as this dock is open.
   }
+  begin(); // it may show more than was seen without
 }
 
 // -- following ----------------------------------------------------------------------------------------------------
@@ -73,8 +73,11 @@ export function begin(): void {
   stop = streams.follow(name, {
     onFacts: (next) => {
       reachable.value = true;
-      if (!facts.value || facts.value.state !== next.state) void findPresets();
-      if (!facts.value && next.edit.received) strength.value = next.edit.received.strength;
+      const before = facts.value;
+      const opened = before?.needsKey && !next.needsKey;
+      if (next.needsKey) keyWanted.value = streams.key ? "wrong" : "missing";
+      else if (!before || opened || before.state !== next.state) void findPresets();
+      if ((!before || opened) && next.edit.received) strength.value = next.edit.received.strength;
       facts.value = next;
       standing.value = track.look(next.edit, performance.now());
     },
@@ -98,23 +101,34 @@ async function findPresets(): Promise<void> {
 
 // -- edits --------------------------------------------------------------------------------------------------------
 
-export async function apply(prompt: string, transitionMs = 400): Promise<void> {
+/** Whether the server took it; where it did not, what it said of it is shown. */
+export async function apply(prompt: string, transitionMs = 400): Promise<boolean> {
   const askedMs = performance.now();
   said.value = "";
   try {
-    const answer = await editor.edit(name, { prompt, strength: strength.value, transitionMs });
+    const answer = await streams.edit(name, { prompt, strength: strength.value, transitionMs });
     keyWanted.value = "";
     if (!answer.reading.understood) {
       said.value = words.notUnderstood(prompt);
-      return;
+      return false;
     }
     standing.value = track.answered(answer, askedMs, performance.now());
+    return true;
   } catch (error) {
     const refusal = error instanceof Refusal ? error : new Refusal("refused", String(error));
     if (refusal.status === 401 || refusal.status === 403) {
-      keyWanted.value = editor.key ? "wrong" : "missing";
+      keyWanted.value = streams.key ? "wrong" : "missing";
     } else said.value = words.failed(refusal.message, refusal.remedy);
+    return false;
   }
+}
+
+/** What is in the box: where it is refused it is there again, unless something else was typed since. */
+export async function send(): Promise<void> {
+  const prompt = draft.value.trim();
+  if (!prompt) return;
+  typed("");
+  if (!(await apply(prompt)) && !draft.value.trim()) typed(prompt);
 }
 
 export function play(preset: StreamPreset): void {
@@ -150,4 +164,4 @@ export function typed(text: string): void {
   }, DEBOUNCE_MS);
 }
 
-editor.key = takeKey();
+streams.key = takeKey();

@@ -7,6 +7,7 @@ import { PartChips, ReadingLine, spoken, useReading } from "./reading";
 import { RegionSwitch } from "./region";
 import { presetsInOrder, promptFor, sentence, store, suggestions } from "./store";
 import { strings } from "./strings";
+import { sent } from "./typed";
 
 const words = strings.bar;
 
@@ -59,6 +60,7 @@ function Draft() {
 export function submit(prompt: string): void {
   store.draft.value = "";
   store.chosen.value = -1;
+  sent(prompt);
   void apply(prompt);
   // Where a keyboard covers half of the screen, the picture is worth more than the next letter.
   if (matchMedia("(hover: none)").matches) document.getElementById("instruction")?.blur();

@@ -5,6 +5,7 @@ import { thumbnailOf } from "./snapshot";
 import { clearNotice, filmNow, presetsInOrder, pressed, promptFor, store } from "./store";
 import { strings } from "./strings";
 import { appendEntry, markShown, placeEntry } from "./timeline";
+import { refused, taken } from "./typed";
 
 const MAX_RECENT = 8;
 const MAX_REMEMBERED_EDITS = 256;
@@ -97,6 +98,7 @@ function noteReading(revision: number, reading: Reading): void {
   if (applied?.revision === revision) {
     store.applied.value = reading.understood ? { ...applied, reading } : null;
   }
+  if (reading.understood) taken(prompt);
   if (reading.understood || !prompt) return;
   if (store.pending.value?.revision === revision) store.pending.value = null;
   if (again && store.notice.value?.about === "recording") return; // which nobody would be told again
@@ -104,11 +106,16 @@ function noteReading(revision: number, reading: Reading): void {
 }
 
 export function noteNotUnderstood(prompt: string, { nearest: [nearest] }: Reading): void {
+  refused(prompt);
+  const applyNearest = (label: string): void => {
+    if (store.draft.value === prompt) store.draft.value = ""; // this is what they were mended to
+    void apply(promptFor(label));
+  };
   store.notice.value = {
     about: "edit",
     text: strings.messages.notUnderstood(prompt),
     action: nearest
-      ? { label: strings.messages.applyNearest(nearest), run: () => void apply(promptFor(nearest)) }
+      ? { label: strings.messages.applyNearest(nearest), run: () => applyNearest(nearest) }
       : null,
     tone: "info",
   };
@@ -192,6 +199,7 @@ client.on("shown", (receipt) => {
 client.on("error", ({ code, message, revision }) => {
   if (ENDINGS.has(code)) return; // the connection's own state tells what comes of it
   if (revision !== null && store.pending.value?.revision === revision) store.pending.value = null;
+  if (revision !== null) refused(sent.get(revision)?.prompt ?? "");
   const { editRefused, said } = strings.messages;
   const text = revision === null ? said(message) : editRefused(message);
   store.notice.value = { about: "edit", text, action: null, tone: "problem" };

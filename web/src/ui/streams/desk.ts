@@ -1,12 +1,13 @@
 /** What the operator does with streams: sees their settings, sets them, makes and deletes them. Knows no elements. */
 import { effect } from "@preact/signals";
 import { Refusal } from "../../client/refusal";
+import type { StreamPreset } from "../../client/streamfacts";
 import type { SettingsChange } from "../../client/streams";
 import { Streams } from "../../client/streams";
 import { store } from "../store";
 import { streamStrings as words } from "../strings.streams";
-import { explain, shown, streams } from "./state";
-import { unwatch, watch, watchPicture } from "./watching";
+import { explain, goTo, shown, streams } from "./state";
+import { follow, unwatch, watch, watchPicture } from "./watching";
 
 const LOOK_MS = 2_000;
 const KEPT = "relens.operatorKey"; // for as long as the tab is open
@@ -71,7 +72,7 @@ async function lookInto(): Promise<void> {
   const mine = (): boolean => name === shown.name.value;
   try {
     const [presets, settings, setup] = await Promise.all([
-      streams.presets(name),
+      streams.presets(name).catch(notShown),
       streams.settings(name).catch(notTheOperator),
       shown.operator.value === "no" ? null : streams.setup(name).catch(notTheOperator),
     ]);
@@ -84,6 +85,12 @@ async function lookInto(): Promise<void> {
   } catch (error) {
     if (mine()) shown.problem.value = explain(error);
   }
+}
+
+/** Of a stream that is watched with a key which this page does not have. */
+function notShown(error: unknown): StreamPreset[] {
+  if (!(error instanceof Refusal) || error.status !== 401) throw error;
+  return [];
 }
 
 /** 401: a key would open it; 403: the server has none. Anything else is trouble. */
@@ -119,6 +126,7 @@ export async function useKey(key: string): Promise<string> {
     // It then serves until the page is left.
   }
   shown.operator.value = "unknown";
+  if (shown.name.value) follow(shown.name.value);
   await lookInto();
   return "";
 }
@@ -177,7 +185,7 @@ export async function create(name: string): Promise<boolean> {
     await streams.putSettings(name, {});
     await refresh();
     choose(name);
-    shown.tab.value = "connect";
+    goTo("connect");
     return true;
   } catch (error) {
     shown.problem.value = explain(error);

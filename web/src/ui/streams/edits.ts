@@ -6,7 +6,8 @@ import { elsewhere, noteNotUnderstood } from "../edits";
 import { clearNotice, store } from "../store";
 import { streamStrings } from "../strings.streams";
 import { appendEntry } from "../timeline";
-import { explain, shown, streams } from "./state";
+import { refused, taken } from "../typed";
+import { explain, goTo, shown, streams } from "./state";
 
 let track = new EditTrack();
 let firstMs: number | null = null;
@@ -65,6 +66,7 @@ function apply(prompt: string, strength: number, transitionMs: number): void {
       if (name !== shown.name.value) return;
       asked = "";
       show(track.standing);
+      refused(prompt);
       noteRefused(error);
     },
   );
@@ -74,7 +76,7 @@ function noteRefused(error: unknown): void {
   const words = streamStrings.operator;
   const keyless = error instanceof Refusal && (error.status === 401 || error.status === 403);
   const toConnect = (): void => {
-    shown.tab.value = "connect";
+    goTo("connect");
     clearNotice("edit");
   };
   store.notice.value = {
@@ -89,6 +91,7 @@ function took(answer: EditAnswer, prompt: string, askedMs: number): void {
   if (asked === prompt) asked = "";
   const { reading } = answer;
   if (reading.understood) {
+    taken(prompt);
     show(track.answered(answer, askedMs, performance.now()));
     return;
   }

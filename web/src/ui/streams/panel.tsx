@@ -1,13 +1,13 @@
 /** Beside the picture: presets as everywhere, and what there is to know and to set of the chosen stream. */
 import { Presets } from "../presets";
-import { suggestions } from "../store";
+import { store, suggestions } from "../store";
 import { streamStrings } from "../strings.streams";
 import { Connect } from "./connect";
 import { Hotkeys } from "./hotkeys";
 import { More } from "./more";
 import { OperatorNote } from "./operator";
 import { Push } from "./push";
-import { isOperator, shown, type Tab } from "./state";
+import { goTo, isOperator, shown, type Tab } from "./state";
 
 const words = streamStrings.tabs;
 const TABS: [Tab, string][] = [
@@ -39,7 +39,8 @@ function Body({ tab }: { tab: Tab }) {
 export function Panel() {
   const tab = shown.tab.value;
   // What fits what is typed is shown wherever one is.
-  const presets = tab === "edit" || suggestions.value.length > 0;
+  const typing = suggestions.value.length > 0 && store.draft.value !== shown.laid.value;
+  const presets = tab === "edit" || typing;
   return (
     <div class="side">
       <fieldset class="segmented tabs">
@@ -50,9 +51,7 @@ export function Panel() {
             type="button"
             data-testid={`tab-${each}`}
             aria-pressed={tab === each}
-            onClick={() => {
-              shown.tab.value = each;
-            }}
+            onClick={() => goTo(each)}
           >
             {label}
           </button>

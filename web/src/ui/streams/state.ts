@@ -6,6 +6,7 @@ import { Streams } from "../../client/streams";
 import type { TransportStats } from "../../client/transport";
 import type { WhepStateEvent } from "../../client/whep";
 import { client } from "../live";
+import { store } from "../store";
 import { streamStrings as words } from "../strings.streams";
 
 export type Tab = "edit" | "connect" | "push" | "hotkeys" | "more";
@@ -28,6 +29,8 @@ export const shown = {
   /** Whether this page may set streams; `unset`: the server has no operator_key that could be given. */
   operator: signal<"unknown" | "yes" | "no" | "unset">("unknown"),
   tab: signal<Tab>("edit"),
+  /** What lay in the box when that tab was asked for: it does not cover it, what is typed then does. */
+  laid: signal(""),
   /** One sentence on what the server would not do. */
   problem: signal(""),
   watching: signal<WhepStateEvent>({ state: "idle", refusal: null, retryInMs: null }),
@@ -42,6 +45,11 @@ export const mayCreate = computed(() => shown.operator.value === "yes" || shown.
 
 /** `idle` before anything was heard. */
 export const streamState = computed(() => shown.facts.value?.state ?? "idle");
+
+export function goTo(tab: Tab): void {
+  shown.laid.value = store.draft.value;
+  shown.tab.value = tab;
+}
 
 export function explain(error: unknown): string {
   if (error instanceof Refusal) return words.failed(error.message, error.remedy);

@@ -21,6 +21,13 @@ export function watch(name: string): void {
   shown.facts.value = known;
   if (!name) return;
   if (known) hear(known);
+  follow(name);
+  watchPicture(name, "");
+}
+
+/** Hears of the stream what the key shows that there is now. */
+export function follow(name: string): void {
+  stopFollowing();
   stopFollowing = streams.follow(name, {
     onFacts: hear,
     onApplied: noteApplied,
@@ -29,7 +36,6 @@ export function watch(name: string): void {
       else if (refusal.status === 404) shown.facts.value = null;
     },
   });
-  watchPicture(name, "");
 }
 
 /** `token`: the view key, where the stream has one and it is known. */
