@@ -18,6 +18,7 @@ from gpu.types import Edit, Reading
 from server import protocol
 from server.edits import Edits
 from server.rate import TokenBucket
+from server.wrong import in_words
 
 log = logging.getLogger(__name__)
 
@@ -95,7 +96,7 @@ class EditChannel:
         try:
             message = protocol.decode_client(data)
         except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
-            self._refuse("bad-message", f"{error}; see server/protocol.schema.json")
+            self._refuse("bad-message", f"{in_words(error)}; see server/protocol.schema.json")
             return
         self._handle(message)
 

@@ -21,6 +21,7 @@ from server.streams.types import (
     StreamSettings,
     Words,
 )
+from server.wrong import in_words
 
 Asked = TypeVar("Asked")
 
@@ -30,6 +31,8 @@ class _Body(msgspec.Struct, rename="camel", frozen=True, kw_only=True, forbid_un
 
 
 class StreamList(_Body, frozen=True):
+    """Each as far as who asks may see it."""
+
     streams: list[StreamFacts]
 
 
@@ -89,7 +92,7 @@ def read_body(text: str, kind: type[Asked]) -> Asked:
     try:
         return msgspec.json.decode(text, type=kind)
     except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
-        raise ProtocolError(f"the body is not what is asked for: {error}") from error
+        raise ProtocolError(f"the body is not what is asked for: {in_words(error)}") from error
 
 
 def check_name(name: str) -> str:

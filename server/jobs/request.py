@@ -11,6 +11,7 @@ from gpu.film.types import FilmError, FilmInfo
 from gpu.models.base import EditModel
 from gpu.types import Reading
 from server.errors import ProtocolError
+from server.wrong import in_words
 
 _ALSO = {"video_id": "videoId"}  # as architecture's first clients say it
 
@@ -42,7 +43,7 @@ def read_request(body: bytes) -> EditVideo:
                 said = {new if name == old else name: value for name, value in said.items()}
         made = msgspec.convert(said, EditVideo)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise ProtocolError(f"the body is not what is asked for: {error}") from error
+        raise ProtocolError(f"the body is not what is asked for: {in_words(error)}") from error
     if (made.instruction is None) == (made.timeline is None):
         raise ProtocolError("give instruction, or timeline, and not both")
     if made.instruction is None and (made.strength != 1.0 or made.seed):
