@@ -1,6 +1,6 @@
 """What holds for every test: it ends, whatever hangs; CI is told how far the run is, and goes on from there
 where the interpreter died; there, and only there, what serves, drives a browser or races real time is tried
-once more where it fails."""
+up to twice more where it fails."""
 
 from __future__ import annotations
 
@@ -55,12 +55,12 @@ def pytest_configure_node(node: Any) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """A second try on CI, whose two cores are shared with what we cannot see; at a desk a failure is shown at
+    """A second and a third try on CI, whose two cores are shared with what we cannot see; at a desk a failure is shown at
     once."""
     if os.environ.get("CI"):
         for item in items:
             if SERVES in item.path.parts or any(item.get_closest_marker(name) for name in SECOND_TRY):
-                item.add_marker(pytest.mark.flaky(reruns=1))
+                item.add_marker(pytest.mark.flaky(reruns=2))
     if _done:
         config.hook.pytest_deselected(items=[item for item in items if item.nodeid in _done])
         items[:] = [item for item in items if item.nodeid not in _done]

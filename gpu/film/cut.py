@@ -62,10 +62,10 @@ def find_spans(
 
     They tile the film: the first begins at 0, each ends where the next begins, the last at the film's
     duration, and their frames add up to the film's. A scene shorter than `shortest_s` goes with the one
-    before or after it, one longer than `longest_s` is parted, `preroll_s` behind a keyframe where there is one
-    in the later half of a span (whoever renders from there on has nothing to decode before), else evenly.
-    `longest_s` is kept wherever frames allow it (one frame may be longer), `shortest_s` wherever frames and
-    the film's own length do.
+    before or after it, one longer than `longest_s` is parted: `preroll_s` behind a keyframe where there is
+    one in the later half of a span, as whoever renders from there on has nothing to decode before, else
+    evenly. `longest_s` is kept wherever frames allow it (one frame may be longer), `shortest_s` wherever
+    frames and the film's own length do.
 
     Raises FilmError for lengths that cannot be kept, and as the reader does."""
     if not 0 < 2 * shortest_s <= longest_s:

@@ -7,7 +7,6 @@ import os
 import pytest
 
 from gpu.cores import usable_cores
-from server.edit_crew import shares
 
 
 def test_where_the_system_can_say_it_counts(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -22,4 +21,3 @@ def test_where_it_cannot_all_of_the_machine_count(
     monkeypatch.delattr(os, "sched_getaffinity", raising=False)
     monkeypatch.setattr(os, "cpu_count", lambda: said)
     assert usable_cores() == cores
-    assert shares("nano", 0) == (cores, 1)

@@ -9,7 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from gpu.errors import ModelError
 from gpu.film.types import FilmError
+from gpu.models.base import EditState
+from gpu.models.passthrough import PassthroughModel
+from gpu.types import Edit
 from server.edit_crew import MOST_WORKERS, Crew, Tools, shares
 from tests.gpu.film.small_film import make_film
 
@@ -40,6 +44,34 @@ def nothing_left() -> Iterator[None]:
 )
 def test_threads_are_shared_out(name: str, threads: int, workers: int, each: int) -> None:
     assert shares(name, threads) == (workers, each)
+
+
+def test_without_a_word_all_cores_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("server.edit_crew.usable_cores", lambda: 3)
+    assert shares("nano", 0) == (4, 1)
+
+
+def test_what_it_is_warmed_with_is_compiled_for_all(film: Path) -> None:
+    given: list[Tools] = []
+    with Crew(film, "nano", 2) as crew:
+        crew.warm(Edit(1, "make it night"))
+        for _ in range(3):
+            crew.put(given.append)
+        crew.end()
+    assert len(given) == 3
+
+
+def test_a_model_that_refuses_is_heard_of(film: Path) -> None:
+    class Refuses(PassthroughModel):
+        def open_state(self, width: int, height: int) -> EditState:
+            raise ModelError("not that size")
+
+    with Crew(film, "passthrough", 1) as crew:
+        crew._free.get()
+        crew._free.put(Tools(Refuses(), crew.first.reader))
+        crew.warm(Edit(1, "as it is"))
+        with pytest.raises(ModelError, match="not that size"):
+            crew.end()
 
 
 def test_work_runs_side_by_side_with_tools_of_its_own(film: Path) -> None:
