@@ -33,6 +33,7 @@ class Say(IntEnum):
     HEAD = 20  # body: JSON, of the tracks
     NOTE = 21  # body: text for the log
     CONFIG = 22  # body: AudioSpecificConfig, of the sound that follows
+    NO_SOUND = 23  # body: text, why its sound is not taken until the next CONFIG
 
 
 @dataclass(frozen=True, slots=True)

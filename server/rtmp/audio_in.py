@@ -7,8 +7,9 @@ from collections.abc import Callable
 
 from server.errors import ProtocolError
 from server.peer.types import EncodedAudio
-from server.rtmp.audio_tag import AudioCodec, read_audio_tag
+from server.rtmp.audio_tag import AudioCodec, NotTaken, read_audio_tag
 from server.sound.aac_to_opus import AacToOpus
+from server.sound.types import not_taken
 
 log = logging.getLogger(__name__)
 
@@ -25,7 +26,13 @@ class AudioIn:
         self._config = b""
         self._aac: AacToOpus | None = None
         self._said = ""
+        self._refused = ""  # what comes, and is left out
         self.codec: AudioCodec | None = None  # None: no sound that is taken
+
+    @property
+    def shown(self) -> str:
+        """For the publisher's facts."""
+        return self.codec or (not_taken(self._refused) if self._refused else "")
 
     def take(self, time_ms: int, payload: bytes, arrived_ns: int = 0) -> None:
         """`time_ms`: the message's timestamp, unwrapped. Raises FrameError for a message that breaks off."""
@@ -42,6 +49,7 @@ class AudioIn:
                 self._aac.push(tag.body, time_ms * _TICKS_PER_MS)
         except ProtocolError as error:
             self.close()
+            self._refused = error.sound if isinstance(error, NotTaken) else "aac"
             if str(error) != self._said:
                 self._said = str(error)
                 log.warning("stream %s goes on without sound: %s", self._name, error)
@@ -58,4 +66,4 @@ class AudioIn:
         self.close()
         if codec == "aac":
             self._aac = AacToOpus(config, self._on_packet)
-        self.codec, self._config = codec, config
+        self.codec, self._config, self._refused = codec, config, ""

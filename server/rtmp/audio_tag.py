@@ -19,6 +19,14 @@ AudioCodec = Literal["aac", "opus"]
 _FOURCCS: dict[bytes, AudioCodec] = {b"mp4a": "aac", b"Opus": "opus"}
 
 
+class NotTaken(ProtocolError):
+    """Sound of a kind that is not taken: `sound` names it."""
+
+    def __init__(self, sound: str, remedy: str = "set the encoder to AAC") -> None:
+        super().__init__(f"{sound} sound is not taken: {remedy}")
+        self.sound = sound
+
+
 @dataclass(frozen=True, slots=True)
 class AudioTag:
     """`config`: an AudioSpecificConfig, or Opus's head. `frame`: one raw frame or packet."""
@@ -31,15 +39,14 @@ class AudioTag:
 def read_audio_tag(payload: bytes) -> AudioTag | None:
     """None for what holds no sound.
 
-    Raises FrameError for a message that breaks off, ProtocolError for a codec that is not taken."""
+    Raises FrameError for a message that breaks off, NotTaken for a codec that is not taken."""
     if not payload:
         return None
     form = payload[0] >> 4
     if form == _ENHANCED:
         return _read_enhanced(payload)
     if form != _AAC:
-        name = _FORMATS.get(form, f"format {form}")
-        raise ProtocolError(f"{name} sound is not taken: set the encoder to AAC")
+        raise NotTaken(_FORMATS.get(form, f"format {form}"))
     if len(payload) < 2:
         raise FrameError("an audio message that breaks off in its head")
     return AudioTag("config" if payload[1] == _START else "frame", "aac", payload[2:])
@@ -50,7 +57,7 @@ def _read_enhanced(payload: bytes) -> AudioTag | None:
     while packet_type == _MODIFIER:
         packet_type, at = read_modifier(payload, at)
     if packet_type == _MULTITRACK:
-        raise ProtocolError("several sound tracks in one stream are not taken: turn multitrack audio off")
+        raise NotTaken("multitrack", "turn multitrack audio off")
     if packet_type not in (_START, _FRAMES):
         return None
     fourcc = payload[at : at + 4]
@@ -58,5 +65,5 @@ def _read_enhanced(payload: bytes) -> AudioTag | None:
         raise FrameError("an audio message that breaks off in its head")
     codec = _FOURCCS.get(fourcc)
     if codec is None:
-        raise ProtocolError(f"{fourcc!r} sound is not taken: set the encoder to AAC")
+        raise NotTaken("".join(char if char.isalnum() else "-" for char in fourcc.decode("ascii", "replace")))
     return AudioTag("config" if packet_type == _START else "frame", codec, payload[at + 4 :])

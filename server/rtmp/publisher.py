@@ -87,7 +87,7 @@ class RtmpPublisher:
         return PublisherFacts(
             kind=self.kind,
             codec=self._video.codec or "h264",
-            audio=self._audio.codec or "",
+            audio=self._audio.shown,
             software=self.software,
             address=self._address,
             age_s=round(time.monotonic() - self._began_s, 1),

@@ -24,6 +24,7 @@ from server.streams.types import SrtIn
 log = logging.getLogger(__name__)
 
 ENTRY = "server.srt.child"
+_MEDIA = (Say.VIDEO, Say.AUDIO, Say.CONFIG, Say.NO_SOUND)
 _DEFECT = "a defect of relens: look into its log; it listens again in a while"
 CODECS: tuple[Codec, ...] = ("h264", "hevc")
 _FIRST_S, _MOST_S = 0.2, 30.0  # between two listeners; ever longer ones where it cannot listen, or we fail
@@ -143,7 +144,7 @@ class _Caller:
         try:
             if message.kind == Say.HEAD:
                 self._begin(message)
-            elif message.kind in (Say.VIDEO, Say.AUDIO, Say.CONFIG) and self._publisher is not None:
+            elif message.kind in _MEDIA and self._publisher is not None:
                 self._wait()
                 self._publisher.take(message)
             elif message.kind == Say.NOTE:
@@ -160,6 +161,8 @@ class _Caller:
         publisher = self._publisher = SrtPublisher(
             self._stream, codec, str(said.get("audio", "")), self._on_end
         )
+        if left_out := str(said.get("not_taken", "")):
+            publisher.leave_out(left_out, f"{left_out} sound is not taken: set the encoder to AAC")
         self._wait()
         self._opening = asyncio.get_running_loop().create_task(self._publish(publisher), name="srt-publish")
 

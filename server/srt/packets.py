@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from server.errors import ProtocolError
 from server.push.wire import Say
 from server.srt.adts import frames
 
@@ -22,14 +23,17 @@ class Packets:
         self._video = next((each for each in videos if each.codec_context.name in _SPS), None)
         if self._video is None:
             raise ValueError("no H.264 or HEVC")
-        audios = [stream for stream in container.streams.audio if stream.codec_context is not None]
-        self._audio = next((each for each in audios if each.codec_context.name == "aac"), None)
+        sounds = container.streams.audio
+        self._audio = next((each for each in sounds if codec_of(each) == "aac"), None)
+        self._not_taken = codec_of(sounds[0]) if sounds and self._audio is None else ""
         self._codec: str = self._video.codec_context.name
         self._newest: int | None = None
-        self._config = b""
+        self._config: bytes | None = b""  # None: what came last was not taken
 
     def head(self) -> dict[str, str]:
-        return {"video": self._codec, "audio": "aac" if self._audio is not None else ""}
+        """`not_taken`: the codec of sound that is left out."""
+        audio = "aac" if self._audio is not None else ""
+        return {"video": self._codec, "audio": audio, "not_taken": self._not_taken}
 
     def __iter__(self) -> Iterator[tuple[Say, int, bytes, bool]]:
         streams = [stream for stream in (self._video, self._audio) if stream is not None]
@@ -50,7 +54,14 @@ class Packets:
         return bytes(packet.stream.codec_context.extradata or b"") + data
 
     def _sound(self, data: bytes, pts: int) -> Iterator[tuple[Say, int, bytes, bool]]:
-        for config, frame in frames(data):
+        try:
+            taken = list(frames(data))
+        except ProtocolError as error:
+            if self._config is not None:  # said once
+                self._config = None
+                yield Say.NO_SOUND, 0, str(error).encode(), False
+            return
+        for config, frame in taken:
             if config != self._config:
                 self._config = config
                 yield Say.CONFIG, 0, config, False
@@ -78,3 +89,9 @@ def has_parameters(data: bytes, codec: str) -> bool:
 
 RATES = (96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000, 7350)
 """Of AAC (ISO/IEC 14496-3 §1.6.3.4)."""
+
+
+def codec_of(stream: Any) -> str:
+    """Of a container's stream; "unknown" for what libav has no decoder for."""
+    context = stream.codec_context
+    return str(context.name) if context is not None else "unknown"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import deque
 from collections.abc import Callable
@@ -12,8 +13,11 @@ from server.errors import ProtocolError
 from server.peer.types import EncodedAudio
 from server.push.wire import KEYFRAME, Message, Say
 from server.sound.aac_to_opus import AacToOpus
+from server.sound.types import not_taken
 from server.streams.stream import Stream
 from server.streams.types import PublisherFacts, PublisherKind
+
+log = logging.getLogger(__name__)
 
 _MOST_HELD = 300  # frames since the last keyframe, while the stream is being opened: SRT asks for none
 
@@ -22,8 +26,9 @@ class SrtPublisher:
     """Loop thread only."""
 
     def __init__(self, stream: Stream, codec: Codec, audio: str, on_end: Callable[[str, str], None]) -> None:
-        """`on_end(code, message)` is called when the stream wants no more."""
+        """`audio`: as the facts name it. `on_end(code, message)` is called when the stream wants no more."""
         self._stream, self._codec, self._audio, self._on_end = stream, codec, audio, on_end
+        self._said = ""
         self._opus: AacToOpus | None = None
         self._held: deque[EncodedFrame] | None = deque()
         self._pictures, self._bytes = RateMeter(), RateMeter()
@@ -38,7 +43,7 @@ class SrtPublisher:
         return self._codec
 
     def take(self, message: Message) -> None:
-        """VIDEO, AUDIO and CONFIG of the child. Raises ProtocolError for sound that cannot be taken."""
+        """VIDEO, AUDIO, CONFIG and NO_SOUND of the child."""
         now_ns = time.monotonic_ns()
         self._bytes.saw(now_ns, len(message.body))
         if message.kind == Say.VIDEO:
@@ -46,10 +51,19 @@ class SrtPublisher:
             keyframe = bool(message.flags & KEYFRAME)
             self._give(EncodedFrame(message.body, message.pts, keyframe, self._codec, now_ns))
         elif message.kind == Say.CONFIG:
-            self._close_sound()
-            self._opus = AacToOpus(message.body, self._on_opus)
+            self._configure(message.body)
+        elif message.kind == Say.NO_SOUND:
+            self.leave_out("aac", message.body.decode("utf-8", "replace"))
         elif message.kind == Say.AUDIO and self._opus is not None:
             self._opus.push(message.body, message.pts)
+
+    def leave_out(self, codec: str, why: str) -> None:
+        """Its sound cannot be taken: the pictures go on."""
+        self._close_sound()
+        self._audio = not_taken(codec)
+        if why != self._said:
+            self._said = why
+            log.warning("stream %s goes on without sound: %s", self._stream.name, why)
 
     def flow(self) -> None:
         """The stream is open: it gets what was held for it, and everything from now on."""
@@ -82,6 +96,15 @@ class SrtPublisher:
             fps=self._pictures.rate(now_ns)[0],
             bitrate_bps=self._bytes.rate(now_ns)[1],
         )
+
+    def _configure(self, config: bytes) -> None:
+        self._close_sound()
+        try:
+            self._opus = AacToOpus(config, self._on_opus)
+        except ProtocolError as error:
+            self.leave_out("aac", str(error))
+        else:
+            self._audio = "aac"
 
     def _give(self, frame: EncodedFrame) -> None:
         if self._held is None:

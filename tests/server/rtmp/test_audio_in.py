@@ -55,14 +55,23 @@ async def test_opus_of_enhanced_rtmp_is_passed_on() -> None:
 async def test_what_is_not_taken_is_left_out_and_what_comes_after_is_heard() -> None:
     heard: list[EncodedAudio] = []
     audio = AudioIn("cam", heard.append)
-    for payload in (b"\x2f" + bytes(40), b"\xaf\x00", b"\x90ac-3", b"\xaf\x01" + bytes(40)):
+    assert audio.shown == ""
+    for payload, shown in [
+        (b"\x2f" + bytes(40), "MP3 (not taken)"),
+        (b"\xaf\x00", "aac (not taken)"),
+        (b"\x90ac-3", "ac-3 (not taken)"),
+        (b"\xaf\x01" + bytes(40), "ac-3 (not taken)"),
+        (b"\x95\x00mp4a", "multitrack (not taken)"),
+    ]:
         audio.take(0, payload)
         assert audio.codec is None
+        assert audio.shown == shown
     config, frames = aac(CLICKS, 48_000, "mono")
     audio.take(0, b"\xaf\x00" + config)
     for data, at_s in frames:
         audio.take(round(at_s * 1000), b"\xaf\x01" + data)
     await until(lambda: len(heard) > 10)
+    assert audio.shown == "aac"
     audio.close()
 
 
@@ -95,8 +104,9 @@ def test_heads_that_break_off(payload: bytes) -> None:
         (b"\x2f\0", "MP3 sound is not taken: set the encoder to AAC"),
         (b"\xb2\0", "Speex sound"),
         (b"\xd0\0", "format 13 sound"),
-        (b"\x95\x00mp4a", "several sound tracks"),
-        (b"\x91fLaC", "b'fLaC' sound"),
+        (b"\x95\x00mp4a", "turn multitrack audio off"),
+        (b"\x91fLaC", "fLaC sound"),
+        (b'\x91\x00<"\xff', "---- sound"),
     ],
 )
 def test_what_is_not_taken_is_said(payload: bytes, words: str) -> None:

@@ -17,13 +17,13 @@ _X264 = ["-c:v", "libx264", "-preset", "ultrafast", "-tune", "zerolatency", "-g"
 
 @contextlib.asynccontextmanager
 async def caller(
-    port: int, passphrase: str, kind: str = "mpegts"
+    port: int, passphrase: str, kind: str = "mpegts", sound: str = "aac"
 ) -> AsyncIterator[asyncio.subprocess.Process]:
     """Calls until it is taken, or ends by itself where it is refused."""
     url = f"srt://127.0.0.1:{port}?mode=caller&connect_timeout=3000"
     process = await asyncio.create_subprocess_exec(
         FFMPEG, "-hide_banner", "-nostdin", "-loglevel", "error", *_PICTURES, *_SOUND, *_X264,
-        "-pix_fmt", "yuv420p", "-c:a", "aac", "-t", "60", "-f", kind,
+        "-pix_fmt", "yuv420p", "-c:a", sound, "-t", "60", "-f", kind,
         "-passphrase", passphrase, url, stderr=asyncio.subprocess.DEVNULL,
     )  # fmt: skip
     try:

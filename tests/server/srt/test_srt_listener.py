@@ -45,11 +45,13 @@ async def listening(
             await ingests.close()
 
 
-async def published(stream: Stream, port: int, passphrase: str = RIGHT) -> contextlib.AsyncExitStack:
+async def published(
+    stream: Stream, port: int, passphrase: str = RIGHT, sound: str = "aac"
+) -> contextlib.AsyncExitStack:
     """Calls again where nobody listened yet."""
     stack = contextlib.AsyncExitStack()
     for _ in range(8):
-        process = await stack.enter_async_context(caller(port, passphrase))
+        process = await stack.enter_async_context(caller(port, passphrase, sound=sound))
         while process.returncode is None and stream.state != "live":  # noqa: ASYNC110
             await asyncio.sleep(0.02)
         if stream.state == "live":
@@ -89,6 +91,16 @@ async def test_pictures_and_sound_come_and_the_passphrase_is_not_shown() -> None
             await until(lambda: len(watcher.frames) > count, 30)
             assert watcher.frames[-1].pts > times[-1]
     assert watcher.ends == [("going-away", "the server stops: connect again")]
+
+
+async def test_sound_that_is_not_taken_leaves_the_pictures_alone() -> None:
+    async with listening() as (_, stream, _, port), await published(stream, port, sound="mp2"):
+        assert stream.publisher is not None
+        assert stream.publisher.facts().audio == "mp2 (not taken)"
+        watcher = Watcher()
+        await stream.add_viewer(watcher)
+        await until(lambda: len(watcher.frames) > 5)
+        assert not watcher.sounds
 
 
 async def test_what_is_no_mpeg_ts_is_not_taken() -> None:

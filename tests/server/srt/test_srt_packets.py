@@ -15,14 +15,14 @@ from server.push.wire import Say
 from server.srt.packets import Packets, has_parameters
 
 
-def transport(codec: str = "libx264", start: int = 0, seconds: int = 2) -> io.BytesIO:
+def transport(codec: str = "libx264", start: int = 0, seconds: int = 2, sound_is: str = "aac") -> io.BytesIO:
     """Pictures and sound; `start` in 90 kHz ticks."""
     out = io.BytesIO()
     with av.open(out, "w", format="mpegts", options={"mpegts_copyts": "1"}) as container:
         video: Any = container.add_stream(codec, rate=25, width=96, height=64, pix_fmt="yuv420p")
         video.options = {"preset": "ultrafast", "tune": "zerolatency"}
         video.codec_context.gop_size = 25
-        audio: Any = container.add_stream("aac", rate=48_000, layout="stereo")
+        audio: Any = container.add_stream(sound_is, rate=48_000, layout="stereo")
         for number in range(25 * seconds):
             picture = av.VideoFrame.from_ndarray(np.full((96, 96), 10 + number, np.uint8), "yuv420p")
             picture.pts, picture.time_base = start + number * 3600, Fraction(1, 90_000)
@@ -40,7 +40,7 @@ def transport(codec: str = "libx264", start: int = 0, seconds: int = 2) -> io.By
 def test_pictures_and_sound_come_apart(codec: str) -> None:
     packets = Packets(av.open(transport(codec), format="mpegts"))
     name = {"libx264": "h264", "libx265": "hevc"}[codec]
-    assert packets.head() == {"video": name, "audio": "aac"}
+    assert packets.head() == {"video": name, "audio": "aac", "not_taken": ""}
     found = list(packets)
     videos = [each for each in found if each[0] == Say.VIDEO]
     assert len(videos) == 50
@@ -51,6 +51,27 @@ def test_pictures_and_sound_come_apart(codec: str) -> None:
     assert len(sounds) >= 90
     assert all(abs(b - a - 1024) <= 2 for a, b in pairwise(sounds))
     assert abs(videos[0][1] / 90_000 - sounds[0] / 48_000) < 0.1
+
+
+@pytest.mark.parametrize("codec", ["mp2", "ac3"])
+def test_sound_that_is_not_taken_is_said_and_left_out(codec: str) -> None:
+    packets = Packets(av.open(transport(sound_is=codec), format="mpegts"))
+    assert packets.head() == {"video": "h264", "audio": "", "not_taken": codec}
+    assert {kind for kind, _, _, _ in packets} == {Say.VIDEO}
+
+
+def test_aac_without_heads_is_left_out_once_and_what_comes_after_is_taken() -> None:
+    packets = Packets(av.open(transport(), format="mpegts"))
+    good = b"\xff\xf1\x4c\x80\x01\x3f\xfc" + bytes(2)  # a head of 48 kHz stereo, and two bytes
+    found = [
+        (kind, data)
+        for part in (good, b"rubbish", b"again", good)
+        for kind, _, data, _ in packets._sound(part, 0)
+    ]
+    assert [kind for kind, _ in found] == [
+        Say.CONFIG, Say.AUDIO, Say.NO_SOUND, Say.CONFIG, Say.AUDIO,
+    ]  # fmt: skip
+    assert b"send MPEG-TS with AAC as ADTS" in found[2][1]
 
 
 def test_times_go_on_over_the_wrap() -> None:
