@@ -21,7 +21,8 @@ from server.routes.route import SDP, SDP_FRAGMENT, Parameter
 from server.routes.sessions import body_of, etag_of
 from server.session_parts import peer_config
 from server.state import STATE
-from server.streams.access import address_of, counted
+from server.streams.access import address_of
+from server.streams.guesses import counted
 from server.streams.rtc_session import RtcSession
 from server.streams.stream import Stream
 

@@ -15,8 +15,9 @@ from gpu.errors import RelensError
 from server import protocol
 from server.errors import CapacityError
 from server.routes.route import Answer, Route
-from server.routes.streams import NAME, is_operator, refused, stream_of
+from server.routes.streams import KEY, NAME, refused, sight_of, stream_of
 from server.state import STATE, ServerState
+from server.streams.sight import Sight, seen
 from server.streams.stream import Stream
 
 MOST_LISTENERS = 200
@@ -30,7 +31,7 @@ async def follow_stream(request: web.Request) -> web.StreamResponse:
     """`facts` each second and at changes, `applied` when an edit is seen; ended with the stream."""
     try:
         stream = stream_of(request)
-        sees_all = is_operator(request, [stream])
+        sight = sight_of(request, stream)
         streams = request.app[STATE].streams
         if streams.listeners >= MOST_LISTENERS:
             raise CapacityError(f"{MOST_LISTENERS} listen already: ask GET /streams/{stream.name}", 10)
@@ -41,7 +42,7 @@ async def follow_stream(request: web.Request) -> web.StreamResponse:
     if request.method == "HEAD":
         await response.prepare(request)
         return response
-    listener = Listener(request.app[STATE], stream, sees_all, response)
+    listener = Listener(request.app[STATE], stream, sight, response)
     streams.listeners += 1
     try:
         await response.prepare(request)
@@ -55,23 +56,25 @@ async def follow_stream(request: web.Request) -> web.StreamResponse:
 
 
 class Listener:
-    """One who listens to one stream."""
+    """One who listens to one stream, and sees of it what the key opened that was shown."""
 
-    def __init__(self, state: ServerState, stream: Stream, sees_all: bool, out: web.StreamResponse) -> None:
-        self._state, self._stream, self._sees_all, self._out = state, stream, sees_all, out
+    def __init__(self, state: ServerState, stream: Stream, sight: Sight, out: web.StreamResponse) -> None:
+        self._state, self._stream, self._sight, self._out = state, stream, sight, out
+        self._keys = keys_of(stream)
         self._number = 0
         self._applied = stream.edit_facts().applied
         self._changed = asyncio.Event()
 
     async def tell(self) -> None:
-        """Until the stream is deleted or the server goes down. Raises ConnectionError, TimeoutError."""
+        """Until the stream is deleted or the server goes down, or other keys open it: whoever comes back is
+        judged by those. Raises ConnectionError, TimeoutError."""
         leave = self._stream.subscribe(lambda _: self._changed.set())
         try:
             await self._write(b"retry: 2000\n\n")
-            while self._state.streams.get(self._stream.name) is self._stream:
+            while self._state.streams.get(self._stream.name) is self._stream and self._still_opened():
                 self._changed.clear()
                 await self._say_applied()
-                await self._say(b"facts", self._stream.facts(self._sees_all))
+                await self._say(b"facts", seen(self._stream.facts(), self._sight))
                 if self._state.places.draining:
                     return
                 await asyncio.sleep(GAP_S)
@@ -81,7 +84,12 @@ class Listener:
         finally:
             leave()
 
+    def _still_opened(self) -> bool:
+        return self._sight == "operator" or keys_of(self._stream) == self._keys
+
     async def _say_applied(self) -> None:
+        if self._sight == "stranger":
+            return
         applied = self._stream.edit_facts().applied
         if applied > self._applied:
             self._applied = applied
@@ -99,10 +107,18 @@ class Listener:
             await self._out.write(data)
 
 
+def keys_of(stream: Stream) -> tuple[str, str]:
+    return stream.settings.key, stream.settings.view_key
+
+
+TOLD = (
+    "Events `facts` (a StreamFacts, as far as the key that is shown opens it) and `applied`, their data "
+    "JSON; ended when the stream's keys change"
+)
 ROUTES = (
     Route(
         "GET", "/streams/{stream}/events", follow_stream, "How a stream fares (server-sent events)",
-        (Answer(200, "Events `facts` (a StreamFacts) and `applied`, their data JSON", SSE),),
-        (NAME,), "", (404, 429, 503),
+        (Answer(200, TOLD, SSE),),
+        (NAME, KEY), "", (404, 429, 503),
     ),
 )  # fmt: skip

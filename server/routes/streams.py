@@ -31,6 +31,7 @@ from server.stream_api import (
     settings_of,
 )
 from server.stream_setup import setup_of
+from server.streams.sight import Sight, seen
 from server.streams.stream import Stream
 from server.streams.streams import Streams, new_key
 from server.streams.types import StreamEdit, StreamFacts, StreamPreset, StreamSettings
@@ -38,13 +39,15 @@ from server.streams.types import StreamEdit, StreamFacts, StreamPreset, StreamSe
 MOST_STREAMS = 100
 APPLIED_S = 10.0  # ?wait=applied waits so long
 NAME = Parameter("stream", "The stream's name", where="path", required=True)
+KEY = Parameter("key", "Its key or view key, for who cannot send it as a bearer token")
 
 
 async def list_streams(request: web.Request) -> web.Response:
     try:
         streams = request.app[STATE].streams
-        sees_all = is_operator(request, streams.all())
-        return json_of(StreamList(streams=[stream.facts(sees_all) for stream in streams.all()]))
+        sights = streams.access.sights(request, streams.all())
+        shown = [seen(stream.facts(), sight) for stream, sight in zip(streams.all(), sights, strict=True)]
+        return json_of(StreamList(streams=shown))
     except RelensError as error:
         return refused(request, error)
 
@@ -52,7 +55,7 @@ async def list_streams(request: web.Request) -> web.Response:
 async def show_stream(request: web.Request) -> web.Response:
     try:
         stream = stream_of(request)
-        return json_of(stream.facts(is_operator(request, [stream])))
+        return json_of(seen(stream.facts(), sight_of(request, stream)))
     except RelensError as error:
         return refused(request, error)
 
@@ -124,7 +127,7 @@ async def show_setup(request: web.Request) -> web.Response:
 
 async def show_edit(request: web.Request) -> web.Response:
     try:
-        return json_of(stream_of(request).edit_facts())
+        return json_of(_watched(request).edit_facts())
     except RelensError as error:
         return refused(request, error)
 
@@ -152,7 +155,7 @@ async def put_edit(request: web.Request) -> web.Response:
 
 async def show_presets(request: web.Request) -> web.Response:
     try:
-        return json_of(StreamPresets(presets=_presets(request, stream_of(request))))
+        return json_of(StreamPresets(presets=_presets(request, _watched(request))))
     except RelensError as error:
         return refused(request, error)
 
@@ -166,9 +169,9 @@ def stream_of(request: web.Request) -> Stream:
     return stream
 
 
-def is_operator(request: web.Request, streams: list[Stream]) -> bool:
-    """Whether who asks may see addresses. Raises TooMany."""
-    return request.app[STATE].streams.access.is_operator(request, streams)
+def sight_of(request: web.Request, stream: Stream) -> Sight:
+    """How much of it who asks may see. Raises TooMany."""
+    return request.app[STATE].streams.access.sight(request, stream)
 
 
 def refused(request: web.Request, error: RelensError) -> web.Response:
@@ -193,6 +196,13 @@ def _operated(request: web.Request) -> Stream:
     return stream_of(request)
 
 
+def _watched(request: web.Request) -> Stream:
+    """The stream in the path, for who may watch it. Raises NoKey, TooMany, NotKept."""
+    stream = stream_of(request)
+    request.app[STATE].streams.access.watch(request, stream)
+    return stream
+
+
 def _presets(request: web.Request, stream: Stream) -> list[StreamPreset]:
     workers = request.app[STATE].workers
     return presets_of(stream.settings, workers.specs, workers.default)
@@ -213,16 +223,20 @@ def _check_port(streams: Streams, name: str, settings: StreamSettings) -> None:
             raise Refused(f"SRT port {taken} is the stream {stream.name}'s: take another")
 
 
-GUEST, OPERATOR = (404, 429), (401, 403, 404, 429)
+GUEST, VIEWER, OPERATOR = (404, 429), (401, 404, 429), (401, 403, 404, 429)
+SEEN = (
+    "What is true of it now. The operator sees all; who shows its key, all but the publisher's address; who "
+    "may watch, no targets either; who would need its view key, name and state, and `needsKey`"
+)
 ROUTES = (
     Route(
         "GET", "/streams", list_streams, "Who publishes, who watches, latency, bitrate",
-        (Answer(200, "All streams; publishers' addresses for the operator alone", JSON, StreamList),),
-        (), "", (429,),
+        (Answer(200, "All, each as far as the key that is shown opens it", JSON, StreamList),),
+        (KEY,), "", (429,),
     ),
     Route(
         "GET", "/streams/{stream}", show_stream, "One stream",
-        (Answer(200, "What is true of it now", JSON, StreamFacts),), (NAME,), "", GUEST,
+        (Answer(200, SEEN, JSON, StreamFacts),), (NAME, KEY), "", GUEST,
     ),
     Route(
         "DELETE", "/streams/{stream}", delete_stream, "End and forget a stream (operator)",
@@ -254,8 +268,9 @@ ROUTES = (
         (Answer(200, "With the host name that was called", JSON, StreamSetup),), (NAME,), "", OPERATOR,
     ),
     Route(
-        "GET", "/streams/{stream}/edit", show_edit, "The edit asked for last, and whether it is seen",
-        (Answer(200, "With its receipt", JSON, StreamEdit),), (NAME,), "", (404,),
+        "GET", "/streams/{stream}/edit", show_edit,
+        "The edit asked for last, and whether it is seen (who may watch)",
+        (Answer(200, "With its receipt", JSON, StreamEdit),), (NAME, KEY), "", VIEWER,
     ),
     Route(
         "PUT", "/streams/{stream}/edit", put_edit, "Edit by instruction or preset (operator, or its key)",
@@ -264,7 +279,7 @@ ROUTES = (
         JSON, (400, 401, 403, 404, 408, 409, 413, 415, 429, 500, 503), EditAsked,
     ),
     Route(
-        "GET", "/streams/{stream}/presets", show_presets, "The edits at its numbers",
-        (Answer(200, "Its own, or the first of its model's", JSON, StreamPresets),), (NAME,), "", (404,),
+        "GET", "/streams/{stream}/presets", show_presets, "The edits at its numbers (who may watch)",
+        (Answer(200, "Its own, or the first of its model's", JSON, StreamPresets),), (NAME, KEY), "", VIEWER,
     ),
 )  # fmt: skip

@@ -1,25 +1,22 @@
 """Who may do what with streams: the operator, who holds a stream's key, who watches. Knows no routes.
 
-Wrong keys are counted by address: who tries many is not heard for a while, with whatever key.
+Wrong keys are counted, see guesses: who tries many is not heard for a while, with whatever key.
 """
 
 from __future__ import annotations
 
 import hmac
-import ipaddress
-import time
-from collections import OrderedDict, deque
-from collections.abc import Iterable
 from urllib.parse import urlsplit
 
 from aiohttp import web
 
 from server.config import Config
-from server.errors import NoKey, TooMany
+from server.errors import NoKey
+from server.streams.guesses import Guesses, ip_of
+from server.streams.sight import Sight
 from server.streams.stream import Stream
 
-MOST_WRONG, WINDOW_S = 10, 60.0
-MOST_ADDRESSES = 4096  # the one that was wrong longest ago is forgotten first
+VIEW_KEY_NEEDED = "the stream's view key is needed, as a bearer token or ?key="
 FORWARDED = ("forwarded", "via", "x-real-ip", "x-forwarded-")  # what names of a proxy's headers begin with
 
 
@@ -46,7 +43,7 @@ def address_of(request: web.Request) -> str:
 
 
 def is_loopback(address: str) -> bool:
-    found = _ip(address)
+    found = ip_of(address)
     return found is not None and found.is_loopback
 
 
@@ -56,12 +53,54 @@ class Access:
     def __init__(self, config: Config) -> None:
         self._operator_key = config.operator_key
         self._names = {_netloc(origin) for origin in config.allowed_origins}  # the server's own, too
-        self._wrong: OrderedDict[str, deque[float]] = OrderedDict()
+        self._guesses = Guesses()
 
     def operator(self, request: web.Request) -> None:
         """Raises NoKey for everybody else."""
+        self._operator(request, "")
+
+    def sight(self, request: web.Request, stream: Stream) -> Sight:
+        """How much of the stream who asks may see. A key that is neither its nor the operator's is counted,
+        and shows what none does."""
+        return self._sights(request, [stream], stream.name)[0]
+
+    def sights(self, request: web.Request, streams: list[Stream]) -> list[Sight]:
+        """`sight` of each, where one key is shown for all: it is a guess if it is nobody's."""
+        return self._sights(request, streams, "")
+
+    def watch(self, request: web.Request, stream: Stream) -> None:
+        """Who may know what the stream shows. Raises NoKey for strangers."""
+        if stream.settings.view_key and self.sight(request, stream) == "stranger":
+            raise NoKey(VIEW_KEY_NEEDED)
+
+    def publish(self, stream: Stream, token: str, address: str) -> None:
+        """Raises NoKey where `token` is not the stream's key."""
+        self._check(same(token, stream.settings.key), token, address, stream.name,
+                    "the stream's key is needed, as a bearer token or ?key=")  # fmt: skip
+
+    def view(self, stream: Stream, token: str, address: str) -> None:
+        """Raises NoKey where the stream has a view key, and `token` is neither that nor its key."""
+        wanted = stream.settings.view_key
+        if wanted:
+            right = same(token, wanted) or same(token, stream.settings.key)
+            self._check(right, token, address, stream.name, VIEW_KEY_NEEDED)
+
+    def edit(self, request: web.Request, stream: Stream) -> None:
+        """The operator, or who shows the stream's key as a bearer token. Raises NoKey."""
+        token = bearer_of(request)
+        if token and same(token, stream.settings.key):
+            self._check(True, token, address_of(request), stream.name, "")
+        elif token and not self._operator_key and not self._here(request):  # a guess, as everywhere else
+            self._check(False, token, address_of(request), stream.name,
+                        "this is not the stream's key, with which others than the operator edit")  # fmt: skip
+        else:
+            self._operator(request, stream.name)
+
+    def _operator(self, request: web.Request, at: str) -> None:
+        """`at`: what the key is counted for where it is wrong."""
         if self._operator_key:
-            self._check(same(bearer_of(request), self._operator_key), bearer_of(request), address_of(request),
+            right = same(bearer_of(request), self._operator_key)
+            self._check(right, bearer_of(request), address_of(request), at,
                         "the operator's key is needed: Authorization: Bearer and operator_key")  # fmt: skip
         elif not self._here(request):
             raise NoKey(
@@ -70,42 +109,29 @@ class Access:
                 challenge=False,
             )
 
-    def is_operator(self, request: web.Request, streams: Iterable[Stream] = ()) -> bool:
-        """As `operator`, for what others may see less of; a wrong key is counted, too. Who shows a key of
-        `streams`, which are what is looked at, is a known guest, and guesses none."""
-        token = bearer_of(request)
-        keys = (key for one in streams for key in (one.settings.key, one.settings.view_key))
-        if token and any([same(token, key) for key in keys]):
-            self._check(True, token, address_of(request), "")  # who was wrong too often does not hear of it
-            return False
-        try:
-            self.operator(request)
-        except NoKey:
-            return False
-        return True
+    def _sights(self, request: web.Request, streams: list[Stream], at: str) -> list[Sight]:
+        """`at`: what the key is counted for where it opens none of them."""
+        if not self._operator_key and self._here(request):
+            return ["operator" for _ in streams]
+        opened: list[Sight | None] = [None for _ in streams]
+        if token_of(request):
+            self._guesses.check(address_of(request), at)
+            opened = [self._opened(request, stream) for stream in streams]
+            if not any(opened):
+                self._guesses.count(address_of(request), at)
+        return [
+            found or ("stranger" if stream.settings.view_key else "viewer")
+            for found, stream in zip(opened, streams, strict=True)
+        ]
 
-    def publish(self, stream: Stream, token: str, address: str) -> None:
-        """Raises NoKey where `token` is not the stream's key."""
-        self._check(same(token, stream.settings.key), token, address,
-                    "the stream's key is needed, as a bearer token or ?key=")  # fmt: skip
-
-    def view(self, stream: Stream, token: str, address: str) -> None:
-        """Raises NoKey where the stream has a view key, and `token` is neither that nor its key."""
-        wanted = stream.settings.view_key
-        if wanted:
-            self._check(same(token, wanted) or same(token, stream.settings.key), token, address,
-                        "the stream's view key is needed, as a bearer token or ?key=")  # fmt: skip
-
-    def edit(self, request: web.Request, stream: Stream) -> None:
-        """The operator, or who shows the stream's key as a bearer token. Raises NoKey."""
-        token = bearer_of(request)
-        if token and same(token, stream.settings.key):
-            self._check(True, token, address_of(request), "")
-        elif token and not self._operator_key and not self._here(request):  # a guess, as everywhere else
-            self._check(False, token, address_of(request),
-                        "this is not the stream's key, with which others than the operator edit")  # fmt: skip
-        else:
-            self.operator(request)
+    def _opened(self, request: web.Request, stream: Stream) -> Sight | None:
+        """What the key that is shown opens; None: nothing."""
+        token, settings = token_of(request), stream.settings
+        if self._operator_key and same(bearer_of(request), self._operator_key):
+            return "operator"
+        if same(token, settings.key):
+            return "publisher"
+        return "viewer" if settings.view_key and same(token, settings.view_key) else None
 
     def _here(self, request: web.Request) -> bool:
         """From this machine, by no proxy and no other site's page, also none whose name leads here."""
@@ -118,42 +144,13 @@ class Access:
             and (origin is None or _netloc(origin) == request.host)
         )
 
-    def _check(self, right: bool, token: str, address: str, remedy: str) -> None:
-        of = counted(address)
-        now_s = time.monotonic()
-        wrong = self._wrong.get(of)
-        while wrong and now_s - wrong[0] > WINDOW_S:
-            wrong.popleft()
-        if wrong is not None and len(wrong) >= MOST_WRONG:
-            raise TooMany(
-                f"{MOST_WRONG} wrong keys came from this address within a minute: try again later",
-                int(WINDOW_S - (now_s - wrong[0])) + 1,
-            )
+    def _check(self, right: bool, token: str, address: str, at: str, remedy: str) -> None:
+        self._guesses.check(address, at)
         if right:
             return
         if token:  # to show none is no guess
-            self._wrong.setdefault(of, deque(maxlen=MOST_WRONG)).append(now_s)
-            self._wrong.move_to_end(of)
-            while len(self._wrong) > MOST_ADDRESSES:
-                self._wrong.popitem(last=False)
+            self._guesses.count(address, at)
         raise NoKey(remedy)
-
-
-def counted(address: str) -> str:
-    """One for a whole IPv6 network: a single host has all of its addresses."""
-    found = _ip(address)
-    if isinstance(found, ipaddress.IPv6Address):
-        return str(ipaddress.ip_network((found, 64), strict=False))
-    return str(found) if found is not None else address
-
-
-def _ip(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    try:
-        found = ipaddress.ip_address(address.partition("%")[0])
-    except ValueError:
-        return None
-    mapped = found.ipv4_mapped if isinstance(found, ipaddress.IPv6Address) else None
-    return mapped or found
 
 
 def _netloc(origin: str) -> str | None:

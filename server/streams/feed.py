@@ -9,12 +9,10 @@ import logging
 import time
 from dataclasses import replace
 
-import msgspec
-
 from gpu.types import EncodedFrame
 from server.peer.types import EncodedAudio
 from server.streams.timebase import Timebase
-from server.streams.types import Publisher, PublisherFacts
+from server.streams.types import Publisher
 
 log = logging.getLogger(__name__)
 
@@ -75,8 +73,3 @@ class Feed:
             self.publisher.end(code, message)
         except Exception:
             log.exception("a publisher by %s could not be ended", self.publisher.kind)
-
-    def facts(self, operator: bool) -> PublisherFacts:
-        """`operator`: with its address."""
-        facts = self.publisher.facts()
-        return facts if operator else msgspec.structs.replace(facts, address="")

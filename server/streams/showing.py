@@ -33,10 +33,6 @@ class Showing:
         self._fanout = Fanout(self._force_keyframe, lambda _: self._viewers_changed(), metrics.fanned_out.inc)
         self._audio = HoldBack(self._fanout.audio)
 
-    def __len__(self) -> int:
-        """Viewers."""
-        return len(self._fanout)
-
     def kinds(self) -> list[ViewerKind]:
         """One for each viewer."""
         return self._fanout.kinds()

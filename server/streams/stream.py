@@ -193,10 +193,11 @@ class Stream:
 
     @property
     def viewers(self) -> int:
-        return len(self._showing)
+        """People: targets are none."""
+        return sum(kind != "push" for kind in self._showing.kinds())
 
     def viewer_kinds(self) -> list[ViewerKind]:
-        """One for each viewer."""
+        """One for each viewer, targets among them."""
         return self._showing.kinds()
 
     # -- the edit
@@ -247,8 +248,8 @@ class Stream:
         self._close(code, message)
         await self._closed()
 
-    def facts(self, operator: bool = False) -> StreamFacts:
-        """`operator`: with what only they may see."""
+    def facts(self) -> StreamFacts:
+        """All of it: who may see what is for `sight`."""
         opened = self._opened
         stats = opened.stats() if opened is not None else None
         worker = self._shared.workers.loaded(self._model_name)
@@ -256,7 +257,7 @@ class Stream:
             name=self.name,
             state=self.state,
             edit=self.edit_facts(),
-            publisher=self._feed.facts(operator) if self._feed else None,
+            publisher=self._feed.publisher.facts() if self._feed else None,
             viewers=self.viewers,
             age_s=round(time.monotonic() - self._feed.began_s, 1) if opened and self._feed else 0.0,
             width=stats.width if stats else 0,

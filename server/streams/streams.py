@@ -75,7 +75,7 @@ class Streams:
     @property
     def viewers(self) -> int:
         """Of all streams together; targets are the operator's, and take nobody's place."""
-        return sum(kind != "push" for stream in self._streams.values() for kind in stream.viewer_kinds())
+        return sum(stream.viewers for stream in self._streams.values())
 
     def get(self, name: str) -> Stream | None:
         return self._streams.get(name)

@@ -81,7 +81,7 @@ class PublisherFacts(_Body, frozen=True):
 
     kind: PublisherKind
     codec: Codec
-    audio: str  # "opus", "aac" or ""
+    audio: str  # "opus", "aac", what is not taken with its reason in a word: "mp3 (not taken)"; "": none
     software: str  # what it calls itself: "OBS-Studio/29.0.2"; ""
     address: str
     age_s: float
@@ -110,22 +110,25 @@ class StreamEdit(_Body, frozen=True):
 
 
 class StreamFacts(_Body, frozen=True):
-    """A stream as everybody may see it; what was measured is of the last second."""
+    """A stream, as far as who asks may see it; what was measured is of the last second. `needs_key`: who asks
+    may not watch without its view key or key; all but name and state is then empty. `targets` are for
+    operators and who holds the key."""
 
     name: str
     state: StreamState
-    edit: StreamEdit
-    publisher: PublisherFacts | None
-    viewers: int
-    age_s: float  # since it went live; 0 when it is not
-    width: int
-    height: int
-    fps_out: float
-    bitrate_out_bps: int  # encoded once
-    latency: Latency  # last packet of a frame in -> its edited frame to the viewers
-    targets: tuple[TargetFacts, ...]
-    model: str
-    device: str
+    needs_key: bool = False
+    edit: StreamEdit = StreamEdit()
+    publisher: PublisherFacts | None = None
+    viewers: int = 0  # people: targets are none
+    age_s: float = 0.0  # since it went live; 0 when it is not
+    width: int = 0
+    height: int = 0
+    fps_out: float = 0.0
+    bitrate_out_bps: int = 0  # encoded once
+    latency: Latency = Latency(p50_ms=0.0, p95_ms=0.0)  # a frame's last packet in -> the edited frame out
+    targets: tuple[TargetFacts, ...] = ()
+    model: str = ""
+    device: str = ""
     degraded: str = ""  # in words, while it stepped down
 
 

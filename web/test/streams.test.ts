@@ -142,6 +142,7 @@ test("facts and settings are read whatever is missing of them", () => {
   const facts = parseFacts({ name: "a", state: "of tomorrow", publisher: null, targets: [{}] });
   assert.deepEqual([facts.state, facts.publisher, facts.edit.applied], ["idle", null, -1]);
   assert.equal(facts.targets[0]?.state, "connecting");
+  assert.deepEqual([facts.needsKey, parseFacts({ needsKey: true }).needsKey], [false, true]);
   const publisher = parseFacts({ publisher: { kind: "rtmp", fps: 24 } }).publisher;
   assert.deepEqual([publisher?.kind, publisher?.fps, publisher?.software], ["rtmp", 24, ""]);
   assert.equal(parseSettings(null).targets.length, 0);

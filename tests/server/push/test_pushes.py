@@ -30,11 +30,11 @@ async def test_a_stream_is_pushed_while_it_is_live(tmp_path: Path) -> None:
             await until(lambda: stream.facts().targets[0].state == "pushing", 30)
             await receiver.wrote(10_000)
             assert [facts.state for facts in stream.facts().targets] == ["pushing", "off"]
-            assert stream.viewers == 1
+            assert stream.viewer_kinds() == ["push"]
             await parts.stream(targets=())
             assert stream.facts().targets == ()
             await receiver.ended()
-        assert stream.viewers == 0
+        assert stream.viewer_kinds() == []
         await parts.stream(targets=(Target(name="gone", url=f"rtmp://127.0.0.1:{free_port()}/a/key1"),))
         await until(lambda: stream.facts().targets[0].state == "backing-off", 30)
         caster.stop()

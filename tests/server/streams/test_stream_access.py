@@ -9,12 +9,14 @@ from aiohttp.test_utils import make_mocked_request
 
 from server.config import Config
 from server.errors import NoKey, TooMany
-from server.streams import access as subject
-from server.streams.access import MOST_ADDRESSES, MOST_WRONG, WINDOW_S, Access, address_of, token_of
+from server.streams import guesses
+from server.streams.access import Access, address_of, token_of
+from server.streams.guesses import MOST_WRONG, MOST_WRONG_IN_ALL, WINDOW_S
+from server.streams.sight import Sight
 from server.streams.stream import Stream
 from server.streams.types import StreamSettings
 
-KEY, VIEW_KEY = "publishing-key", "watching-key"
+KEY, VIEW_KEY, OPERATOR_KEY = "publishing-key", "watching-key", "of-the-operator"
 
 
 class Clock:
@@ -28,7 +30,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     made = Clock()
-    monkeypatch.setattr(subject, "time", made)
+    monkeypatch.setattr(guesses, "time", made)
     return made
 
 
@@ -41,8 +43,9 @@ def bearer(key: str) -> str:
     return f"Bearer {key}"
 
 
-def stream(view_key: str = "") -> Stream:
-    made = object.__new__(Stream)  # its settings are all that is looked at
+def stream(view_key: str = "", name: str = "live") -> Stream:
+    made = object.__new__(Stream)  # its name and settings are all that is looked at
+    made.name = name
     made.settings = StreamSettings(key=KEY, view_key=view_key)
     return made
 
@@ -50,7 +53,7 @@ def stream(view_key: str = "") -> Stream:
 @pytest.mark.parametrize("remote", ["127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1"])
 def test_without_a_key_this_machine_is_the_operator(remote: str) -> None:
     Access(Config()).operator(ask(remote))
-    assert Access(Config()).is_operator(ask(remote))
+    assert Access(Config()).sight(ask(remote), stream(VIEW_KEY)) == "operator"
 
 
 @pytest.mark.parametrize(
@@ -81,7 +84,8 @@ def test_without_a_key_nobody_else_is(remote: str, headers: dict[str, str]) -> N
     with pytest.raises(NoKey, match="set operator_key") as refused:
         Access(Config()).operator(ask(remote, **headers))
     assert refused.value.challenge is False
-    assert not Access(Config()).is_operator(ask(remote, **headers))
+    assert Access(Config()).sight(ask(remote, **headers), stream()) == "viewer"
+    assert Access(Config()).sight(ask(remote, **headers), stream(VIEW_KEY)) == "stranger"
 
 
 @pytest.mark.parametrize("host", ["localhost:8080", "localhost", "127.0.0.1:8080", "[::1]:8080", "LOCALHOST"])
@@ -97,14 +101,14 @@ def test_a_name_that_is_allowed_is_no_other_sites() -> None:
 
 
 def test_with_a_key_it_alone_counts() -> None:
-    access = Access(Config(operator_key="of-the-operator"))
-    access.operator(ask("203.0.113.9", Authorization=bearer("of-the-operator"), X_Forwarded_For="10.0.0.1"))
-    for headers in ({}, {"Authorization": bearer("guess")}, {"Authorization": "Basic of-the-operator"}):
+    access = Access(Config(operator_key=OPERATOR_KEY))
+    access.operator(ask("203.0.113.9", Authorization=bearer(OPERATOR_KEY), X_Forwarded_For="10.0.0.1"))
+    for headers in ({}, {"Authorization": bearer("guess")}, {"Authorization": f"Basic {OPERATOR_KEY}"}):
         with pytest.raises(NoKey) as refused:
             access.operator(ask("127.0.0.1", **headers))
         assert refused.value.challenge is True
     with pytest.raises(NoKey):  # it would stand in logs and histories
-        access.operator(ask("127.0.0.1", path="/streams?key=of-the-operator"))
+        access.operator(ask("127.0.0.1", path=f"/streams?key={OPERATOR_KEY}"))
 
 
 def test_who_publishes_shows_the_key() -> None:
@@ -143,10 +147,46 @@ def test_a_token_comes_as_a_bearer_or_in_the_query() -> None:
     assert token_of(ask(path="/whip/live", Authorization="Basic eA==")) == ""
 
 
-def wrong(access: Access, address: str, times: int = MOST_WRONG) -> None:
+SIGHTS: list[tuple[str, str, Sight]] = [
+    ("", "stranger", "viewer"),
+    ("guess", "stranger", "viewer"),
+    (VIEW_KEY, "viewer", "viewer"),
+    (KEY, "publisher", "publisher"),
+    (OPERATOR_KEY, "operator", "operator"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("key", "with_view_key", "without"), SIGHTS)
+def test_how_much_is_seen_is_by_the_key_that_is_shown(key: str, with_view_key: Sight, without: Sight) -> None:
+    access = Access(Config(operator_key=OPERATOR_KEY))
+    shown = {"Authorization": bearer(key)} if key else {}
+    assert access.sight(ask(**shown), stream(VIEW_KEY)) == with_view_key
+    assert access.sight(ask(**shown), stream()) == without
+    assert access.sights(ask(**shown), [stream(VIEW_KEY), stream()]) == [with_view_key, without]
+    assert access.sights(ask(**shown), []) == []
+
+
+def test_a_key_in_the_address_shows_no_more_than_a_stream_s() -> None:
+    access = Access(Config(operator_key=OPERATOR_KEY))
+    by_address = {key: access.sight(ask(path=f"/streams/live?key={key}"), stream(VIEW_KEY))
+                  for key in (KEY, VIEW_KEY, OPERATOR_KEY)}  # fmt: skip
+    assert by_address == {KEY: "publisher", VIEW_KEY: "viewer", OPERATOR_KEY: "stranger"}
+
+
+def test_strangers_may_not_watch_and_anybody_may_where_there_is_no_view_key() -> None:
+    access = Access(Config(operator_key=OPERATOR_KEY))
+    access.watch(ask(), stream())
+    for key in (KEY, VIEW_KEY, OPERATOR_KEY):
+        access.watch(ask(Authorization=bearer(key)), stream(VIEW_KEY))
+    for headers in ({}, {"Authorization": bearer("guess")}):
+        with pytest.raises(NoKey, match="view key"):
+            access.watch(ask(**headers), stream(VIEW_KEY))
+
+
+def wrong(access: Access, address: str, times: int = MOST_WRONG, at: str = "live") -> None:
     for _ in range(times):
         with pytest.raises(NoKey):
-            access.publish(stream(), "guess", address)
+            access.publish(stream(name=at), "guess", address)
 
 
 def test_who_guesses_is_not_heard_for_a_minute(clock: Clock) -> None:
@@ -176,32 +216,75 @@ def test_to_show_no_key_is_no_guess(clock: Clock) -> None:
     access.publish(stream(), KEY, "192.0.2.1")
 
 
-def test_guesses_count_whatever_they_are_for(clock: Clock) -> None:
-    access = Access(Config(operator_key="of-the-operator"))
+def test_guesses_at_one_stream_count_whatever_they_are_for(clock: Clock) -> None:
+    access = Access(Config(operator_key=OPERATOR_KEY))
     for _ in range(MOST_WRONG // 2):
         wrong(access, "203.0.113.9", 1)
-        with pytest.raises(NoKey):
-            access.operator(ask("203.0.113.9", Authorization=bearer("guess")))
+        assert access.sight(ask("203.0.113.9", Authorization=bearer("guess")), stream()) == "viewer"
+    for key in (KEY, OPERATOR_KEY, "guess"):
+        with pytest.raises(TooMany):
+            access.sight(ask("203.0.113.9", Authorization=bearer(key)), stream())
+        with pytest.raises(TooMany):
+            access.edit(ask("203.0.113.9", Authorization=bearer(key)), stream())
+        with pytest.raises(TooMany):
+            access.view(stream(VIEW_KEY), key, "203.0.113.9")
+
+
+def test_a_key_mistyped_at_one_stream_silences_no_other_behind_its_address(clock: Clock) -> None:
+    access = Access(Config(operator_key=OPERATOR_KEY))
+    wrong(access, "203.0.113.9")
     with pytest.raises(TooMany):
-        access.is_operator(ask("203.0.113.9", Authorization=bearer("of-the-operator")))
+        access.publish(stream(), KEY, "203.0.113.9")
+    access.publish(stream(name="other"), KEY, "203.0.113.9")
+    access.edit(ask("203.0.113.9", Authorization=bearer(KEY)), stream(name="other"))
+    access.operator(ask("203.0.113.9", Authorization=bearer(OPERATOR_KEY)))
+    assert access.sight(ask("203.0.113.9"), stream()) == "viewer", "who shows none guesses none"
+
+
+def test_guesses_at_many_streams_are_bounded_for_the_address_as_a_whole(clock: Clock) -> None:
+    access = Access(Config(operator_key=OPERATOR_KEY))
+    for number in range(MOST_WRONG_IN_ALL):
+        wrong(access, "203.0.113.9", 1, f"stream-{number % 13}")
+    for at in ("stream-1", "never-tried"):
+        with pytest.raises(TooMany, match=str(MOST_WRONG_IN_ALL)):
+            access.publish(stream(name=at), KEY, "203.0.113.9")
     with pytest.raises(TooMany):
-        access.edit(ask("203.0.113.9", Authorization=bearer(KEY)), stream())
+        access.operator(ask("203.0.113.9", Authorization=bearer(OPERATOR_KEY)))
+    with pytest.raises(TooMany):
+        access.sights(ask("203.0.113.9", Authorization=bearer(OPERATOR_KEY)), [stream()])
+    access.publish(stream(name="never-tried"), KEY, "203.0.113.10")
+    clock.now += WINDOW_S + 1
+    access.publish(stream(name="stream-1"), KEY, "203.0.113.9")
+
+
+def test_guesses_at_the_list_are_one_each_however_many_streams_there_are(clock: Clock) -> None:
+    access = Access(Config(operator_key=OPERATOR_KEY))
+    streams = [stream(name=f"stream-{number}") for number in range(30)]
+    for _ in range(MOST_WRONG):
+        assert set(access.sights(ask("203.0.113.9", Authorization=bearer("guess")), streams)) == {"viewer"}
+    with pytest.raises(TooMany):
+        access.sights(ask("203.0.113.9", Authorization=bearer(OPERATOR_KEY)), streams)
 
 
 @pytest.mark.parametrize("key", [KEY, VIEW_KEY])
 def test_a_stream_s_own_key_is_no_guess_and_no_way_to_go_on_guessing(clock: Clock, key: str) -> None:
-    access = Access(Config(operator_key="of-the-operator"))
-    streams = [stream(VIEW_KEY)]
+    access = Access(Config(operator_key=OPERATOR_KEY))
     for _ in range(2 * MOST_WRONG):
-        assert not access.is_operator(ask("203.0.113.9", Authorization=bearer(key)), streams)
+        assert access.sight(ask("203.0.113.9", Authorization=bearer(key)), stream(VIEW_KEY)) != "stranger"
     wrong(access, "203.0.113.9")
     for token in (key, "guess"):
         with pytest.raises(TooMany):
-            access.is_operator(ask("203.0.113.9", Authorization=bearer(token)), streams)
-    assert not access.is_operator(ask("203.0.113.10", Authorization=bearer(key)), streams)
+            access.sight(ask("203.0.113.9", Authorization=bearer(token)), stream(VIEW_KEY))
+    assert access.sight(ask("203.0.113.10", Authorization=bearer(key)), stream(VIEW_KEY)) != "stranger"
 
 
-@pytest.mark.parametrize("operator_key", ["", "of-the-operator"])
+def test_on_this_machine_a_key_of_before_is_no_guess(clock: Clock) -> None:
+    access = Access(Config())
+    for _ in range(2 * MOST_WRONG):
+        assert access.sight(ask("127.0.0.1", Authorization=bearer("of-before")), stream()) == "operator"
+
+
+@pytest.mark.parametrize("operator_key", ["", OPERATOR_KEY])
 def test_guesses_by_edits_count_too(clock: Clock, operator_key: str) -> None:
     access = Access(Config(operator_key=operator_key))
     for guess in (*(f"guess-{i}" for i in range(MOST_WRONG)), "once more"):
@@ -231,10 +314,15 @@ def test_behind_a_proxy_of_this_machine_the_visitor_counts_not_the_proxy() -> No
     assert address_of(ask("127.0.0.1")) == "127.0.0.1"
 
 
-def test_addresses_are_forgotten_when_they_are_too_many(clock: Clock) -> None:
+def test_addresses_are_forgotten_when_they_are_too_many(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(guesses, "MOST_COUNTED", 64)
     access = Access(Config())
     wrong(access, "192.0.2.1")
-    for number in range(MOST_ADDRESSES):
-        wrong(access, f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}", 1)
+    for number in range(63):
+        wrong(access, f"10.0.0.{number}", 1)
+    with pytest.raises(TooMany):
+        access.publish(stream(), KEY, "192.0.2.1")
+    wrong(access, "10.0.1.1", 1)
     access.publish(stream(), KEY, "192.0.2.1")
-    assert len(access._wrong) == MOST_ADDRESSES

@@ -34,6 +34,10 @@ async def ask(
         return await reply.json(content_type=None) if reply.content_type.endswith("json") else None
 
 
+def bearer(key: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {key}"} if key else {}
+
+
 def live(served: Served, name: str = "live") -> Stream:
     stream = served.state.streams.get(name)
     assert stream is not None
@@ -217,6 +221,34 @@ async def test_without_an_operators_key_this_machine_alone_is_the_operator(tmp_p
         await ask(served, "PUT", "/streams/live/edit", 200, {"prompt": "x"}, **key)
 
 
+async def test_a_stream_with_a_view_key_is_told_of_by_the_key_that_is_shown(tmp_path: Path) -> None:
+    target = {"name": "a platform", "url": "rtmp://127.0.0.1:9/app/key-of-it", "enabled": False}
+    async with serving(data_dir=str(tmp_path), operator_key="the-operators") as served:
+        settings = {"key": "publishers", "viewKey": "viewers.", "targets": [target]}
+        await ask(served, "PUT", "/streams/live/settings", 200, settings, **OPERATOR)
+        await ask(served, "PUT", "/streams/open/settings", 201, {"targets": [target]}, **OPERATOR)
+        await Caster(live(served)).publish()
+        await until(lambda: live(served).facts().width)
+        await ask(served, "PUT", "/streams/live/edit", 200, {"prompt": "a secret"}, **OPERATOR)
+        secrets = ("a secret", "a platform", "127.0.0.1", "192.0.2.7", "tests", "passthrough")
+        for key, says in (("", 0), ("guess", 0), ("viewers.", 1), ("publishers", 4), ("the-operators", 6)):
+            told = str(await ask(served, "GET", "/streams/live", **bearer(key)))
+            known = [secret for secret in secrets if secret in told]
+            expected = {0: [], 1: ["a secret", "tests", "passthrough"], 6: list(secrets)}
+            expected[4] = [secret for secret in secrets if secret != "192.0.2.7"]
+            assert known == expected[says], key
+            listed = (await ask(served, "GET", "/streams", **bearer(key)))["streams"]
+            assert [secret for secret in secrets if secret in str(listed[0])] == known, key
+            assert bool(listed[1]["targets"]) == (key == "the-operators"), key
+            assert listed[0]["needsKey"] == (says == 0)
+            assert not listed[1]["needsKey"]
+            for path in ("/streams/live/edit", "/streams/live/presets"):
+                await ask(served, "GET", path, 401 if says == 0 else 200, **bearer(key))
+                await ask(served, "GET", path.replace("live", "open"), **bearer(key))
+        by_address = await ask(served, "GET", "/streams/live?key=viewers.")
+        assert (by_address["width"], by_address["targets"]) == (96, [])
+
+
 async def test_the_operators_key_is_asked_for_and_guesses_are_counted(tmp_path: Path) -> None:
     async with serving(data_dir=str(tmp_path), operator_key="the-operators") as served:
         for method, path in OPERATORS:
@@ -230,6 +262,11 @@ async def test_the_operators_key_is_asked_for_and_guesses_are_counted(tmp_path: 
         wrong = {"Authorization": "Bearer no"}
         for _ in range(10):
             await ask(served, "PUT", "/streams/live/edit", 401, {"prompt": "x"}, **wrong)
+        for asked in (OPERATOR, key, wrong):
+            await ask(served, "PUT", "/streams/live/edit", 429, {"prompt": "x"}, **asked)
+        await ask(served, "GET", "/streams/live/settings", 200, None, **OPERATOR)
+        for _ in range(10):
+            await ask(served, "GET", "/streams/live/settings", 401, None, **wrong)
         await ask(served, "GET", "/streams/live/settings", 429, None, **OPERATOR)
 
 

@@ -13,6 +13,7 @@ import pytest
 from gpu.types import Edit
 from server.routes import stream_events as routes
 from server.streams.stream import Stream
+from server.streams.types import StreamSettings, Target
 from tests.server.streams.stream_parts import Caster
 from tests.server.visitor import Served, serving, until
 
@@ -22,14 +23,16 @@ pytestmark = pytest.mark.realtime  # events as they happen
 class Listener:
     """Reads a stream of events as HTML's EventSource does."""
 
-    def __init__(self, served: Served) -> None:
+    def __init__(self, served: Served, key: str = "") -> None:
         self._served = served
+        self._headers = {"Authorization": f"Bearer {key}"} if key else {}
         self.events: list[tuple[str, dict[str, Any]]] = []
         self.ended = False
 
     async def listen(self) -> None:
         """Until the server ends it."""
-        async with self._served.http.get(f"{self._served.base}/streams/live/events") as reply:
+        url = f"{self._served.base}/streams/live/events"
+        async with self._served.http.get(url, headers=self._headers) as reply:
             assert reply.headers["Content-Type"].startswith("text/event-stream")
             kind = ""
             async for line in reply.content:
@@ -69,6 +72,34 @@ async def test_facts_and_what_is_applied_are_told_until_the_stream_is_deleted(
         await served.state.streams.delete("live")
         await asyncio.wait_for(listening, 10)
         assert served.state.streams.listeners == 0
+
+
+async def test_listeners_hear_what_their_key_opens_and_end_when_it_is_another(tmp_path: Path) -> None:
+    keys = {"operator": "the-operators", "publisher": "publishers", "viewer": "viewers.", "stranger": ""}
+    async with serving(data_dir=str(tmp_path), operator_key="the-operators") as served:
+        target = Target(name="a platform", url="rtmp://127.0.0.1:9/app/key-of-it", enabled=False)
+        settings = StreamSettings(key="publishers", view_key="viewers.", targets=(target,))
+        await served.state.streams.put("live", settings)
+        await Caster(live(served)).publish()
+        await until(lambda: live(served).facts().width)
+        heard = {who: Listener(served, key) for who, key in keys.items()}
+        listening = {who: asyncio.ensure_future(one.listen()) for who, one in heard.items()}
+        await until(lambda: all(one.heard("facts") for one in heard.values()))
+        live(served).edit(Edit(prompt="a secret"))
+        live(served).edit(Edit(prompt="", transition_ms=0))
+        await until(lambda: all(heard[who].heard("applied") for who in keys if who != "stranger"))
+        told = {who: str(one.events) for who, one in heard.items()}
+        assert [who for who in keys if "a platform" in told[who]] == ["operator", "publisher"]
+        assert [who for who in keys if "192.0.2.7" in told[who]] == ["operator"]
+        assert [who for who in keys if "'width': 96" in told[who]] == ["operator", "publisher", "viewer"]
+        assert {kind for kind, _ in heard["stranger"].events} == {"facts"}
+        assert heard["stranger"].heard("facts")[-1]["needsKey"]
+        await served.state.streams.put("live", msgspec.structs.replace(settings, key="of-tomorrow"))
+        for who in ("publisher", "viewer", "stranger"):
+            await asyncio.wait_for(listening[who], 10)
+        assert not heard["operator"].ended
+        await served.state.streams.delete("live")
+        await asyncio.wait_for(listening["operator"], 10)
 
 
 async def test_many_changes_are_told_as_one(tmp_path: Path) -> None:

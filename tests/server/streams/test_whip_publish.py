@@ -28,7 +28,7 @@ async def test_obs_publishes_and_a_viewer_sees_and_hears_it() -> None:
         picture = player.pictures[-1]
         assert (picture.width, picture.height) == (160, 96)
         assert picture.to_ndarray(format="gray").std() > 20  # the ramp, not a grey hole
-        facts = here.stream.facts(operator=True)
+        facts = here.stream.facts()
         assert facts.publisher is not None
         assert (facts.publisher.kind, facts.publisher.codec, facts.publisher.audio) == (
             "whip",

@@ -146,7 +146,7 @@ export function Push() {
   return (
     <>
       <p class="soft">{words.how}</p>
-      {(targets ?? facts).length === 0 && <p class="soft">{words.none}</p>}
+      {targets?.length === 0 && <p class="soft">{words.none}</p>}
       <ul class="targets">
         {targets
           ? targets.map((target, index) => (
