@@ -84,12 +84,15 @@ async def put_settings(request: web.Request) -> web.Response:
         streams.access.operator(request)
         name = check_name(request.match_info["stream"])
         asked = read_body(await body_of(request, JSON), SettingsAsked)
-        before = streams.get(name)
-        settings = settings_of(asked, before.settings.key if before else new_key(), state.workers.specs)
-        _check_port(streams, name, settings)
-        if before is None and len(streams.all()) >= MOST_STREAMS:
-            raise Refused(f"there are {MOST_STREAMS} streams already: delete one")
-        stream, is_new = await streams.put(name, settings)
+
+        def made(before: StreamSettings | None) -> StreamSettings:
+            settings = settings_of(asked, before.key if before else new_key(), state.workers.specs)
+            _check_port(streams, name, settings)
+            if before is None and len(streams.all()) >= MOST_STREAMS:
+                raise Refused(f"there are {MOST_STREAMS} streams already: delete one")
+            return settings
+
+        stream, is_new = await streams.change(name, made)
     except RelensError as error:
         return refused(request, error)
     headers = {"Location": f"/streams/{name}"} if is_new else {}
@@ -100,8 +103,13 @@ async def renew_key(request: web.Request) -> web.Response:
     """Who publishes stays; who comes needs the new one."""
     try:
         stream = _operated(request)
-        settings = msgspec.structs.replace(stream.settings, key=new_key())
-        stream, _ = await request.app[STATE].streams.put(stream.name, settings)
+
+        def renewed(before: StreamSettings | None) -> StreamSettings:
+            if before is None:
+                raise NotKept(f"the stream {stream.name} was deleted meanwhile")
+            return msgspec.structs.replace(before, key=new_key())
+
+        stream, _ = await request.app[STATE].streams.change(stream.name, renewed)
     except RelensError as error:
         return refused(request, error)
     return json_of(stream.settings)

@@ -84,16 +84,25 @@ class Streams:
         return sorted(self._streams.values(), key=lambda stream: stream.name)
 
     async def put(self, name: str, settings: StreamSettings) -> tuple[Stream, bool]:
-        """The stream of this name with these settings, and whether it is new. What is live stays live.
+        """The stream of this name with these settings, and whether it is new. What is live stays live. Raises
+        as `change`."""
+        return await self.change(name, lambda _: settings)
 
-        Raises ProtocolError for a name that is none, and KeptError where it cannot be kept; then nothing is
-        changed."""
+    async def change(
+        self, name: str, make: Callable[[StreamSettings | None], StreamSettings]
+    ) -> tuple[Stream, bool]:
+        """`put` with what `make` makes of the settings there are (None: no such stream), so that of two
+        changes at once the second sees the first.
+
+        Raises ProtocolError for a name that is none, KeptError where it cannot be kept, and as `make`; then
+        nothing is changed."""
         if NAME.fullmatch(name) is None:
             raise ProtocolError(
                 f"{name[:80]!r} is no name of a stream: 1 to 63 of a-z, 0-9, - and _, not - or _ first"
             )
         async with self._changing:
             stream = self._streams.get(name)
+            settings = make(stream.settings if stream is not None else None)
             await self._write("put", name, settings)
             if stream is None:
                 stream = self._streams[name] = Stream(name, settings, self._shared)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -164,6 +165,49 @@ async def test_the_operator_makes_sets_and_deletes_streams(tmp_path: Path) -> No
         assert caster.ends[0][0] == "deleted"
         await ask(served, "DELETE", "/streams/cam", 404)
         await ask(served, "POST", "/streams/cam/key", 404)
+
+
+async def test_of_changes_at_once_each_sees_the_one_before(tmp_path: Path) -> None:
+    async with serving(data_dir=str(tmp_path)) as served:
+        before = live(served).settings.key
+        settings, renewed = await asyncio.gather(
+            ask(served, "PUT", "/streams/live/settings", 200, {"prompt": "x", "viewKey": "seen"}),
+            ask(served, "POST", "/streams/live/key"),
+        )
+        now = live(served).settings
+        assert (now.prompt, now.view_key) == ("x", "seen")
+        assert now.key == renewed["key"] != before
+        assert settings["key"] in (before, now.key)
+        changes = [ask(served, "PUT", "/streams/live/settings", 200, {"prompt": str(n)}) for n in range(4)]
+        keys = [ask(served, "POST", "/streams/live/key") for _ in range(4)]
+        told = await asyncio.gather(*changes, *keys)
+        now = live(served).settings
+        assert {one["key"] for one in told[4:]} >= {now.key}
+        assert now.prompt in ("0", "1", "2", "3")
+
+
+async def test_a_key_renewed_while_its_stream_is_deleted_brings_it_not_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with serving(data_dir=str(tmp_path)) as served:
+        kept = served.state.kept
+        assert kept is not None
+        run, may_go = kept.run, asyncio.Event()
+
+        async def slowly(*work: Any, **how: Any) -> Any:
+            await may_go.wait()
+            return await run(*work, **how)
+
+        monkeypatch.setattr(kept, "run", slowly)
+        deleting = asyncio.ensure_future(served.state.streams.delete("live"))
+        await asyncio.sleep(0)  # it has the lock
+        renewing = asyncio.ensure_future(ask(served, "POST", "/streams/live/key", 404))
+        await asyncio.sleep(0.2)
+        assert not renewing.done()
+        may_go.set()
+        assert await deleting
+        assert "deleted meanwhile" in (await renewing)["detail"]
+        assert served.state.streams.get("live") is None
 
 
 CANNOT_WORK: list[tuple[dict[str, Any], str]] = [
