@@ -6,6 +6,7 @@ Encoders cut rtmp://host/live/cam?key=... differently into application and strea
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from urllib.parse import unquote
 
@@ -15,6 +16,10 @@ from server.streams.types import NAME
 APP = "live"
 _MAX_CHARS = 1000
 _MAX_FIELDS = 16  # of a query
+_SERVER = re.compile(
+    r"rtmps?://([a-z0-9._-]{1,253}|\[[0-9a-f:.]{2,45}\])(:\d{1,5})?(?=/)", re.ASCII | re.IGNORECASE
+)
+_UNKNOWN = "rtmp://HOST:PORT"
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,13 +27,16 @@ class Address:
     stream: str
     key: str = field(default="", repr=False)
     takeover: bool = False
+    server: str = field(default=_UNKNOWN, compare=False)  # as the peer wrote it, for what it is told
 
 
-def check_app(app: str) -> None:
+def check_app(app: str, tc_url: str) -> None:
     """Raises ProtocolError for an application that is not here."""
     first = app.partition("?")[0].strip("/").partition("/")[0]
     if first != APP:
-        raise ProtocolError(f"there is no application {first[:60]!r}: the server is rtmp://HOST/{APP}")
+        raise ProtocolError(
+            f"there is no application {first[:60]!r}: the server is {server_of(tc_url)}/{APP}"
+        )
 
 
 def read_address(app: str, tc_url: str, name: str) -> Address:
@@ -41,12 +49,20 @@ def read_address(app: str, tc_url: str, name: str) -> Address:
     said = _fields(query)
     parts = [part for part in path.split("/") if part]
     stream = unquote(parts[-1]) if len(parts) > 1 else ""
+    server = server_of(tc_url)
     if len(parts) != 2 or not NAME.fullmatch(stream):
         raise ProtocolError(  # not what it says: that may be a key in the wrong place, and this is logged
-            f"the address names no stream: write rtmp://HOST/{APP}/STREAM?key=KEY, "
-            f"in OBS the server rtmp://HOST/{APP} and the stream key STREAM?key=KEY"
+            f"the address names no stream: write {server}/{APP}/STREAM?key=KEY, "
+            f"in OBS the server {server}/{APP} and the stream key STREAM?key=KEY"
         )
-    return Address(stream, said.get("key", ""), said.get("takeover", "0") in ("1", "true", "yes"))
+    takeover = said.get("takeover", "0") in ("1", "true", "yes")
+    return Address(stream, said.get("key", ""), takeover, server)
+
+
+def server_of(tc_url: str) -> str:
+    """Scheme, host and port as the peer wrote them: a proxy's or a container's port is not ours to know."""
+    found = _SERVER.match(tc_url)
+    return found[0] if found else _UNKNOWN
 
 
 def _fields(query: str) -> dict[str, str]:

@@ -195,7 +195,7 @@ class Connection:
         self._app, self._tc_url = (
             value if isinstance(value, str) else "" for value in (about.get("app"), about.get("tcUrl"))
         )
-        check_app(self._app)
+        check_app(self._app, self._tc_url)
         flash = about.get("flashVer")
         self.software = _software(flash) if isinstance(flash, str) else ""
         self._say(messages.window_size(WINDOW_BYTES))

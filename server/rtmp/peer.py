@@ -167,7 +167,7 @@ class RtmpPeer:
                 raise NotLive(f"there is no stream {address.stream!r} on this server: make it on the page")
             await begin(stream, address)
         except RelensError as error:
-            message = _with_key(address.stream) if isinstance(error, NoKey) else str(error)
+            message = _with_key(address) if isinstance(error, NoKey) else str(error)
             if stream is None:  # its "name" may be a key in the wrong place
                 log.info("RTMP from %s is refused: there is no stream of the name it gives", self.address)
             else:
@@ -244,8 +244,9 @@ class RtmpPeer:
                     await self._writer.wait_closed()
 
 
-def _with_key(stream: str) -> str:
+def _with_key(address: Address) -> str:
+    stream = address.stream
     return (
-        f"the key of {stream} is missing or wrong: write rtmp://HOST/{APP}/{stream}?key=KEY, in OBS the "
-        f"stream key {stream}?key=KEY"
+        f"the key of {stream} is missing or wrong: write {address.server}/{APP}/{stream}?key=KEY, "
+        f"in OBS the stream key {stream}?key=KEY"
     )
