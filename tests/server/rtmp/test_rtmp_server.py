@@ -69,7 +69,7 @@ async def test_what_is_published_is_seen() -> None:
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("cam?key=wrong", "the key of cam is missing or wrong"),
+        ("cam?key=wrong", "the key of cam is missing or wrong: write rtmp://127.0.0.1/live/cam"),
         ("cam", "in OBS the stream key cam\\?key=KEY"),
         ("other?key=wrong", "there is no stream 'other'"),
         ("Cam?key=wrong", "names no stream"),
