@@ -128,7 +128,8 @@ class Config:
     operator_key: str = _key(
         "",
         "Who shows it as a bearer token may see and change streams, their keys and targets; empty: this "
-        "machine alone may. Behind a proxy, set it: all come from this machine then.",
+        "machine alone may. Behind a proxy on this machine, set it: a proxy that adds no header of its own "
+        "(X-Forwarded-For, Via) and calls the server by a local name makes everybody look as if here.",
     )
     max_viewers: int = _key(50, "Viewers of all streams together; targets are not counted.", 1, 10_000)
     linger_s: float = _key(

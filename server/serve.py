@@ -11,6 +11,7 @@ import signal
 import socket
 import ssl
 from collections.abc import AsyncIterator, Callable
+from urllib.parse import urlsplit
 
 from aiohttp import web
 
@@ -119,6 +120,11 @@ def _announce(
     say(f"Paths: {_paths(config, app)}")
     if not (config.web_path / "index.html").is_file():
         say(f"There is no page in {config.web_path}: run `make setup`, or give --web-dir; the API works")
+    if names := named_elsewhere(config):
+        say(
+            f"No operator_key, and {', '.join(names)} leads here: behind a proxy on this machine that adds "
+            "no X-Forwarded-For, whoever comes may change streams. Set operator_key"
+        )
     if config.host in LOOPBACK and config.tls_cert:
         say("Only this machine can open it. For the network: --host 0.0.0.0")
     elif config.host in LOOPBACK:
@@ -131,6 +137,22 @@ def _announce(
             "No TLS: from other machines browsers play the sample but refuse the camera; "
             "add --tls-cert and --tls-key"
         )
+
+
+def named_elsewhere(config: Config) -> list[str]:
+    """Names by which others than this machine may call a server whose operators are known by being here."""
+    if config.operator_key:
+        return []
+    hosts = {_host_of(origin) for origin in config.allowed_origins}
+    return sorted(hosts - {"", *LOOPBACK})
+
+
+def _host_of(origin: str) -> str:
+    """ "" for what names none: `*`, "http://["."""
+    try:
+        return urlsplit(origin).hostname or ""
+    except ValueError:
+        return ""
 
 
 def _shown_host(config: Config) -> str:
