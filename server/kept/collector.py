@@ -1,8 +1,9 @@
 """Retention: what of all that is kept goes, and when. Blocks; run it in a thread. Knows no job's work.
 
-Goes: uploads past their expiry; films that nobody used for `keep_days`, with their jobs; sessions as old;
-blobs that nobody names, and those of jobs cancelled a day ago. Never what a job that waits or runs names, and
-never what was written in the last day: who wrote it may be about to name it.
+Goes: uploads past their expiry; films that nobody used for `keep_days`, with their jobs; sessions that ended
+as long ago, or of which their server has not said for as long (and a day at least) that they go on; blobs
+that nobody names, and those of jobs cancelled a day ago. Never what a job that waits or runs names, and never
+what was written in the last day: who wrote it may be about to name it.
 """
 
 from __future__ import annotations
@@ -104,7 +105,10 @@ class Collector:
     def _sessions(self, made: Collected, dry_run: bool, _grace_s: float, _stop: Callable[[], bool]) -> None:
         if not self._keep_s:
             return
-        old = SessionRow.started_at < time.time() - self._keep_s
+        now = time.time()
+        seen = sa.func.coalesce(SessionRow.seen_at, SessionRow.started_at)
+        lost = sa.and_(SessionRow.ended_at.is_(None), seen < now - max(self._keep_s, DAY_S))
+        old = sa.or_(SessionRow.ended_at < now - self._keep_s, lost)
         query = sa.select(sa.func.count()).select_from(SessionRow).where(old)
         made.sessions = self._database.read(lambda connection: connection.execute(query).scalar_one())
         if made.sessions:

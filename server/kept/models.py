@@ -109,6 +109,7 @@ class SessionRow(Base):
     model: Mapped[str]
     started_at: Mapped[float] = mapped_column(index=True)
     ended_at: Mapped[float | None]
+    seen_at: Mapped[float | None]
     reason: Mapped[str | None]
     width: Mapped[int]
     height: Mapped[int]

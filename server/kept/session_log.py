@@ -7,6 +7,7 @@ there; once full, what is new is dropped, counted and said once in the log.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections import deque
@@ -30,6 +31,7 @@ MOST_AT_ONCE = 500
 EVERY_S = 0.5
 AGAIN_S = 5.0  # after the database failed
 CLOSE_S = 5.0  # for the last ones
+SEEN_S = 3600.0  # between two words that a session goes on (see collector.py)
 
 Record = Callable[["SessionRecords"], None]
 
@@ -37,8 +39,11 @@ Record = Callable[["SessionRecords"], None]
 class SessionLog:
     """Loop thread only; every method but `flush` and `close` returns at once."""
 
-    def __init__(self, kept: Kept, most: int = MOST) -> None:
-        self._kept, self._most = kept, most
+    def __init__(self, kept: Kept, most: int = MOST, seen_s: float = SEEN_S) -> None:
+        """`most`: records that wait. `seen_s`: between two words that a session goes on."""
+        self._kept, self._most, self._seen_s = kept, most, seen_s
+        self._open: set[str] = set()
+        self._said_s = time.monotonic()
         self._records: deque[Record | SessionEdit] = deque()
         self._wake = asyncio.Event()
         self._writing = asyncio.Lock()
@@ -48,6 +53,7 @@ class SessionLog:
     def begin(self, session_id: str, model: str, width: int = 0, height: int = 0) -> None:
         """A session began. `width` and `height`: of its pictures, where known; else see `size`."""
         now = time.time()
+        self._open.add(session_id)
         self._add(lambda records: records.begin(session_id, model, now, width, height))
 
     def size(self, session_id: str, width: int, height: int) -> None:
@@ -72,6 +78,7 @@ class SessionLog:
     def end(self, session_id: str, reason: str) -> None:
         """It ended; `reason` in a word. Only the first counts."""
         now = time.time()
+        self._open.discard(session_id)
         self._add(lambda records: records.end(session_id, reason, now))
 
     async def flush(self) -> None:
@@ -116,10 +123,21 @@ class SessionLog:
         if self._task is None:
             self._task = asyncio.get_running_loop().create_task(self._run(), name="session-log")
 
+    def _say_open(self) -> None:
+        """Those that go on are not taken for old ones."""
+        if not self._open or time.monotonic() - self._said_s < self._seen_s:
+            return
+        self._said_s = time.monotonic()
+        now, some = time.time(), sorted(self._open)
+        self._add(lambda records: records.seen(some, now))
+
     async def _run(self) -> None:
         while True:
-            await self._wake.wait()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._seen_s):
+                    await self._wake.wait()
             self._wake.clear()
+            self._say_open()
             await asyncio.sleep(EVERY_S)  # what comes together is written together
             if not await _quietly(self.flush()):
                 self._wake.set()

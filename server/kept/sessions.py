@@ -23,8 +23,8 @@ class SessionRecords:
 
     def begin(self, session_id: str, model: str, started_at: float, width: int = 0, height: int = 0) -> None:
         values = {
-            "id": session_id, "model": model, "started_at": started_at, "ended_at": None, "reason": None,
-            "width": width, "height": height,
+            "id": session_id, "model": model, "started_at": started_at, "ended_at": None, "seen_at": None,
+            "reason": None, "width": width, "height": height,
         }  # fmt: skip
         self._database.write(lambda connection: insert_new(connection, _SESSIONS, values))
 
@@ -44,6 +44,11 @@ class SessionRecords:
     def size(self, session_id: str, width: int, height: int) -> None:
         """Of its pictures, once the first has come."""
         change = sa.update(SessionRow).where(SessionRow.id == session_id).values(width=width, height=height)
+        self._database.write(lambda connection: connection.execute(change))
+
+    def seen(self, session_ids: Sequence[str], at: float) -> None:
+        """They go on."""
+        change = sa.update(SessionRow).where(SessionRow.id.in_(session_ids)).values(seen_at=at)
         self._database.write(lambda connection: connection.execute(change))
 
     def end(self, session_id: str, reason: str, ended_at: float) -> None:

@@ -87,12 +87,13 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class SessionKept:
-    """A live session that was, or is while `ended_at` is None."""
+    """A live session that was, or is while `ended_at` is None; its server says so every hour (`seen_at`)."""
 
     id: str
     model: str
     started_at: float
     ended_at: float | None
+    seen_at: float | None
     reason: str | None
     width: int
     height: int

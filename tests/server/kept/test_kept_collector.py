@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import time
 from pathlib import Path
@@ -14,6 +15,7 @@ from server.kept.errors import NotKept
 from server.kept.kept import Kept
 from server.kept.keys import job_key, video_key, work_blob
 from server.kept.models import JobRow, SessionRow, VideoRow
+from server.kept.session_log import SessionLog
 from tests.server.kept.rows import FAR, ready_video, running_job
 
 KEEP_DAYS = 30.0
@@ -134,10 +136,45 @@ def test_expired_uploads_go_with_their_bytes(kept: Kept) -> None:
 def test_sessions_go_when_they_are_old(kept: Kept) -> None:
     kept.sessions.begin("s", "nano", time.time())
     assert collector(kept).collect().sessions == 0
+    kept.sessions.end("s", "peer-closed", time.time())
     age(kept, SessionRow.started_at, KEEP_DAYS + 1)
+    assert collector(kept).collect().sessions == 0, "it ended today"
+    age(kept, SessionRow.ended_at, KEEP_DAYS + 1)
     assert collector(kept).collect(dry_run=True).sessions == 1
     assert collector(kept).collect().sessions == 1
     assert kept.sessions.list() == ()
+
+
+def test_a_session_that_goes_on_stays_however_long_it_lives(kept: Kept) -> None:
+    for name in ("goes-on", "lost"):
+        kept.sessions.begin(name, "nano", time.time())
+    age(kept, SessionRow.started_at, 10 * KEEP_DAYS)
+    kept.sessions.seen(["goes-on"], time.time())
+    assert collector(kept).collect().sessions == 1
+    assert [session.id for session in kept.sessions.list()] == ["goes-on"]
+    age(kept, SessionRow.seen_at, 0.5)
+    short = Collector(kept.database, kept.blobs, kept.uploads_dir, keep_days=0.01)
+    assert short.collect().sessions == 0, "its server says it every hour only"
+    age(kept, SessionRow.seen_at, 1.1)
+    assert short.collect().sessions == 1
+
+
+async def test_the_log_says_which_sessions_go_on(kept: Kept) -> None:
+    log = SessionLog(kept, seen_s=0.2)
+    for name in ("goes-on", "ends"):
+        log.begin(name, "nano")
+    log.end("ends", "peer-closed")
+
+    async def seen() -> dict[str, float | None]:
+        return {session.id: session.seen_at for session in await kept.run(kept.sessions.list)}
+
+    async with asyncio.timeout(30):
+        while (first := (await seen()).get("goes-on")) is None:  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+        while (await seen())["goes-on"] == first:  # noqa: ASYNC110  # again, also where nothing else is said
+            await asyncio.sleep(0.05)
+    assert (await seen())["ends"] is None
+    await log.close()
 
 
 def test_keep_days_of_nothing_keeps_for_ever(kept: Kept) -> None:

@@ -13,7 +13,7 @@ from server.kept.database import Database
 from server.kept.errors import KeptError
 from server.kept.kept import Kept
 from server.kept.migrate import revision_of, script, upgrade
-from server.kept.migrations.versions import v0001_first, v0002_streams
+from server.kept.migrations.versions import v0001_first, v0002_streams, v0003_seen
 from server.kept.models import Base
 
 
@@ -39,17 +39,21 @@ def test_the_head_that_servers_look_for_is_the_last_step() -> None:
     assert script().get_heads() == [migrations.HEAD]
     assert v0001_first.down_revision is None
     assert v0002_streams.down_revision == v0001_first.revision
+    assert v0003_seen.down_revision == v0002_streams.revision
 
 
 def test_the_database_of_the_first_release_is_brought_up_to_date(empty_url: str) -> None:
     database = Database(empty_url)
     upgrade(database)
-    database.write(lambda connection: connection.execute(sa.text("DROP TABLE streams")))
+    for undone in ("DROP TABLE streams", "ALTER TABLE sessions DROP COLUMN seen_at"):
+        database.write(lambda connection, undone=undone: connection.execute(sa.text(undone)))
     database.write(
         lambda connection: connection.execute(sa.text("UPDATE alembic_version SET version_num = '0001'"))
     )
     assert upgrade(database) is True
     assert "streams" in database.read(lambda connection: sa.inspect(connection).get_table_names())
+    columns = database.read(lambda connection: sa.inspect(connection).get_columns("sessions"))
+    assert "seen_at" in {column["name"] for column in columns}
     assert database.read(revision_of) == migrations.HEAD
     database.close()
 
