@@ -69,8 +69,8 @@ class Pictures:
                 key = self._index.key_before(at)
 
     def glimpses(self) -> Iterator[Shown | None]:
-        """What is decoded soonest, from the film's beginning: some of its frames, in order, a little rough;
-        None now and then. Raises FilmError when the file changed."""
+        """Frames as they are decoded soonest, from the film's beginning: in order, a little rough, and what
+        cannot be decoded is left out; None now and then. Raises FilmError when the file changed."""
         at = 0
         for careful in (self._source.opening.careful, True):
             self._reopen(careful, rough=True)

@@ -104,8 +104,8 @@ class FilmReader:
         return self._frames(generation, first, last)
 
     def glimpses(self) -> Iterator[tuple[int, Frame]]:
-        """(number, frame) of those that are decoded soonest, in shown order, from the film's beginning: often
-        half of them, with edges between blocks. For who looks for scenes.
+        """(number, frame) as they are decoded soonest, in shown order, from the film's beginning: with edges
+        between blocks, and what is damaged left out. For who looks for scenes.
 
         Raises FilmError when the film cannot be read further."""
         return self._glimpses(self._begin())

@@ -36,7 +36,7 @@ class Say(IntEnum):
 class Ask(IntEnum):
     """Flags of READ."""
 
-    GLIMPSES = 1  # not every frame, and not as exact, but soon; always from the first
+    GLIMPSES = 1  # rough, but soon; always from the first
 
 
 class Mark(IntEnum):

@@ -116,21 +116,19 @@ def test_a_seek_gives_what_reading_from_the_start_gives(films: dict[str, Path], 
 
 
 @pytest.mark.parametrize("name", EACH)
-def test_glimpses_are_some_of_the_frames_and_change_none(films: dict[str, Path], name: str) -> None:
+def test_glimpses_are_the_frames_a_little_rough_and_change_none(films: dict[str, Path], name: str) -> None:
     with open_film(films[name]) as reader:
         whole = [(frame.pts, bytes_of(frame)) for frame in reader.frames()]
         seen = list(reader.glimpses())
         numbers = [number for number, _ in seen]
         assert numbers == sorted(set(numbers))
         assert numbers[0] == 0
-        assert len(numbers) >= len(whole) // 4
+        assert len(numbers) == len(whole)
         assert [frame.pts for _, frame in seen] == [whole[number][0] for number in numbers]
         mean = [float(frame.y.mean()) for _, frame in seen]
         assert np.allclose(mean, [float(np.frombuffer(whole[n][1][: seen[0][1].y.size], np.uint8).mean())
                                   for n in numbers], atol=6)  # fmt: skip
         assert [(frame.pts, bytes_of(frame)) for frame in reader.frames()] == whole
-    if name == "bframes":
-        assert len(numbers) < len(whole)
 
 
 def test_glimpses_end_where_something_else_is_read(films: dict[str, Path]) -> None:
