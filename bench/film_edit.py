@@ -32,7 +32,7 @@ from gpu.types import CLOCK_HZ, Edit, Frame
 CLIP = Path(__file__).resolve().parent.parent / "web" / "public" / "sample.mp4"
 FPS = 24
 PROMPTS = ("make it night", "paint it like Van Gogh's Starry Night")
-ENOUGH = 0.85
+ENOUGH = 0.85  # of the bare loop: the aim
 IN_MEMORY = 240  # frames that the bare loop goes round
 
 
@@ -65,8 +65,11 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
                 done += 1
                 bar.show(done, f"relens edit {whole[-1]:.1f} fps")
             shares[prompt] = statistics.median(b / a for a, b in zip(bare, whole, strict=True))
-            rows.append([prompt, statistics.median(bare), statistics.median(whole), f"{shares[prompt]:.2f}"])
-    print(table(["edit", "bare loop, fps", "relens edit, fps", "share"], rows))
+            enough = "yes" if shares[prompt] >= ENOUGH else "no"
+            rows.append(
+                [prompt, statistics.median(bare), statistics.median(whole), f"{shares[prompt]:.3f}", enough]
+            )
+    print(table(["edit", "bare loop, fps", "relens edit, fps", "share", f"{ENOUGH} or more"], rows))
     result = {
         "bench": "film_edit", "machine": describe(), "size": args.size, "frames": count, "shares": shares,
     }  # fmt: skip
