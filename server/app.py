@@ -6,6 +6,7 @@ Knows no handler's work.
 from __future__ import annotations
 
 import asyncio
+import functools
 import importlib.metadata
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -32,6 +33,7 @@ from server.routes.table import ROUTES
 from server.sessions import Sessions
 from server.srt.ingests import SrtIngests
 from server.state import STATE, ServerState
+from server.streams.late import Late
 from server.streams.rtc_sessions import RtcSessions
 from server.streams.streams import Streams
 from server.uploads.films import Films
@@ -88,7 +90,8 @@ def _parts(config: Config) -> Callable[[web.Application], AsyncIterator[None]]:
         log_to = kept.session_log if kept is not None else None
         places = Places(config.max_sessions, metrics.session_refused)
         sessions = Sessions(config, workers, metrics, executor, places, log_to)
-        streams = Streams(config, workers, metrics, executor, places, kept)
+        late = Late(functools.partial(_kept_of, config), executor)
+        streams = Streams(config, workers, metrics, executor, places, kept, late)
         pushes, srt = Pushes(streams), SrtIngests(streams, config.host)
         films = Films(kept, config.most_video_bytes, config.quota_bytes) if kept is not None else None
         jobs = _jobs(config, kept, workers, metrics)
@@ -144,12 +147,19 @@ def _parts(config: Config) -> Callable[[web.Application], AsyncIterator[None]]:
 def _open_kept(config: Config) -> Kept | None:
     """None where nothing can be kept: live edits go on without, and the log says what is missing."""
     try:
-        return Kept.open(config.data_dir, config.database_url, config.storage_url)
+        return _kept_of(config)
     except KeptError as error:
         log.error(
-            "films are off, and streams, their keys and edits are not kept; live edits are not off: %s", error
+            "films are off until the server is started again, and streams, their keys and edits are not kept "
+            "until what is missing is there; live edits are not off: %s",
+            error,
         )
         return None
+
+
+def _kept_of(config: Config) -> Kept:
+    """Raises KeptError."""
+    return Kept.open(config.data_dir, config.database_url, config.storage_url)
 
 
 def _jobs(config: Config, kept: Kept | None, workers: Workers, metrics: Metrics) -> Runner | None:

@@ -40,7 +40,7 @@ class Shared:
     metrics: Metrics
     executor: Executor
     places: Places
-    log_to: SessionLog | None
+    log_to: Callable[[], SessionLog | None]
     viewer_room: Callable[[], bool]  # whether one more may watch
     keep_edit: Callable[[str, Edit], None]  # a stream's edit is another now
 
@@ -101,7 +101,7 @@ async def open_for(
         place.give_back()
         raise
     recorded = f"stream-{name[:ID_NAME_CHARS]}-{time.time_ns() // 1_000_000}"
-    recording = Recording(shared.log_to, recorded)
+    recording = Recording(shared.log_to(), recorded)
     recording.begin(worker.model.spec.name)
     way = pipeline.path.words
     log.info("stream %s (%s): %s in, model %s: %s", name, recorded, codec, worker.model.spec.name, way)

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 from typing import Any, Literal
 
+from gpu.errors import RelensError
 from gpu.types import Edit
 from server.config import Config
 from server.errors import ProtocolError
@@ -19,6 +20,7 @@ from server.places import Places
 from server.streams.access import Access
 from server.streams.changes import Changes
 from server.streams.edit_keeper import EditKeeper
+from server.streams.late import Late
 from server.streams.opened import Shared
 from server.streams.store import KeptStream, StreamStore
 from server.streams.stream import Stream
@@ -46,8 +48,10 @@ class Streams:
         executor: Executor,
         places: Places,
         kept: Kept | None = None,
+        late: Late | None = None,
     ) -> None:
-        """`places`: shared with who else takes some. `kept` None: settings last as long as the server."""
+        """`places`: shared with who else takes some. `kept` None: settings last as long as the server, or
+        until `late` has opened what was away at start."""
         self.access = Access(config)
         self.listeners = 0  # to how streams fare, over HTTP
         self.rtmp_port = 0  # on which they are published and played by RTMP; 0: they are not
@@ -57,6 +61,9 @@ class Streams:
         self._kept = kept
         self._store = StreamStore(kept.database) if kept is not None else None
         self._keeper = EditKeeper(kept, self._store) if kept is not None and self._store is not None else None
+        self._late = late
+        self._first: StreamSettings | None = None  # of the stream that is there where nothing can be read
+        self._unkept: dict[str, Edit] = {}  # in force since the start, by stream, while nothing is kept
         self._streams: dict[str, Stream] = {}
         self._changing = asyncio.Lock()
         self._changes: Changes[str] = Changes()
@@ -66,7 +73,7 @@ class Streams:
             metrics=metrics,
             executor=executor,
             places=places,
-            log_to=kept.session_log if kept is not None else None,
+            log_to=lambda: self._kept.session_log if self._kept is not None else None,
             viewer_room=lambda: self.viewers < config.max_viewers,
             keep_edit=self._keep_edit,
         )
@@ -119,6 +126,7 @@ class Streams:
                 return False
             await self._write("delete", name)
             stream = self._streams.pop(name)
+            self._unkept.pop(name, None)
             if self._keeper is not None:
                 self._keeper.forget(name)
         self._changes.tell(name)
@@ -130,15 +138,18 @@ class Streams:
         return self._changes.subscribe(callback)
 
     async def start(self) -> None:
-        """Take up what is kept. At the first start ever there is one stream, with a key of its own."""
+        """Take up what is kept, or what will be read once the database is back. At the first start ever there
+        is one stream, with a key of its own."""
         found = await self._load()
         if not found:
             first = KeptStream(FIRST, StreamSettings(key=new_key()), None)
+            self._first = first.settings
             await self._write("add", first.name, first.settings)
             found = await self._load() or [first]  # another server may have been first
         for kept in found:
-            self._streams[kept.name] = Stream(kept.name, kept.settings, self._shared, kept.edit)
-            self._changes.tell(kept.name)
+            self._hear_of(kept)
+        if self._store is None and self._late is not None:
+            self._late.start(self._kept, self._take_up)
 
     async def close(self) -> None:
         """End all of them, and write down what is in force; bounded in time."""
@@ -147,6 +158,8 @@ class Streams:
         )
         if self._keeper is not None:
             await self._keeper.close()
+        if self._late is not None:
+            await self._late.close()
 
     async def _load(self) -> list[KeptStream]:
         if self._kept is None or self._store is None:
@@ -154,13 +167,61 @@ class Streams:
         try:
             return await self._kept.run(self._store.all)
         except KeptError as error:
-            log.error("streams are not kept this time, what was kept is left alone: %s", error)
+            log.error("streams are not kept for now, what was kept is left alone: %s", error)
             self._store = self._keeper = None
             return []
+
+    async def _take_up(self, kept: Kept) -> None:
+        """What is kept, at last. It wins over what was set meanwhile, for that was set without knowing it;
+        what was made meanwhile is kept from now on; nobody who publishes or watches is ended.
+
+        Raises KeptError; then nothing is changed here."""
+        store = StreamStore(kept.database)
+        async with self._changing:
+            found = {one.name: one for one in await kept.run(store.all)}
+            new = [stream for stream in self.all() if stream.name not in found]
+            unused = [stream for stream in new if found and self._is_unused(stream)]
+            for stream in new:
+                if stream not in unused:
+                    await kept.run(store.add, stream.name, stream.settings)
+            self._kept, self._store, self._keeper = kept, store, EditKeeper(kept, store)
+            for one in found.values():
+                self._hear_of(one)
+            for stream in unused:
+                del self._streams[stream.name]
+                self._changes.tell(stream.name)
+            for name, edit in self._unkept.items():
+                self._keeper.put(name, edit)
+            self._unkept.clear()
+        log.info("the database is back, and streams are kept: %s", ", ".join(self._streams))
+        for stream in unused:
+            await stream.end("deleted", "there is no such stream, as the database knows now that it is back")
+
+    def _is_unused(self, stream: Stream) -> bool:
+        """The one that is there where nothing can be read, and nobody did anything with."""
+        return stream.settings is self._first and stream.state == "idle" and stream.name not in self._unkept
+
+    def _hear_of(self, kept: KeptStream) -> None:
+        """It is kept; a stream of the name that is there already goes on as that says."""
+        stream = self._streams.get(kept.name)
+        if stream is None:
+            self._streams[kept.name] = Stream(kept.name, kept.settings, self._shared, kept.edit)
+        else:
+            if stream.settings is not self._first:
+                log.warning("stream %s: what was set while the database was away is left out", kept.name)
+            stream.set_settings(kept.settings)
+            if kept.edit is not None and kept.name not in self._unkept:
+                try:
+                    stream.edit(kept.edit)
+                except RelensError as error:
+                    log.warning("stream %s: its edit cannot be put in force: %s", kept.name, error)
+        self._changes.tell(kept.name)
 
     def _keep_edit(self, name: str, edit: Edit) -> None:
         if self._keeper is not None:
             self._keeper.put(name, edit)
+        elif self._late is not None:
+            self._unkept[name] = edit
 
     async def _write(self, what: Literal["add", "put", "delete"], *values: Any) -> None:
         if self._kept is not None and self._store is not None:

@@ -20,6 +20,7 @@ from server.kept.kept import Kept
 from server.metrics import Metrics
 from server.peer.types import EncodedAudio
 from server.places import Places
+from server.streams.late import Late
 from server.streams.stream import Stream
 from server.streams.streams import Streams
 from server.streams.types import PublisherFacts, PublisherKind, StreamSettings, ViewerKind
@@ -148,15 +149,20 @@ class Server:
 
 @asynccontextmanager
 async def server(
-    kept: Kept | None = None, start: bool = False, loaded: Workers | None = None, **settings: Any
+    kept: Kept | None = None,
+    start: bool = False,
+    loaded: Workers | None = None,
+    open_kept: Callable[[], Kept] | None = None,
+    **settings: Any,
 ) -> AsyncIterator[Server]:
-    """`loaded`: workers whose model is loaded, and stays so."""
+    """`loaded`: workers whose model is loaded, and stays so. `open_kept`: tried again where that was away."""
     config = Config(**{"model": "passthrough", "media": "cpu", "linger_s": 0.3, **settings})
     executor = ThreadPoolExecutor(4)
     metrics = Metrics()
     workers = loaded or Workers(config.model, 1, executor)
     places = Places(config.max_sessions, metrics.session_refused)
-    streams = Streams(config, workers, metrics, executor, places, kept)
+    late = Late(open_kept, executor) if open_kept is not None else None
+    streams = Streams(config, workers, metrics, executor, places, kept, late)
     if loaded is None:
         await workers.start()
     if start:

@@ -315,7 +315,7 @@ async def test_what_cannot_be_read_at_start_is_left_alone(
             assert [stream.name for stream in served.streams.all()] == ["live"]
             await served.stream("mine", prompt="overwritten?")
             served.streams.all()[1].edit(Edit(prompt=""))
-    assert "streams are not kept this time" in caplog.text
+    assert "streams are not kept for now" in caplog.text
     async with server(kept, start=True) as served:
         streams: Streams = served.streams
         assert [(stream.name, stream.settings.prompt) for stream in streams.all()] == [("mine", "")]
