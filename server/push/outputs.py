@@ -8,8 +8,6 @@ from __future__ import annotations
 import contextlib
 import os
 import select
-import socket
-import ssl
 import subprocess
 from collections.abc import Iterator
 from fractions import Fraction
@@ -18,13 +16,16 @@ from typing import Any
 import av
 
 from gpu.film import sandbox
-from server.push import ffmpeg
+from server.push import ffmpeg, tls
 
 _VIDEO, _AUDIO = Fraction(1, 90_000), Fraction(1, 48_000)
-_TLS_S = 8.0
 _INTERLEAVE_US = 1_000_000  # sound is filled up with silence, so nothing waits that long
 _END_S = 2.0
 _MOST_WORDS = 4096
+_NOBODY = (
+    "this server knows no certificate authority, so no key was sent: install ca-certificates, or name their "
+    "file by SSL_CERT_FILE"
+)
 _NULL_PACKET = b"\x47\x1f\xff\x10" + b"\xff" * 184  # of MPEG-TS: means nothing (ISO/IEC 13818-1 §2.4.3.3)
 _OPEN = "Output #0"  # FFmpeg says so when the other side has taken it
 
@@ -40,12 +41,17 @@ class Unreachable(Exception):
 class Container:
     """H.264 (Annex-B) and AAC in one container, by libav."""
 
-    def __init__(self, file: Any, kind: str, size: tuple[int, int]) -> None:
-        """`file`: a URL, or what has `write`. `kind`: flv or mpegts."""
-        options = {"flush_packets": "1", "max_interleave_delta": str(_INTERLEAVE_US)}
+    def __init__(self, file: Any, kind: str, size: tuple[int, int], authorities: str = "") -> None:
+        """`file`: a URL, or what has `write`. `kind`: flv or mpegts. `authorities`: the file of those who
+        vouch for the URL's certificate; "" where it has none."""
+        interleaved = {"max_interleave_delta": str(_INTERLEAVE_US)}
+        options = {"flush_packets": "1"} | interleaved
         options |= (
             {"flvflags": "no_duration_filesize"} if kind == "flv" else {"mpegts_flags": "resend_headers"}
         )
+        if authorities:
+            file = tls.tee(file, {"f": kind} | options | tls.checked(authorities))
+            kind, options = "tee", interleaved
         self._container = av.open(file, "w", format=kind, options=options)
         self._video = self._container.add_mux_stream("h264", rate=30, width=size[0], height=size[1])
         self._video.time_base = _VIDEO
@@ -72,10 +78,11 @@ class RtmpOutput:
     """Connects at the first frame."""
 
     def __init__(self, order: dict[str, Any], size: tuple[int, int]) -> None:
-        av.logging.set_level(av.logging.ERROR)  # the platform's reason comes with an exception's log
-        if order["scheme"] == "rtmps":
-            check_certificate(order["host"], order["port"])
-        self._container = Container(order["url"], "flv", size)
+        av.logging.set_level(av.logging.ERROR)  # the platform's reason is among what libav says
+        authorities = tls.authorities() if order["scheme"] == "rtmps" else ""
+        if order["scheme"] == "rtmps" and not authorities:
+            raise Refused(_NOBODY)
+        self._container = Container(order["url"], "flv", size, authorities)
         self._sealed = False
 
     def video(self, data: bytes, pts: int, keyframe: bool) -> None:
@@ -198,37 +205,24 @@ def srt_words(said: str) -> Exception:
 @contextlib.contextmanager
 def _told() -> Iterator[None]:
     """libav's errors as ours."""
-    try:
-        yield
-    except (av.FFmpegError, OSError) as error:
-        logged = getattr(error, "log", None)
-        said = str(logged[2]) if logged else ""
-        if "server error" in said.lower():
-            raise Refused(said.partition(":")[2] or said) from error
-        if isinstance(error, ConnectionRefusedError):
-            raise Unreachable("nobody listens there (connection refused)") from error
-        if "cannot open connection" in said.lower():
-            raise Unreachable("it cannot be reached: is the host's name right?") from error
-        if isinstance(error, ConnectionResetError | BrokenPipeError | EOFError):
-            raise Unreachable("it closed the connection") from error
-        raise Unreachable(f"it broke off ({error.strerror or type(error).__name__})") from error
+    with av.logging.Capture() as heard:
+        try:
+            yield
+        except (av.FFmpegError, OSError) as error:
+            raise rtmp_words(error, [message.strip() for _, _, message in heard]) from error
 
 
-def check_certificate(host: str, port: int) -> None:
-    """libav's RTMPS looks at no certificate (tls_verify is 0 and cannot be set through PyAV), so this is done
-    before the key goes out: a connection of its own that does. Raises Refused, Unreachable."""
-    paths = ssl.get_default_verify_paths()
-    if not (paths.cafile or paths.capath):
-        return  # no authority is known on this machine: nothing to check with
-    try:
-        with socket.create_connection((host, port), _TLS_S) as plain:
-            plain.settimeout(_TLS_S)
-            ssl.create_default_context().wrap_socket(plain, server_hostname=host).close()
-    except ssl.SSLCertVerificationError as error:
-        raise Refused(f"its certificate is not valid ({error.verify_message}): no key was sent") from error
-    except TimeoutError as error:
-        raise Unreachable("it does not answer") from error
-    except ssl.SSLError as error:
-        raise Unreachable(f"it does not speak TLS there ({error.reason})") from error
-    except OSError as error:
-        raise Unreachable(f"it cannot be reached ({error.strerror or error})") from error
+def rtmp_words(error: OSError | av.FFmpegError, said: list[str]) -> Exception:
+    """What libav's error means, with all that it said of it (libavformat/rtmpproto.c, tls_gnutls.c)."""
+    for line in said:
+        if "server error" in line.lower():
+            return Refused(line.partition(":")[2] or line)
+        if "certificate" in line.lower():
+            return Refused(f"its certificate is not valid ({line}): no key was sent")
+    if isinstance(error, ConnectionRefusedError):
+        return Unreachable("nobody listens there (connection refused)")
+    if any("cannot open connection" in line.lower() for line in said):
+        return Unreachable("it cannot be reached: is the host's name right?")
+    if isinstance(error, ConnectionResetError | BrokenPipeError | EOFError):
+        return Unreachable("it closed the connection")
+    return Unreachable(f"it broke off ({error.strerror or type(error).__name__})")

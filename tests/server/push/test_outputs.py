@@ -1,16 +1,12 @@
-"""What a child that pushes makes of a platform's words, and of its certificate."""
+"""What a child that pushes makes of a platform's words."""
 
 from __future__ import annotations
 
-import socket
-import ssl
-import threading
-from pathlib import Path
+import re
 
 import pytest
 
-from server.push.outputs import Refused, Unreachable, check_certificate, srt_words
-from tests.server.push.certificates import self_signed
+from server.push.outputs import Refused, Unreachable, rtmp_words, srt_words
 
 
 @pytest.mark.parametrize(
@@ -28,29 +24,23 @@ def test_words_of_srt(said: str, kind: type[Exception], word: str) -> None:
     assert word in str(made)
 
 
-def test_a_certificate_that_nobody_vouches_for_is_refused(tmp_path: Path) -> None:
-    found = ssl.get_default_verify_paths()
-    if not (found.cafile or found.capath):
-        pytest.skip("no authority is known on this machine")
-    context = self_signed(tmp_path)
-
-    def serve(listening: socket.socket) -> None:
-        taken, _ = listening.accept()
-        try:
-            context.wrap_socket(taken, server_side=True).close()
-        except OSError:
-            taken.close()
-
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        thread = threading.Thread(target=serve, args=(listening,))
-        thread.start()
-        with pytest.raises(Refused, match="no key was sent"):
-            check_certificate("127.0.0.1", listening.getsockname()[1])
-        thread.join(10)
-
-
-def test_a_port_that_nobody_listens_on_is_unreachable() -> None:
-    with socket.socket() as unused:
-        unused.bind(("127.0.0.1", 0))
-        with pytest.raises(Unreachable, match="cannot be reached"):
-            check_certificate("127.0.0.1", unused.getsockname()[1])
+@pytest.mark.parametrize(
+    ("error", "said", "kind", "word"),
+    [
+        (EOFError(), ["Server error: bad key", "All tee outputs failed."], Refused, "bad key"),
+        (
+            OSError(5, "I/O"),
+            ["Peer certificate failed verification"],
+            Refused,
+            "not valid .*: no key was sent",
+        ),
+        (ConnectionRefusedError(), ["Cannot open connection tls://h:1"], Unreachable, "nobody listens"),
+        (OSError(5, "I/O"), ["Cannot open connection tls://h:1"], Unreachable, "cannot be reached"),
+        (BrokenPipeError(), [], Unreachable, "closed"),
+        (OSError(5, "I/O"), [], Unreachable, "broke off .I/O."),
+    ],
+)
+def test_words_of_rtmp(error: OSError, said: list[str], kind: type[Exception], word: str) -> None:
+    made = rtmp_words(error, said)
+    assert isinstance(made, kind)
+    assert re.search(word, str(made))

@@ -19,8 +19,10 @@ pytestmark = pytest.mark.realtime
 
 
 @contextlib.asynccontextmanager
-async def tls_before(port: int, context: ssl.SSLContext) -> AsyncIterator[int]:
-    """A TLS port whose connections go on to `port` in plain."""
+async def tls_before(
+    port: int, context: ssl.SSLContext, heard: list[bytes] | None = None
+) -> AsyncIterator[int]:
+    """A TLS port whose connections go on to `port` in plain; `heard` gets what each says first."""
 
     async def copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError):
@@ -30,7 +32,11 @@ async def tls_before(port: int, context: ssl.SSLContext) -> AsyncIterator[int]:
         writer.close()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        first = await reader.read(1 << 16)  # a connection that only looks at the certificate says nothing
+        first = b""
+        with contextlib.suppress(OSError):  # who does not believe the certificate hangs up
+            first = await reader.read(1 << 16)
+        if heard is not None:
+            heard.append(first)
         if first:
             with contextlib.suppress(OSError):
                 to_reader, to_writer = await asyncio.open_connection("127.0.0.1", port)
@@ -45,8 +51,10 @@ async def tls_before(port: int, context: ssl.SSLContext) -> AsyncIterator[int]:
 
 @pytest.mark.skipif(not FFMPEG, reason="needs FFmpeg's command line")
 async def test_media_arrives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    context = self_signed(tmp_path)
-    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "certificate.pem"))
+    odd = tmp_path / "it's [a:b]|c"  # for whatever reads this path
+    odd.mkdir()
+    context = self_signed(odd)
+    monkeypatch.setenv("SSL_CERT_FILE", str(odd / "certificate.pem"))
     port = free_port()
     async with rtmp_receiver(port, tmp_path / "got.flv") as receiver, tls_before(port, context) as secure:
         async with pushed(f"rtmps://localhost:{secure}/live/geheimnis") as (pushers, _):
@@ -59,11 +67,23 @@ async def test_media_arrives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert max(map(abs, apart)) <= 0.02, apart
 
 
-async def test_no_key_goes_to_who_cannot_be_trusted(tmp_path: Path) -> None:
+@pytest.mark.parametrize("wrong", ["authority", "host"])
+async def test_no_key_goes_to_who_cannot_be_trusted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wrong: str
+) -> None:
     context = self_signed(tmp_path)
+    vouches = tmp_path
+    if wrong == "authority":
+        vouches = tmp_path / "another"
+        vouches.mkdir()
+        self_signed(vouches)
+    monkeypatch.setenv("SSL_CERT_FILE", str(vouches / "certificate.pem"))
+    host = "127.0.0.1" if wrong == "host" else "localhost"
+    heard: list[bytes] = []
     async with (
-        tls_before(free_port(), context) as secure,
-        pushed(f"rtmps://localhost:{secure}/live/geheimnis") as (pushers, _),
+        tls_before(free_port(), context, heard) as secure,
+        pushed(f"rtmps://{host}:{secure}/live/geheimnis") as (pushers, _),
     ):
         facts = await until(pushers, lambda facts: facts.state == "refused")
     assert "certificate is not valid" in facts.message
+    assert not any(heard)
