@@ -403,6 +403,43 @@ def test_who_is_not_the_operator_sees_and_is_told(open_page: Opener, tmp_path: P
         assert server.served.stop() == 0
 
 
+def test_a_stream_with_a_view_key_is_shown_by_the_key_that_is_given(
+    open_page: Opener, tmp_path: Path
+) -> None:
+    server = Streaming(tmp_path, "--operator-key", KEY, model="passthrough")
+    try:
+        target = {"name": "A platform", "url": f"rtmp://127.0.0.1:{free_port()}/app/key", "enabled": False}
+        preset = {"name": "Secretly", "prompt": "make it night"}
+        settings = {"viewKey": "viewers.", "targets": [target], "presets": [preset]}
+        key = server.ask("/streams/live/settings", "PUT", settings, key=KEY)["key"]
+
+        # A guest hears that there is a stream; the operator, once known, where it goes to.
+        page = open_page(server.base)
+        open_stream(page, "live")
+        page.it("tab-push").click()
+        expect(page.it("operator-note")).to_be_visible()
+        expect(page.it("stream-problem")).to_have_count(0)
+        expect(page.it("target")).to_have_count(0)
+        page.it("operator-key").fill(KEY)
+        page.it("operator-use").click()
+        expect(page.it("target")).to_contain_text("A platform", timeout=DEADLINE_MS)
+        expect(page.it("target-said")).not_to_be_empty()
+
+        # A dock asks for the key at once: without it there is nothing to see.
+        page.page.goto(f"{server.base}/dock/live", timeout=DEADLINE_MS)
+        expect(page.it("dock-key")).to_be_visible(timeout=DEADLINE_MS)
+        expect(page.it("dock-preset-1")).to_have_count(0)
+        page.it("dock-key").locator("input").fill("not-this-one")
+        page.it("dock-key").locator("button").click()
+        expect(page.it("dock-key")).to_contain_text("not the stream's", timeout=DEADLINE_MS)
+        page.it("dock-key").locator("input").fill(key)
+        page.it("dock-key").locator("button").click()
+        expect(page.it("dock-preset-1")).to_contain_text("Secretly", timeout=DEADLINE_MS)
+        expect(page.it("dock-key")).to_have_count(0)
+    finally:
+        assert server.served.stop() == 0
+
+
 @pytest.mark.parametrize(
     ("name", "width", "height", "phone"), [("desktop", 1280, 800, False), ("phone", 360, 740, True)]
 )
