@@ -1,32 +1,13 @@
 import assert from "node:assert/strict";
-import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
 import { test } from "node:test";
 import { Films, isOver, parseFilm, parseJob, parseJobDetails, shareOf } from "../src/client/films";
 import { Refusal } from "../src/client/refusal";
 import { Signalling } from "../src/client/signalling";
-
-async function withServer(
-  answer: (request: IncomingMessage, response: ServerResponse, body: string) => void,
-  run: (base: string) => Promise<void>,
-): Promise<void> {
-  const server = createServer(async (request, response) => {
-    let body = "";
-    for await (const chunk of request) body += chunk;
-    answer(request, response, body);
-  });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  try {
-    await run(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`);
-  } finally {
-    server.closeAllConnections();
-    await new Promise((resolve) => server.close(resolve));
-  }
-}
+import { served } from "./served";
 
 test("a film's session is opened at its place, a job's under the job", async () => {
   const seen: (string | undefined)[] = [];
-  await withServer(
+  await served(
     (request, response) => {
       seen.push(request.url);
       response.writeHead(201, { Location: "/sessions/s", ETag: '"1"' }).end("v=0");
@@ -43,7 +24,7 @@ test("a film's session is opened at its place, a job's under the job", async () 
 test("a render is asked for with its key, as an instruction or as a timeline", async () => {
   const seen: unknown[] = [];
   const edit = { at: 0, prompt: "snow", strength: 0.5, transitionMs: 0, seed: 0 };
-  await withServer(
+  await served(
     (request, response, body) => {
       seen.push(request.headers["idempotency-key"], JSON.parse(body));
       response.writeHead(202, { "Content-Type": "application/json" });
@@ -64,7 +45,7 @@ test("a render is asked for with its key, as an instruction or as a timeline", a
 });
 
 test("a server without films refuses in its own words", async () => {
-  await withServer(
+  await served(
     (_, response) => {
       response.writeHead(503, { "Content-Type": "application/problem+json" });
       response.end('{"title":"Not reachable now","detail":"this server keeps no films"}');
@@ -79,7 +60,7 @@ test("a server without films refuses in its own words", async () => {
 });
 
 test("an older server's page in the place of the list is a refusal, not an empty list", async () => {
-  await withServer(
+  await served(
     (_, response) => response.writeHead(200, { "Content-Type": "text/html" }).end("<p>"),
     (base) => assert.rejects(new Films(base).list(), Refusal),
   );

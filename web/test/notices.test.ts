@@ -40,8 +40,8 @@ test("a denied camera offers the sample, a busy one another try", () => {
 
 test("a full server counts down; a missing model offers another", () => {
   const { calls, actions } = listening();
-  const full = refusalNotice(new Refusal("full", "no room", "", 503, 7), 7_000, null, actions);
-  assert.match(full.text, /7 s/);
+  const full = refusalNotice(new Refusal("full", "all 4 places are taken", "", 503, 7), 7_000, null, actions);
+  assert.match(full.text, /all 4 places are taken/);
   assert.ok(full.dueMs && full.dueMs > performance.now());
   const model = refusalNotice(new Refusal("model", "no weights"), null, "nano", actions);
   model.action?.run();

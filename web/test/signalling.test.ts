@@ -1,26 +1,12 @@
 import assert from "node:assert/strict";
-import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
+import type { ServerResponse } from "node:http";
 import { test } from "node:test";
 import { Refusal } from "../src/client/refusal";
 import { Signalling } from "../src/client/signalling";
+import { type Answer, served } from "./served";
 
-type Answer = (request: IncomingMessage, response: ServerResponse, body: string) => void;
-
-async function withServer(answer: Answer, run: (signalling: Signalling) => Promise<void>): Promise<void> {
-  const server = createServer(async (request, response) => {
-    let body = "";
-    for await (const chunk of request) body += chunk;
-    answer(request, response, body);
-  });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  try {
-    await run(new Signalling(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`));
-  } finally {
-    server.closeAllConnections();
-    await new Promise((resolve) => server.close(resolve));
-  }
-}
+const withServer = (answer: Answer, run: (signalling: Signalling) => Promise<void>): Promise<void> =>
+  served(answer, (base) => run(new Signalling(base)));
 
 const problem = (response: ServerResponse, status: number, type: string, headers = {}): void => {
   response.writeHead(status, { "Content-Type": "application/problem+json", ...headers });

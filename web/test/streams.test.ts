@@ -1,32 +1,12 @@
 import assert from "node:assert/strict";
-import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
 import { test } from "node:test";
 import { Refusal } from "../src/client/refusal";
 import { parseFacts, parseSettings } from "../src/client/streamfacts";
 import { Streams } from "../src/client/streams";
+import { type Answer, json, served } from "./served";
 
-async function withServer(
-  answer: (request: IncomingMessage, response: ServerResponse, body: string) => void,
-  run: (streams: Streams) => Promise<void>,
-): Promise<void> {
-  const server = createServer(async (request, response) => {
-    let body = "";
-    for await (const chunk of request) body += chunk;
-    answer(request, response, body);
-  });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  try {
-    await run(new Streams(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`));
-  } finally {
-    server.closeAllConnections();
-    await new Promise((resolve) => server.close(resolve));
-  }
-}
-
-const json = (response: ServerResponse, value: unknown, status = 200): void => {
-  response.writeHead(status, { "Content-Type": "application/json" }).end(JSON.stringify(value));
-};
+const withServer = (answer: Answer, run: (streams: Streams) => Promise<void>): Promise<void> =>
+  served(answer, (base) => run(new Streams(base)));
 
 test("an edit goes out with the key and comes back as what it was taken for", async () => {
   const seen: unknown[] = [];

@@ -3,100 +3,25 @@
  * itself after a lost network or a restarted server, with the last edit. Has no user interface.
  */
 import { Backoff } from "./backoff";
-import { parseReading, type Reading } from "./catalogue";
+import { parseReading } from "./catalogue";
+import type {
+  ClientEvents,
+  ClientOptions,
+  ConnectionState,
+  ConnectOptions,
+  EditOptions,
+  StateEvent,
+} from "./clientevents";
 import { Connection } from "./connection";
 import { Emitter } from "./emitter";
-import { GlassMeter } from "./glass";
-import type { ClientMessage, Degraded, Position, Stats } from "./protocol.gen";
-import { type EditReceipt, type PendingEdit, Receipts } from "./receipts";
+import type { ClientMessage } from "./protocol.gen";
+import { type PendingEdit, Receipts } from "./receipts";
 import { Refusal, type RefusalKind } from "./refusal";
+import { Screens } from "./screens";
+import { SessionMeter } from "./sessionmeter";
 import { type FilmSource, Signalling } from "./signalling";
-import { TransportReader, type TransportStats } from "./transport";
+import { type Wanted, WantedEdit } from "./wantededit";
 import { decodeServer, encodeClient } from "./wire";
-
-/** `waiting`: the server is full and will be asked again, or nobody looks at the page; `refused`: it said no, and asking again is no use. */
-export type ConnectionState =
-  | "idle"
-  | "connecting"
-  | "open"
-  | "reconnecting"
-  | "waiting"
-  | "refused"
-  | "closed";
-
-export interface StateEvent {
-  state: ConnectionState;
-  /** Attempts since it was last open. */
-  attempt: number;
-  /** When the next attempt is due, in ms from now; null when none is. */
-  retryInMs: number | null;
-  refusal: Refusal | null;
-}
-
-/** Glass to glass; of a film, from its frame on the server to the screen. `measured`: per frame; otherwise a sum of measured parts, to be called an estimate. */
-export interface GlassToGlass {
-  p50Ms: number;
-  p95Ms: number;
-  measured: boolean;
-}
-
-export interface StatsEvent {
-  server: Stats | null;
-  transport: TransportStats;
-  glass: GlassToGlass | null;
-}
-
-/** An edit as the server has it. */
-export interface InForce {
-  prompt: string;
-  strength: number;
-  seed: number;
-}
-
-export interface ClientEvents {
-  state: StateEvent;
-  /** `inForce`: what the reading is of, after "undo that" the edit before; null: an older server. */
-  received: { revision: number; reading: Reading; inForce: InForce | null };
-  /** The server says that the first frame under the edit left. */
-  applied: { revision: number; pts: number };
-  /** That frame is on the screen, and how long it all took. */
-  shown: EditReceipt;
-  stats: StatsEvent;
-  degraded: Degraded;
-  /** Of a film, a few times a second: where it is. */
-  position: FilmPosition;
-  error: { code: string; message: string; revision: number | null };
-  /** The edited stream; attach() does what is usually wanted with it. */
-  track: MediaStream;
-}
-
-/** In seconds of the film. `playing` is false while it is paused, and at its end. */
-export type FilmPosition = Omit<Position, "type">;
-
-export interface ClientOptions {
-  /** The server's root; by default where the page came from. */
-  base?: string;
-  iceServers?: RTCIceServer[];
-  /** relens-clock.worker.js of the same origin as the page. */
-  clockWorkerUrl?: string;
-}
-
-export interface ConnectOptions {
-  model?: string;
-  prompt?: string;
-  strength?: number;
-}
-
-export interface EditOptions {
-  strength?: number;
-  transitionMs?: number;
-  seed?: number;
-}
-
-interface Wanted extends InForce {
-  revision: number;
-  transitionMs: number;
-}
 
 const STATS_MS = 1_000;
 const SILENCE_MS = 3_500; // the server speaks once a second; three missed is a reason to ask after it
@@ -110,23 +35,21 @@ export class RelensClient extends Emitter<ClientEvents> {
   #connection: Connection | null = null;
   #source: MediaStream | FilmSource | null = null;
   #model = "";
-  #wanted: Wanted | null = null;
-  #understood: Wanted | null = null;
+  readonly #wanted = new WantedEdit();
   #paused = false;
-  #revision = 0;
   #state: StateEvent = { state: "idle", attempt: 0, retryInMs: null, refusal: null };
   #generation = 0;
   #retryTimer: ReturnType<typeof setTimeout> | undefined;
   #statsTimer: ReturnType<typeof setInterval> | undefined;
-  #glass = new GlassMeter();
-  #transport = new TransportReader();
-  #serverStats: Stats | null = null;
+  #meter = new SessionMeter();
   #heardMs = 0;
   #probing = false;
   /** The server ended the session because no picture came. */
   #idled = false;
-  #videos = new Set<HTMLVideoElement>();
-  #remote: MediaStream | null = null;
+  readonly #screens = new Screens((rtp, atMs) => {
+    this.#meter.presented(rtp, atMs);
+    this.#receipts.presented(rtp, atMs);
+  });
 
   constructor(options: ClientOptions = {}) {
     super();
@@ -146,7 +69,7 @@ export class RelensClient extends Emitter<ClientEvents> {
 
   /** The edit last asked for, applied or not. */
   get wanted(): Readonly<Wanted> | null {
-    return this.#wanted;
+    return this.#wanted.now;
   }
 
   /**
@@ -157,7 +80,7 @@ export class RelensClient extends Emitter<ClientEvents> {
     this.#source = source;
     this.#model = options.model ?? this.#model;
     if (options.prompt !== undefined) {
-      this.#want(options.prompt, options.strength === undefined ? {} : { strength: options.strength });
+      this.#wanted.ask(options.prompt, options.strength === undefined ? {} : { strength: options.strength });
     }
     this.#backoff.reset();
     void this.#open("connecting");
@@ -178,7 +101,7 @@ export class RelensClient extends Emitter<ClientEvents> {
 
   /** Asks for an edit. Both promises reject only when the server refuses it or the client is closed. */
   edit(prompt: string, options: EditOptions = {}): PendingEdit {
-    const wanted = this.#want(prompt, options);
+    const wanted = this.#wanted.ask(prompt, options);
     const pending = this.#receipts.start(wanted.revision, performance.now());
     this.#send({ type: "edit", ...wanted });
     return pending;
@@ -218,22 +141,7 @@ export class RelensClient extends Emitter<ClientEvents> {
 
   /** Shows the edited stream in `video` and measures at its frames. Returns what undoes it. */
   attach(video: HTMLVideoElement): () => void {
-    this.#videos.add(video);
-    if (this.#remote) play(video, this.#remote);
-    this.#watch(video);
-    return () => this.#videos.delete(video);
-  }
-
-  #want(prompt: string, options: EditOptions): Wanted {
-    this.#revision += 1;
-    this.#wanted = {
-      revision: this.#revision,
-      prompt,
-      strength: options.strength ?? this.#wanted?.strength ?? 1,
-      transitionMs: options.transitionMs ?? this.#wanted?.transitionMs ?? 400,
-      seed: options.seed ?? this.#wanted?.seed ?? 0,
-    };
-    return this.#wanted;
+    return this.#screens.attach(video);
   }
 
   #send(message: ClientMessage): void {
@@ -247,7 +155,7 @@ export class RelensClient extends Emitter<ClientEvents> {
     this.#drop();
     const generation = this.#generation;
     this.#enter(state);
-    const wanted = this.#wanted;
+    const wanted = this.#wanted.now;
     const connection = new Connection(
       this.signalling,
       {
@@ -261,7 +169,7 @@ export class RelensClient extends Emitter<ClientEvents> {
       {
         onMessage: (data) => generation === this.#generation && this.#onMessage(data),
         onTrack: (remote) => generation === this.#generation && this.#onTrack(remote),
-        onSent: (rtp, atMs) => generation === this.#generation && this.#glass.sent(rtp, atMs),
+        onSent: (rtp, atMs) => generation === this.#generation && this.#meter.sent(rtp, atMs),
         onLost: () => generation === this.#generation && this.#again(null),
       },
     );
@@ -286,9 +194,10 @@ export class RelensClient extends Emitter<ClientEvents> {
     this.#idled = false;
     this.#heardMs = performance.now();
     this.#enter("open");
-    if (this.#wanted) {
-      this.#receipts.resent(this.#wanted.revision, performance.now());
-      this.#send({ type: "edit", ...this.#wanted });
+    const wanted = this.#wanted.now;
+    if (wanted) {
+      this.#receipts.resent(wanted.revision, performance.now());
+      this.#send({ type: "edit", ...wanted });
     }
     if (this.#paused) this.#send({ type: "pause" });
     void this.#baseline();
@@ -327,9 +236,7 @@ export class RelensClient extends Emitter<ClientEvents> {
     clearInterval(this.#statsTimer);
     this.#connection?.close();
     this.#connection = null;
-    this.#glass = new GlassMeter();
-    this.#transport = new TransportReader();
-    this.#serverStats = null;
+    this.#meter = new SessionMeter();
   }
 
   #enter(state: ConnectionState, refusal: Refusal | null = null, retryInMs: number | null = null): void {
@@ -338,8 +245,7 @@ export class RelensClient extends Emitter<ClientEvents> {
   }
 
   #onTrack(remote: MediaStream): void {
-    this.#remote = remote;
-    for (const video of this.#videos) play(video, remote);
+    this.#screens.show(remote);
     this.emit("track", remote);
   }
 
@@ -353,12 +259,7 @@ export class RelensClient extends Emitter<ClientEvents> {
         const { prompt, strength = 1, seed = 0 } = message;
         const inForce = prompt === undefined ? null : { prompt, strength, seed };
         this.#receipts.received(message.revision, reading, nowMs);
-        if (message.revision === this.#wanted?.revision) {
-          // What is not understood is not applied: after a reconnect the edit before it is asked for again.
-          // After "undo that" the edit in force is the one before: that is what is asked for again.
-          if (reading.understood) this.#understood = { ...this.#wanted, ...inForce };
-          this.#wanted = this.#understood;
-        }
+        this.#wanted.received(message.revision, reading.understood, inForce);
         this.emit("received", { revision: message.revision, reading, inForce });
         break;
       }
@@ -367,7 +268,7 @@ export class RelensClient extends Emitter<ClientEvents> {
         this.emit("applied", { revision: message.revision, pts: message.pts });
         break;
       case "stats":
-        this.#serverStats = message;
+        this.#meter.server = message;
         break;
       case "degraded":
         this.emit("degraded", message);
@@ -389,32 +290,19 @@ export class RelensClient extends Emitter<ClientEvents> {
     }
   }
 
-  /** Rates are differences: the first look gives only what the next is compared with. */
-  async #baseline(): Promise<void> {
-    const reports = await this.#connection?.getStats();
-    if (reports) this.#transport.read(reports.values());
-  }
-
   async #measure(): Promise<void> {
     const connection = this.#connection;
     if (!connection) return;
     const nowMs = performance.now();
     this.#receipts.tick(nowMs);
     if (nowMs - this.#heardMs > SILENCE_MS) void this.#probe(connection);
-    const transport = this.#transport.read((await connection.getStats()).values());
-    if (connection !== this.#connection) return;
-    if (transport.encodeMs > 0) this.#glass.encodeMs = transport.encodeMs;
-    this.emit("stats", { server: this.#serverStats, transport, glass: this.#glassToGlass(transport) });
+    const reports = await connection.getStats();
+    if (connection === this.#connection) this.emit("stats", this.#meter.read(reports));
   }
 
-  #glassToGlass(transport: TransportStats): GlassToGlass | null {
-    const spread = this.#glass.read(performance.now());
-    if (spread) return { p50Ms: spread.p50Ms, p95Ms: spread.p95Ms, measured: true };
-    if (!this.#serverStats || transport.receiveFps === 0) return null;
-    const { encodeMs, rttMs, jitterBufferMs, decodeMs } = transport;
-    const around = encodeMs + rttMs + jitterBufferMs + decodeMs;
-    const { p50Ms, p95Ms } = this.#serverStats.latency;
-    return { p50Ms: p50Ms + around, p95Ms: p95Ms + around, measured: false };
+  async #baseline(): Promise<void> {
+    const reports = await this.#connection?.getStats();
+    if (reports) this.#meter.begin(reports);
   }
 
   /** The server fell silent: gone altogether, or only the way to this session? */
@@ -428,25 +316,4 @@ export class RelensClient extends Emitter<ClientEvents> {
     if (alive) await connection.restartIce();
     else this.#again(new Refusal("unreachable", "the server does not answer"));
   }
-
-  #watch(video: HTMLVideoElement): void {
-    if (!("requestVideoFrameCallback" in video)) return;
-    const look = (nowMs: number, frame: VideoFrameCallbackMetadata): void => {
-      if (!this.#videos.has(video)) return;
-      if (frame.rtpTimestamp !== undefined) {
-        const atMs = frame.expectedDisplayTime || nowMs;
-        this.#glass.presented(frame.rtpTimestamp, atMs);
-        this.#receipts.presented(frame.rtpTimestamp, atMs);
-      }
-      video.requestVideoFrameCallback(look);
-    };
-    video.requestVideoFrameCallback(look);
-  }
-}
-
-function play(video: HTMLVideoElement, stream: MediaStream): void {
-  if (video.srcObject !== stream) video.srcObject = stream;
-  video.play().catch(() => {
-    // Replaced by a newer stream while it started, or the browser waits for a gesture; both are seen by the page.
-  });
 }

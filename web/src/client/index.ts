@@ -1,18 +1,18 @@
 /** The relens client library: what other pages import. */
 export type { Model, Part, Preset, Reading, Region, ServerConfig } from "./catalogue";
-export {
-  type ClientEvents,
-  type ClientOptions,
-  type ConnectionState,
-  type ConnectOptions,
-  type EditOptions,
-  type FilmPosition,
-  type GlassToGlass,
-  type InForce,
-  RelensClient,
-  type StateEvent,
-  type StatsEvent,
-} from "./client";
+export { RelensClient } from "./client";
+export type {
+  ClientEvents,
+  ClientOptions,
+  ConnectionState,
+  ConnectOptions,
+  EditOptions,
+  FilmPosition,
+  GlassToGlass,
+  InForce,
+  StateEvent,
+  StatsEvent,
+} from "./clientevents";
 export {
   type Film,
   type FilmEdit,

@@ -2,7 +2,7 @@
 import { Bar } from "./bar";
 import { Dials } from "./dials";
 import { Facts, VerdictPill } from "./facts";
-import { KeySheet } from "./keys";
+import { late } from "./later";
 import { mode } from "./modes";
 import { Presets } from "./presets";
 import { SourcePicker } from "./sourcepicker";
@@ -13,6 +13,7 @@ import { Strip } from "./strip";
 export function App() {
   // What a mode has in the place of what is there without it.
   const { Deck, Pill = VerdictPill, Facts: Measured = Facts, Panel = Presets } = mode.value ?? {};
+  const { KeySheet } = late.value ?? {};
   return (
     <>
       <a class="skip" href="#instruction">
@@ -40,7 +41,7 @@ export function App() {
         </div>
         <Panel />
       </main>
-      <KeySheet />
+      {KeySheet && <KeySheet />}
     </>
   );
 }

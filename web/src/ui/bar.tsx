@@ -1,10 +1,10 @@
 /** The instruction: what is typed and what it will be taken for; what is applied and what is pending. */
 import type { RefObject } from "preact";
 import { useEffect, useRef } from "preact/hooks";
+import { useReading } from "./asking";
 import { apply } from "./edits";
 import { Icon } from "./icons";
-import { PartChips, ReadingLine, spoken, useReading } from "./reading";
-import { RegionSwitch } from "./region";
+import { late } from "./later";
 import { presetsInOrder, promptFor, sentence, store, suggestions } from "./store";
 import { strings } from "./strings";
 import { sent } from "./typed";
@@ -13,9 +13,10 @@ const words = strings.bar;
 
 /** Chips only where they say more than the sentence of a preset does. */
 function AppliedParts() {
+  const { PartChips } = late.value ?? {};
   const applied = store.applied.value;
   const plain = presetsInOrder.value.some(({ prompt }) => prompt === applied?.prompt);
-  return plain || !applied?.reading ? null : <PartChips reading={applied.reading} />;
+  return !PartChips || plain || !applied?.reading ? null : <PartChips reading={applied.reading} />;
 }
 
 function Standing() {
@@ -46,12 +47,13 @@ function Standing() {
 }
 
 function Draft() {
+  const { ReadingLine, spoken } = late.value ?? {};
   const reading = sentence.value.trim() ? store.reading.value?.reading : null;
   return (
     <div class="reading" data-testid="reading">
-      {reading && <ReadingLine reading={reading} run={(label) => submit(promptFor(label))} />}
+      {ReadingLine && reading && <ReadingLine reading={reading} run={(label) => submit(promptFor(label))} />}
       <span class="hidden" role="status" aria-live="polite">
-        {reading && spoken(reading)}
+        {reading && spoken?.(reading)}
       </span>
     </div>
   );
@@ -114,6 +116,7 @@ function useHeight(element: RefObject<HTMLElement | null>): void {
 export function Bar() {
   const input = useRef<HTMLInputElement>(null);
   const bar = useRef<HTMLDivElement>(null);
+  const { RegionSwitch } = late.value ?? {};
   useHeight(bar);
   const { onKeyDown, typed } = useArrows();
   const typing = sentence.value.trim() !== "";
@@ -178,7 +181,7 @@ export function Bar() {
       <div class="line">
         <Standing />
         <Draft />
-        <RegionSwitch />
+        {RegionSwitch && <RegionSwitch />}
       </div>
     </div>
   );

@@ -6,6 +6,7 @@ import "./streams/streams.css";
 import { render } from "preact";
 import { App } from "./app";
 import { listenToKeys } from "./keys";
+import { loadLate } from "./later";
 import { client } from "./live";
 import { start } from "./session";
 
@@ -25,3 +26,4 @@ addEventListener("pageshow", ({ persisted }) => {
   if (persisted) client.retry(); // back from the browser's cache: the session ended when the page was left
 });
 void start();
+loadLate().catch(() => {}); // asked for again where it is needed

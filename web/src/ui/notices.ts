@@ -1,14 +1,14 @@
 /** Each refusal as one sentence and a button that does what comes next. Pure but for the actions handed in. */
 import type { Refusal } from "../client";
 import { SourceError } from "./sources";
-import { strings } from "./strings";
+import { lateStrings } from "./strings.late";
 
 export interface Notice {
   /** What it is about: a later notice, or the trouble's end, replaces or clears it by this. */
   about: "source" | "connection" | "edit" | "recording";
   text: string;
   action: { label: string; run: () => void } | null;
-  /** Set where the text counts down to this moment (performance.now()). */
+  /** Set where it is counted down beside the text to this moment (performance.now()). */
   dueMs?: number;
   tone: "info" | "problem";
 }
@@ -20,7 +20,7 @@ export interface NoticeActions {
   useModel(name: string): void;
 }
 
-const words = strings.messages;
+const words = lateStrings.notices;
 
 export function sourceNotice(error: unknown, actions: NoticeActions): Notice {
   const { kind, trouble, message } =
@@ -64,13 +64,11 @@ export function refusalNotice(
     tone: "problem",
   });
   switch (refusal?.kind) {
-    case "full": {
-      const waitMs = retryInMs ?? 0;
+    case "full":
       return {
-        ...notice(words.full(Math.ceil(waitMs / 1000)), words.tryNow),
-        dueMs: performance.now() + waitMs,
+        ...notice(words.full(refusal.message), words.tryNow),
+        dueMs: performance.now() + (retryInMs ?? 0),
       };
-    }
     case "codec":
       return notice(words.codec);
     case "model":

@@ -3,9 +3,8 @@ import { useRef } from "preact/hooks";
 import type { Preset } from "../client";
 import { apply } from "./edits";
 import { useCurrentGroup } from "./groups";
-import { Matches } from "./matches";
-import { isOriginal } from "./reading";
-import { groupName, presetGroups, store, suggestions } from "./store";
+import { late } from "./later";
+import { groupName, isOriginal, presetGroups, store, suggestions } from "./store";
 import { strings } from "./strings";
 import { keyOf, pictureOf, Tile } from "./tile";
 import { onTileKey } from "./tilekeys";
@@ -111,10 +110,11 @@ function Gallery() {
 }
 
 export function Presets() {
+  const { Matches } = late.value ?? {};
   const fitting = suggestions.value;
   return (
     <section class="presets" aria-label={words.title} data-testid="presets" onKeyDown={onTileKey}>
-      {fitting.length > 0 ? <Matches presets={fitting} /> : <Gallery />}
+      {Matches && fitting.length > 0 ? <Matches presets={fitting} /> : <Gallery />}
     </section>
   );
 }

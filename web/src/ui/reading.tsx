@@ -1,54 +1,14 @@
 /** What a sentence is taken for: each edit with its amount, place and colours; how sure; what lies near. */
-import { useEffect } from "preact/hooks";
 import type { Part, Reading } from "../client";
 import { Icon } from "./icons";
-import { client } from "./live";
-import { modelInUse, presetNamed, sentence, store } from "./store";
-import { strings } from "./strings";
+import { isOriginal, presetNamed } from "./store";
+import { lateStrings } from "./strings.late";
 import { UNSURE } from "./suggest";
 
-const words = strings.reading;
-const DEBOUNCE_MS = 140;
-const SETTLE_MS = 500; // half a sentence is mostly beyond a model: no reason to say so while somebody types on
+const words = lateStrings.reading;
 const MAX_NEAREST = 3;
 
-/** Asks what the sentence in the box would be taken for, the last question only. */
-export function useReading(): void {
-  const text = sentence.value.trim();
-  const model = modelInUse.value;
-  useEffect(() => {
-    if (!text) {
-      store.reading.value = null;
-      store.draftReading.value = null;
-      return;
-    }
-    const controller = new AbortController();
-    let timer = setTimeout(async () => {
-      try {
-        const reading = await client.signalling.understand(model, text, controller.signal);
-        const show = (): void => {
-          store.reading.value = { text, reading };
-          if (store.draft.value.trim() === text) store.draftReading.value = { text, reading };
-        };
-        if (reading.understood) return show();
-        store.reading.value = null;
-        if (!controller.signal.aborted) timer = setTimeout(show, SETTLE_MS);
-      } catch {
-        // Aborted by the next letter, or the server is away: then nothing is promised.
-        if (!controller.signal.aborted) store.reading.value = null;
-      }
-    }, DEBOUNCE_MS);
-    return () => {
-      clearTimeout(timer);
-      controller.abort();
-    };
-  }, [text, model]);
-}
-
 export const partName = (name: string): string => presetNamed.value.get(name)?.label ?? words.nameless(name);
-
-export const isOriginal = (reading: Reading | null | undefined): boolean =>
-  reading?.label === "original" && reading.parts.length === 0;
 
 /** An open-ended model takes every sentence as it stands: there is nothing it could be sure of. */
 const asItStands = ({ understood, parts, label }: Reading): boolean =>

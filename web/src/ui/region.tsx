@@ -3,10 +3,10 @@ import type { Region } from "../client";
 import { apply } from "./edits";
 import { Icon } from "./icons";
 import { presetGroups, sentence, store } from "./store";
-import { strings } from "./strings";
+import { lateStrings } from "./strings.late";
 import { canMove, inRegion, REGIONS, writtenRegion } from "./where";
 
-const words = strings.region;
+const words = lateStrings.region;
 
 interface Movable {
   text: string;

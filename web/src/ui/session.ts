@@ -2,11 +2,12 @@
 import type { Film, StateEvent } from "../client";
 import { download, fileName } from "./download";
 import { apply, forgetTimeline, leavePause } from "./edits";
+import { loadLate } from "./later";
 import { client, videos } from "./live";
 import { loadStreamsMode, loadVideoMode, streamsMode } from "./modes";
-import { type Notice, type NoticeActions, refusalNotice, sourceNotice } from "./notices";
+import type { Notice, NoticeActions } from "./notices";
 import { pngOf } from "./snapshot";
-import { type OwnKind, openCamera, openSample, openScreen, type Source, type SourceKind } from "./sources";
+import { type OwnKind, openSample, type Source, type SourceKind } from "./sources";
 import { clearNotice, filmNow, presetsInOrder, store, type View } from "./store";
 import { strings } from "./strings";
 import { timelineJson } from "./timeline";
@@ -151,7 +152,8 @@ export async function useSource(kind: OwnKind): Promise<void> {
   try {
     next = await openSource(kind);
   } catch (error) {
-    if (mine === opening) store.notice.value = sourceNotice(error, actions);
+    const words = await loadLate().catch(() => null);
+    if (words && mine === opening) store.notice.value = words.sourceNotice(error, actions);
     return;
   }
   if (mine !== opening) {
@@ -184,9 +186,10 @@ export async function useSource(kind: OwnKind): Promise<void> {
   before?.stop();
 }
 
-function openSource(kind: OwnKind): Promise<Source> {
-  if (kind === "camera") return openCamera(store.camera.value);
-  return kind === "screen" ? openScreen() : openSample("sample.mp4");
+async function openSource(kind: OwnKind): Promise<Source> {
+  if (kind === "sample") return openSample("sample.mp4");
+  const { openCamera, openScreen } = await loadLate();
+  return kind === "camera" ? openCamera(store.camera.value) : openScreen();
 }
 
 export function useModel(name: string): void {
@@ -247,9 +250,14 @@ function onState(event: StateEvent): void {
   }
   store.degraded.value = "";
   if (event.state === "connecting" || event.state === "reconnecting") store.stats.value = null;
-  if (event.retryInMs === null && event.state !== "refused") return;
+  if (event.retryInMs !== null || event.state === "refused") void noteRefusal(event);
+}
+
+async function noteRefusal(event: StateEvent): Promise<void> {
+  const words = await loadLate().catch(() => null); // without, the stage says that it connects again
+  if (!words || store.connection.value !== event) return;
   const other = store.models.value.find((model) => model.name !== store.modelName.value)?.name ?? null;
-  const notice = refusalNotice(event.refusal, event.retryInMs, other, actions);
+  const notice = words.refusalNotice(event.refusal, event.retryInMs, other, actions);
   if (event.attempt > 1 || event.state !== "reconnecting") {
     noteConnection(notice);
     return;

@@ -1,7 +1,7 @@
-/** Sample, camera, screen, video or streams; and for the camera which one, how large, and whether with sound. */
-import { useEffect, useState } from "preact/hooks";
-import { chooseSource, useSource } from "./session";
-import { type CameraChoice, listCameras, type SourceKind } from "./sources";
+/** Sample, camera, screen, video or streams; and what there is to choose of the camera. */
+import { late } from "./later";
+import { chooseSource } from "./session";
+import type { SourceKind } from "./sources";
 import { store } from "./store";
 import { strings } from "./strings";
 
@@ -13,93 +13,8 @@ const KINDS: [SourceKind, string][] = [
   ["video", words.video],
   ["streams", words.streams],
 ];
-const HEIGHTS = [360, 480, 720];
-
-function choose(change: Partial<CameraChoice>): void {
-  store.camera.value = { ...store.camera.value, ...change };
-  void useSource("camera");
-}
-
-function useCameras(): MediaDeviceInfo[] {
-  const [cameras, setCameras] = useState<MediaDeviceInfo[]>([]);
-  const stream = store.sourceStream.value;
-  useEffect(() => {
-    const look = (): void => void listCameras().then(setCameras, () => setCameras([]));
-    look();
-    navigator.mediaDevices?.addEventListener("devicechange", look);
-    return () => navigator.mediaDevices?.removeEventListener("devicechange", look);
-  }, [stream]);
-  return cameras;
-}
-
-/** On phones the two sides say more than the devices' names. */
-function DeviceChoice() {
-  const cameras = useCameras();
-  const { facing, deviceId } = store.camera.value;
-  const phone = matchMedia("(pointer: coarse)").matches;
-  if (phone) {
-    return (
-      <select
-        data-testid="camera-device"
-        aria-label={words.device}
-        value={facing ?? "user"}
-        onChange={({ currentTarget }) =>
-          choose({ facing: currentTarget.value === "environment" ? "environment" : "user" })
-        }
-      >
-        <option value="user">{words.front}</option>
-        <option value="environment">{words.back}</option>
-      </select>
-    );
-  }
-  if (cameras.length < 2) return null;
-  return (
-    <select
-      data-testid="camera-device"
-      aria-label={words.device}
-      value={deviceId ?? cameras[0]?.deviceId ?? ""}
-      onChange={({ currentTarget }) => choose({ deviceId: currentTarget.value })}
-    >
-      {cameras.map((camera, index) => (
-        <option key={camera.deviceId} value={camera.deviceId}>
-          {camera.label || words.nameless(index + 1)}
-        </option>
-      ))}
-    </select>
-  );
-}
-
-function CameraChoices() {
-  const { height, microphone } = store.camera.value;
-  return (
-    <span class="choices">
-      <DeviceChoice />
-      <select
-        data-testid="camera-resolution"
-        aria-label={words.resolution}
-        value={height}
-        onChange={({ currentTarget }) => choose({ height: Number(currentTarget.value) })}
-      >
-        {HEIGHTS.map((lines) => (
-          <option key={lines} value={lines}>
-            {lines}p
-          </option>
-        ))}
-      </select>
-      <label class="check">
-        <input
-          type="checkbox"
-          data-testid="microphone"
-          checked={microphone}
-          onChange={({ currentTarget }) => choose({ microphone: currentTarget.checked })}
-        />
-        {words.microphone}
-      </label>
-    </span>
-  );
-}
-
 export function SourcePicker() {
+  const { CameraChoices } = late.value ?? {};
   return (
     <>
       <fieldset class="segmented">
@@ -116,7 +31,7 @@ export function SourcePicker() {
           </button>
         ))}
       </fieldset>
-      {store.source.value === "camera" && <CameraChoices />}
+      {CameraChoices && store.source.value === "camera" && <CameraChoices />}
     </>
   );
 }

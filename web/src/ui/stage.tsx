@@ -2,9 +2,10 @@
 import { useEffect, useRef } from "preact/hooks";
 import { Divider } from "./divider";
 import { Icon } from "./icons";
+import { late } from "./later";
 import { client, videos } from "./live";
 import { mode } from "./modes";
-import { DegradedTag, ModelNote, NoticeBar } from "./notice";
+import { DegradedTag, ModelNote } from "./notice";
 import { thumbnailOf } from "./snapshot";
 import { hasSource, store, type View } from "./store";
 import { strings } from "./strings";
@@ -158,6 +159,7 @@ function ModeCover() {
 }
 
 export function Stage() {
+  const { NoticeBar } = late.value ?? {};
   const { width, height } = store.picture.value;
   const view = !hasSource.value ? "edit" : store.peeking.value ? "peek" : store.view.value;
   const share = view === "split" ? store.divider.value : view === "peek" ? 1 : 0;
@@ -175,7 +177,7 @@ export function Stage() {
       <ModeCover />
       <ModelNote />
       <DegradedTag />
-      <NoticeBar />
+      {NoticeBar && <NoticeBar />}
     </section>
   );
 }

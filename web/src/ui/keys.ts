@@ -1,10 +1,8 @@
-/** The keyboard as an instrument, and the sheet that explains it. */
-import { useEffect, useRef } from "preact/hooks";
+/** The keyboard as an instrument. */
 import { apply, applyPreset, togglePause } from "./edits";
 import { toggleRecording } from "./recording";
 import { nextView, snapshot, toggleFullscreen } from "./session";
 import { store } from "./store";
-import { strings } from "./strings";
 
 const isDigit = (key: string): boolean => /^[0-9]$/.test(key);
 
@@ -73,39 +71,4 @@ export function listenToKeys(): void {
   document.addEventListener("fullscreenchange", () => {
     store.fullscreen.value = document.fullscreenElement !== null;
   });
-}
-
-export function KeySheet() {
-  const dialog = useRef<HTMLDialogElement>(null);
-  const open = store.keysOpen.value;
-  useEffect(() => {
-    if (open) dialog.current?.showModal();
-    else dialog.current?.close();
-  }, [open]);
-  return (
-    <dialog
-      ref={dialog}
-      aria-labelledby="keys-title"
-      onClose={() => {
-        store.keysOpen.value = false;
-      }}
-    >
-      <h2 id="keys-title">{strings.keys.title}</h2>
-      <dl>
-        {strings.keys.rows.map(([key, what]) => (
-          <div key={key}>
-            <dt>
-              <kbd>{key}</kbd>
-            </dt>
-            <dd>{what}</dd>
-          </div>
-        ))}
-      </dl>
-      <form method="dialog">
-        <button type="submit" class="primary">
-          {strings.keys.close}
-        </button>
-      </form>
-    </dialog>
-  );
 }

@@ -1,0 +1,41 @@
+/** The sheet that explains the keyboard. */
+import { useEffect, useRef } from "preact/hooks";
+import { store } from "./store";
+import { lateStrings } from "./strings.late";
+
+const words = lateStrings.keys;
+
+export function KeySheet() {
+  const dialog = useRef<HTMLDialogElement>(null);
+  const open = store.keysOpen.value;
+  useEffect(() => {
+    if (open) dialog.current?.showModal();
+    else dialog.current?.close();
+  }, [open]);
+  return (
+    <dialog
+      ref={dialog}
+      aria-labelledby="keys-title"
+      onClose={() => {
+        store.keysOpen.value = false;
+      }}
+    >
+      <h2 id="keys-title">{words.title}</h2>
+      <dl>
+        {words.rows.map(([key, what]) => (
+          <div key={key}>
+            <dt>
+              <kbd>{key}</kbd>
+            </dt>
+            <dd>{what}</dd>
+          </div>
+        ))}
+      </dl>
+      <form method="dialog">
+        <button type="submit" class="primary">
+          {words.close}
+        </button>
+      </form>
+    </dialog>
+  );
+}

@@ -1,0 +1,9 @@
+/** What the first paint goes without, in one piece. */
+export { CameraChoices } from "./camerachoices";
+export { openCamera, openScreen } from "./capture";
+export { KeySheet } from "./keysheet";
+export { Matches } from "./matches";
+export { NoticeBar } from "./noticebar";
+export { refusalNotice, sourceNotice } from "./notices";
+export { PartChips, ReadingLine, spoken } from "./reading";
+export { RegionSwitch } from "./region";
