@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from gpu import threads
 from gpu.codec import EncoderConfig, Profile
 from gpu.editor import Editor, EditRefused
 from gpu.errors import DeviceError, FrameError, ModelError, RelensError
@@ -175,7 +176,7 @@ class Pipeline:
 
     def start(self) -> None:
         for thread in self._threads:
-            thread.start()
+            threads.start(thread)
 
     @property
     def ready(self) -> bool:

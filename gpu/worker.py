@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 
+from gpu import threads
 from gpu.errors import DeviceError
 from gpu.media import Media
 from gpu.models.base import EditModel
@@ -61,7 +62,7 @@ class Worker:
 
     def start(self) -> None:
         for thread in self._threads:
-            thread.start()
+            threads.start(thread)
 
     def open(self, config: PipelineConfig, sink: PipelineSink) -> Pipeline:
         """Open a stream; its path is chosen here, once. Close it with `Pipeline.close`.

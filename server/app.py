@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
+from gpu import threads
 from gpu.cuda import probe
 from gpu.cuda.report import GpuMachine
 from gpu.errors import RelensError
@@ -77,7 +78,9 @@ def make_app(config: Config) -> web.Application:
 
 def _parts(config: Config) -> Callable[[web.Application], AsyncIterator[None]]:
     async def run(app: web.Application) -> AsyncIterator[None]:
-        executor = ThreadPoolExecutor(THREADS, thread_name_prefix="relens-open")
+        executor = ThreadPoolExecutor(
+            THREADS, thread_name_prefix="relens-open", initializer=threads.name_this
+        )
         metrics = Metrics()
         loop_delay = LoopDelay()
         gpus = GpuMachine(problem=CPU_ONLY)

@@ -24,6 +24,7 @@ from gpu.film.reader import FilmReader, open_film
 from gpu.models.base import EditModel
 from gpu.models.registry import LARGE_NAMES, load_model
 from gpu.models.settings import ModelSettings
+from gpu.threads import name_this
 from gpu.types import Edit, Frame
 
 MOST_WORKERS = 4  # and one more; each holds some 50 MB
@@ -69,7 +70,9 @@ class Crew:
         self._free.put(self.first)
         for _ in range(self._workers - 1):
             self._free.put(None)  # opened by who takes it
-        self._executor = ThreadPoolExecutor(self._workers, thread_name_prefix="relens-edit")
+        self._executor = ThreadPoolExecutor(
+            self._workers, thread_name_prefix="relens-edit", initializer=name_this
+        )
 
     def cancelled(self) -> bool:
         """Whether what is being rendered is still wanted; any thread."""

@@ -12,6 +12,7 @@ import threading
 from collections.abc import Generator
 from typing import Any
 
+from gpu import threads
 from gpu.checkpoints.needs import need
 
 AHEAD = 16  # chunks that may wait to be written
@@ -58,7 +59,7 @@ def xet_bytes(xet_data: Any, size_bytes: int, start: int, silence_s: float) -> G
             put(exc)
 
     thread = threading.Thread(target=receive, name="relens-download-xet", daemon=True)
-    thread.start()
+    threads.start(thread)
     try:
         while True:
             try:

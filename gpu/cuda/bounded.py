@@ -14,6 +14,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
+from gpu import threads
 from gpu.cuda.driver_errors import DeviceTimeout
 
 _Result = TypeVar("_Result")
@@ -43,7 +44,7 @@ class Bounded:
         if self._thread is None:
             # A daemon: a call that never returns must not keep the process from ending.
             self._thread = threading.Thread(target=_serve, args=(self._jobs,), name=self._name, daemon=True)
-            self._thread.start()
+            threads.start(self._thread)
         done: Future[_Result] = Future()
         self._jobs.put((job, done))
         limit_s = self._timeout_s if timeout_s is None else timeout_s

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from gpu import threads
 from gpu.errors import RelensError
 from gpu.film.reader import FilmReader, open_film
 from gpu.film.render import in_force
@@ -80,7 +81,7 @@ class FilmPlayer:
         self._thread = threading.Thread(
             target=self._run, args=(show, on_edit, on_error), name="relens-film", daemon=True
         )
-        self._thread.start()
+        threads.start(self._thread)
 
     def seek(self, at_s: float) -> None:
         """Go on from there; a time outside the film is its nearest end."""

@@ -9,6 +9,7 @@ import queue
 import threading
 from collections.abc import Callable, Iterator, Sequence
 
+from gpu import threads
 from gpu.film.render import Frames, render_span
 from gpu.film.segment import OutputSettings, write_segment
 from gpu.film.timeline import Step
@@ -62,7 +63,7 @@ class _Encoder:
         self._given_up = threading.Event()
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._run, name="relens-segment", daemon=True)
-        self._thread.start()
+        threads.start(self._thread)
 
     def put(self, frame: Frame | None) -> None:
         """Waits for room. Raises what the encoder raised."""

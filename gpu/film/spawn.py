@@ -14,6 +14,7 @@ from concurrent.futures import Future
 from importlib.util import find_spec
 from pathlib import Path
 
+from gpu import threads
 from gpu.film import sandbox
 from gpu.film.types import FilmError, FilmLimits
 from gpu.film.wire import Gone, Late, Wire
@@ -166,7 +167,7 @@ class _Nursery:
             if self._thread is None or self._pid != os.getpid():  # a fork has no threads
                 self._pid = os.getpid()
                 self._thread = threading.Thread(target=self._run, name="relens-film-nursery", daemon=True)
-                self._thread.start()
+                threads.start(self._thread)
         made: Future[subprocess.Popen[bytes]] = Future()
         self._orders.put((made, command, fd))
         return made.result(_START_S)

@@ -12,6 +12,7 @@ from collections import OrderedDict
 from concurrent.futures import Future, wait
 from typing import Any, Protocol
 
+from gpu import threads
 from gpu.errors import ModelError, RelensError
 
 KEPT = 16  # embeddings, the least recently asked for goes; 8 MiB each at full size
@@ -81,7 +82,7 @@ class Embeddings:
                 encoding = self._made[prompt] = Future()
                 if not self._encoding:
                     self._encoding = True
-                    threading.Thread(target=self._encode, name="relens-text", daemon=True).start()
+                    threads.start(threading.Thread(target=self._encode, name="relens-text", daemon=True))
             self._made.move_to_end(prompt)
             while len(self._made) > KEPT:
                 _, old = self._made.popitem(last=False)

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, wait
 
+from gpu import threads
 from gpu.engine import Engine
 from gpu.errors import DeviceError
 
@@ -52,7 +53,7 @@ class Compiling:
             if self._goes_on or self._closed or len(self._begun) == len(self._names):
                 return
             self._goes_on = True
-        threading.Thread(target=self._rest, name="relens-compile").start()
+        threads.start(threading.Thread(target=self._rest, name="relens-compile"))
 
     def close(self) -> None:
         """Let the engines go; one that is still being made goes when it is done. Does not wait."""
@@ -71,7 +72,7 @@ class Compiling:
             if self._closed:
                 future.set_exception(DeviceError("the model is closed: open another"))
                 return future
-        threading.Thread(target=self._run, args=(name, future), name="relens-compile").start()
+        threads.start(threading.Thread(target=self._run, args=(name, future), name="relens-compile"))
         return future
 
     def _run(self, name: str, future: Future[Engine]) -> None:

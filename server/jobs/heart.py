@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 
+from gpu import threads
 from server.kept.errors import KeptError
 from server.kept.kept import Kept
 from server.kept.types import Segment
@@ -25,7 +26,7 @@ class Heart:
         self._thread = threading.Thread(target=self._run, name="relens-heart", daemon=True)
 
     def start(self) -> None:
-        self._thread.start()
+        threads.start(self._thread)
 
     def close(self) -> None:
         self._stop.set()

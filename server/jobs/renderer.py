@@ -9,6 +9,7 @@ import logging
 import threading
 from functools import partial
 
+from gpu import threads
 from gpu.errors import RelensError
 from gpu.film.produce import Cancelled, produce
 from gpu.film.reader import FilmReader
@@ -37,7 +38,7 @@ class Renderer:
         self._thread = threading.Thread(target=self._run, name="relens-render", daemon=True)
 
     def start(self) -> None:
-        self._thread.start()
+        threads.start(self._thread)
 
     def join(self) -> None:
         """Once the tools' `stop` is set: the frame in work ends, its segment is given back."""

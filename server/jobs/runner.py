@@ -12,6 +12,7 @@ import shutil
 import threading
 import time
 
+from gpu import threads
 from server.jobs.board import Board
 from server.jobs.heart import Heart
 from server.jobs.name import WorkerName
@@ -64,7 +65,7 @@ class Runner:
 
     def start(self) -> None:
         """Returns at once; a database that is away is waited for."""
-        self._thread.start()
+        threads.start(self._thread)
 
     def nudge(self) -> None:
         """There is a new job, or a wanted segment. Any thread."""

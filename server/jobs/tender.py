@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
+from gpu import threads
 from gpu.errors import RelensError
 from gpu.film.assemble import assemble
 from gpu.film.boxes import read_run
@@ -51,7 +52,7 @@ class Tender:
         self._thread = threading.Thread(target=self._run, name=f"relens-job-{job_id[:6]}", daemon=True)
 
     def start(self) -> None:
-        self._thread.start()
+        threads.start(self._thread)
 
     @property
     def alive(self) -> bool:

@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from gpu import threads
 from server.kept.errors import KeptError, Unavailable
 from server.kept.session_log import SessionLog
 
@@ -70,8 +71,12 @@ class Kept:
         self.jobs, self.segments = Jobs(database), Segments(database)
         self.sessions = SessionRecords(database)
         self.session_log = SessionLog(self)
-        self._executor = ThreadPoolExecutor(DATABASE_THREADS, thread_name_prefix="relens-kept")
-        self._blob_executor = ThreadPoolExecutor(BLOB_THREADS, thread_name_prefix="relens-blobs")
+        self._executor = ThreadPoolExecutor(
+            DATABASE_THREADS, thread_name_prefix="relens-kept", initializer=threads.name_this
+        )
+        self._blob_executor = ThreadPoolExecutor(
+            BLOB_THREADS, thread_name_prefix="relens-blobs", initializer=threads.name_this
+        )
         self._running = 0
         self._closing = threading.Event()
         self._collecting: asyncio.Task[None] | None = None

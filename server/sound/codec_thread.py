@@ -12,6 +12,8 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
+from gpu import threads
+
 log = logging.getLogger(__name__)
 
 MAX_WAITING = 50  # one second of packets: sound later than that is of no use
@@ -41,7 +43,7 @@ class CodecThread(Generic[In, Out]):
         self.dropped = 0  # of both sides
         self.failed = 0  # what `work` raised at
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
-        self._thread.start()
+        threads.start(self._thread)
 
     def push(self, item: In) -> None:
         with self._changed:

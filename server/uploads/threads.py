@@ -7,6 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
+from gpu import threads
 from server.kept.errors import Unavailable
 
 T = TypeVar("T")
@@ -18,7 +19,7 @@ class Threads:
     """Loop thread only."""
 
     def __init__(self, count: int, name: str) -> None:
-        self._executor = ThreadPoolExecutor(count, thread_name_prefix=name)
+        self._executor = ThreadPoolExecutor(count, thread_name_prefix=name, initializer=threads.name_this)
         self._waiting = 0
 
     async def run(self, work: Callable[..., T], *args: object) -> T:
