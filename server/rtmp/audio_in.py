@@ -32,6 +32,8 @@ class AudioIn:
     @property
     def shown(self) -> str:
         """For the publisher's facts."""
+        if self._aac is not None and self._aac.hopeless:
+            return not_taken("aac")
         return self.codec or (not_taken(self._refused) if self._refused else "")
 
     def take(self, time_ms: int, payload: bytes, arrived_ns: int = 0) -> None:

@@ -6,6 +6,7 @@ is left to the source's times: encoders count it in.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import deque
 from collections.abc import Callable
@@ -24,9 +25,12 @@ from .codec_thread import CodecThread
 from .pcm_line import CHANNELS, S16, PcmLine
 from .types import RATE_HZ
 
+log = logging.getLogger(__name__)
+
 OPUS_SAMPLES = 960  # 20 ms, the default of RFC 7587 §4.2
 OPUS_BPS = 128_000  # stereo music without a fault to hear (RFC 7587 §3.1.1)
 PRE_SKIP = 312  # libopus's look-ahead at 48 kHz: a packet's sound is this much older than what went in
+HOPELESS = 50  # frames, a second of sound: where none of them can be decoded the next will not be either
 MAX_AAC_BYTES = 16_384  # eight channels of 6144 bits (ISO/IEC 14496-3 §4.5.3) are 6144 bytes
 
 
@@ -42,6 +46,7 @@ class AacToOpus:
         self._line = PcmLine(OPUS_SAMPLES)
         self._encoder = _opus_encoder()
         self._fed = self._undecoded = 0
+        self._decoded = False  # one frame at least
         self._usual = 0  # samples of a frame, at RATE_HZ
         self._times: deque[tuple[int, int]] = deque()  # (pts, arrived_ns) of what the encoder still has
         self._thread = CodecThread("aac-to-opus", self._transcode, on_packet)
@@ -61,6 +66,11 @@ class AacToOpus:
         """Frames that could not be decoded: silence in their place."""
         return self._thread.failed + self._undecoded
 
+    @property
+    def hopeless(self) -> bool:
+        """Its config was taken, and none of its frames."""
+        return not self._decoded and self.failed >= HOPELESS
+
     def close(self) -> None:
         """Idempotent; nothing is told from now on."""
         self._thread.close()
@@ -73,8 +83,11 @@ class AacToOpus:
             raise ProtocolError(f"an AAC frame of {len(data)} bytes: send raw frames, one at a time")
         try:
             parts = [part for frame in self._decoder.decode(av.Packet(data)) for part in self._stereo(frame)]
+            self._decoded |= bool(parts)
         except av.FFmpegError:
             self._undecoded += 1
+            if self._undecoded == HOPELESS and not self._decoded:
+                log.warning("sound: none of the first %d AAC frames can be decoded: send AAC-LC", HOPELESS)
             parts = [np.zeros((self._usual, CHANNELS), np.int16)]  # its time goes by all the same
         found: list[EncodedAudio] = []
         for samples in parts:

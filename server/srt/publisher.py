@@ -86,10 +86,11 @@ class SrtPublisher:
 
     def facts(self) -> PublisherFacts:
         now_ns = time.monotonic_ns()
+        hopeless = self._opus is not None and self._opus.hopeless
         return PublisherFacts(
             kind=self.kind,
             codec=self._codec,
-            audio=self._audio,
+            audio=not_taken("aac") if hopeless else self._audio,
             software="",  # neither is told by FFmpeg
             address="",
             age_s=round(time.monotonic() - self._began_s, 1),

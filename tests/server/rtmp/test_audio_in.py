@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from itertools import pairwise
 
 import pytest
@@ -11,6 +12,7 @@ from server.errors import ProtocolError
 from server.peer.types import EncodedAudio
 from server.rtmp.audio_in import AudioIn
 from server.rtmp.audio_tag import AudioTag, read_audio_tag
+from server.sound.aac_to_opus import HOPELESS
 from tests.server.sound.sounds import Clicks, aac, opus
 from tests.server.streams.stream_parts import until
 
@@ -72,6 +74,25 @@ async def test_what_is_not_taken_is_left_out_and_what_comes_after_is_heard() -> 
         audio.take(round(at_s * 1000), b"\xaf\x01" + data)
     await until(lambda: len(heard) > 10)
     assert audio.shown == "aac"
+    audio.close()
+
+
+async def test_aac_of_which_nothing_can_be_decoded_is_said_until_something_can() -> None:
+    audio = AudioIn("cam", lambda _: None)
+    config, frames = aac(CLICKS, 48_000, "stereo")
+    audio.take(0, b"\xaf\x00" + config)
+    assert audio.shown == "aac"
+    taken = 0
+    async with asyncio.timeout(30):
+        while audio.shown == "aac":
+            audio.take(taken * 21, b"\xaf\x01" + b"\xff" * 40)
+            taken += 1
+            await asyncio.sleep(0.001)
+    assert taken >= HOPELESS
+    assert audio.shown == "aac (not taken)"
+    for data, at_s in frames[:20]:
+        audio.take(2000 + round(at_s * 1000), b"\xaf\x01" + data)
+    await until(lambda: audio.shown == "aac")
     audio.close()
 
 
