@@ -118,7 +118,7 @@ class Access:
             self._guesses.check(address_of(request), at)
             opened = [self._opened(request, stream) for stream in streams]
             if not any(opened):
-                self._guesses.count(address_of(request), at)
+                self._guesses.count(address_of(request), at, token_of(request))
         return [
             found or ("stranger" if stream.settings.view_key else "viewer")
             for found, stream in zip(opened, streams, strict=True)
@@ -149,7 +149,7 @@ class Access:
         if right:
             return
         if token:  # to show none is no guess
-            self._guesses.count(address, at)
+            self._guesses.count(address, at, token)
         raise NoKey(remedy)
 
 

@@ -1,11 +1,14 @@
 """Wrong keys, counted by address and by what they were for: who tries many is not heard for a while.
 
-A key mistyped at one stream costs its address that stream alone; guesses at many cost it all of them.
+Guesses at one stream cost an address that stream alone, at many all of them. The same wrong key again is no
+new guess: an encoder that comes back with it every other second shuts out nobody who shows the right one.
 """
 
 from __future__ import annotations
 
+import hashlib
 import ipaddress
+import secrets
 import time
 from collections import OrderedDict, deque
 
@@ -20,6 +23,9 @@ class Guesses:
     """Loop thread only. `at`: the stream that a key was shown for; "": the server's own."""
 
     def __init__(self) -> None:
+        self._salt = secrets.token_bytes(
+            16
+        )  # what is held of a wrong key, that may be right elsewhere, is no use
         self._here = _Wrong(MOST_WRONG)
         self._in_all = _Wrong(MOST_WRONG_IN_ALL)
 
@@ -34,32 +40,35 @@ class Guesses:
                     int(wait_s) + 1,
                 )
 
-    def count(self, address: str, at: str) -> None:
-        """One was wrong."""
+    def count(self, address: str, at: str, token: str) -> None:
+        """`token` was wrong."""
         of, now_s = counted(address), time.monotonic()
-        self._here.count(f"{of} {at}", now_s)
-        self._in_all.count(of, now_s)
+        mark = hashlib.blake2b(token.encode(errors="surrogatepass"), key=self._salt, digest_size=16).digest()
+        self._here.count(f"{of} {at}", mark, now_s)
+        self._in_all.count(of, mark, now_s)
 
 
 class _Wrong:
-    """When keys were wrong, by who showed them."""
+    """When keys were wrong and which, by who showed them."""
 
     def __init__(self, most: int) -> None:
         self.most = most
-        self._times: OrderedDict[str, deque[float]] = OrderedDict()
+        self._shown: OrderedDict[str, deque[tuple[float, bytes]]] = OrderedDict()
 
     def wait_s(self, of: str, now_s: float) -> float:
         """Until it is heard again; 0: it is."""
-        times = self._times.get(of)
-        while times and now_s - times[0] > WINDOW_S:
-            times.popleft()
-        return WINDOW_S - (now_s - times[0]) if times and len(times) >= self.most else 0.0
+        shown = self._shown.get(of)
+        while shown and now_s - shown[0][0] > WINDOW_S:
+            shown.popleft()
+        return WINDOW_S - (now_s - shown[0][0]) if shown and len(shown) >= self.most else 0.0
 
-    def count(self, of: str, now_s: float) -> None:
-        self._times.setdefault(of, deque(maxlen=self.most)).append(now_s)
-        self._times.move_to_end(of)
-        while len(self._times) > MOST_COUNTED:
-            self._times.popitem(last=False)
+    def count(self, of: str, mark: bytes, now_s: float) -> None:
+        shown = self._shown.setdefault(of, deque(maxlen=self.most))
+        if not any(mark == known for _, known in shown):
+            shown.append((now_s, mark))
+        self._shown.move_to_end(of)
+        while len(self._shown) > MOST_COUNTED:
+            self._shown.popitem(last=False)
 
 
 def counted(address: str) -> str:

@@ -100,10 +100,10 @@ async def test_the_key_may_be_in_the_server_address() -> None:
 async def test_wrong_keys_are_counted() -> None:
     async with rtmp_server() as (_, rtmp):
         words = ""
-        for _ in range(11):
+        for number in range(11):
             client = await Client.open(rtmp.port)
             await client.connect()
-            words = (await client.publish("cam?key=guess"))["description"]
+            words = (await client.publish(f"cam?key=guess{number}"))["description"]
             client.close()
         assert "wrong keys came from this address" in words
 

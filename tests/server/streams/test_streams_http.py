@@ -303,14 +303,14 @@ async def test_the_operators_key_is_asked_for_and_guesses_are_counted(tmp_path: 
         for _ in range(12):  # the stream's own key is no guess at the operator's
             await ask(served, "GET", "/streams/live", 200, None, **key)
         await ask(served, "PUT", "/streams/live/edit", 200, {"prompt": "x"}, **key)
-        wrong = {"Authorization": "Bearer no"}
-        for _ in range(10):
-            await ask(served, "PUT", "/streams/live/edit", 401, {"prompt": "x"}, **wrong)
+        wrong = bearer("no-0")
+        for number in range(10):
+            await ask(served, "PUT", "/streams/live/edit", 401, {"prompt": "x"}, **bearer(f"no-{number}"))
         for asked in (OPERATOR, key, wrong):
             await ask(served, "PUT", "/streams/live/edit", 429, {"prompt": "x"}, **asked)
         await ask(served, "GET", "/streams/live/settings", 200, None, **OPERATOR)
-        for _ in range(10):
-            await ask(served, "GET", "/streams/live/settings", 401, None, **wrong)
+        for number in range(10):
+            await ask(served, "GET", "/streams/live/settings", 401, None, **bearer(f"no-{number}"))
         await ask(served, "GET", "/streams/live/settings", 429, None, **OPERATOR)
 
 
