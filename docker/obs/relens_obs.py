@@ -10,7 +10,8 @@ beside Python, which OBS's script window asks for on Windows and macOS.
    with the input rtmp://HOST:1935/live/NAME. Put it into another scene than the one that you publish, or into
    a projector: else it edits itself.
 3. Load this file: Tools -> Scripts -> +. Fill in the address, the stream and its key. The key may publish and
-   edit and do nothing else; a relens on this computer that has no operator_key takes edits without it.
+   edit, and shows where the stream is pushed on to; a relens on this computer that has no operator_key takes
+   edits without it.
 4. Hotkeys: Settings -> Hotkeys has "relens: preset 1" to "relens: preset 9" and "relens: no edit (original)".
    The presets are the stream's own, set in relens; without any they are the first nine of its model.
 5. A window to type in while live: Docks -> Custom Browser Docks, with http://HOST:8080/dock/NAME.

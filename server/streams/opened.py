@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import secrets
 import time
 from collections.abc import Callable
 from concurrent.futures import Executor
@@ -28,7 +29,8 @@ log = logging.getLogger(__name__)
 
 OUT: Codec = "h264"  # what every viewer takes: browsers, players, platforms
 STATS_S = 0.1  # that numbers are good for
-ID_NAME_CHARS = 40  # of the stream's name in the id of its recording, which has 64
+ID_NAME_CHARS = 32  # of the stream's name in the id of its recording, which has 64
+ID_BYTES = 4  # whoever has the id may read the edits, and when a stream went live is no secret
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +102,8 @@ async def open_for(
         bridge.close()
         place.give_back()
         raise
-    recorded = f"stream-{name[:ID_NAME_CHARS]}-{time.time_ns() // 1_000_000}"
+    number = f"{time.time_ns() // 1_000_000}-{secrets.token_hex(ID_BYTES)}"
+    recorded = f"stream-{name[:ID_NAME_CHARS]}-{number}"
     recording = Recording(shared.log_to(), recorded)
     recording.begin(worker.model.spec.name)
     way = pipeline.path.words

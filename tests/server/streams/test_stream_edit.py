@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -230,7 +231,7 @@ async def test_what_a_stream_showed_is_written_down_as_a_session(nano: Workers, 
             ).all(),
         )
         assert [(row.model, row.reason, row.width) for row in sessions] == [("nano", "stream-ended", 96)]
-        assert sessions[0].id.startswith("stream-on-air-")
+        assert re.fullmatch(r"stream-on-air-\d{13}-[0-9a-f]{8}", sessions[0].id), "nobody guesses it"
         edits = await kept.run(
             kept.database.read,
             lambda connection: connection.execute(
