@@ -62,7 +62,7 @@ def test_mediamtx_forwards_to_the_stream_with_its_key_and_fetches_it_back() -> N
     settings = yaml.safe_load(compose()["configs"]["mediamtx"]["content"])
     server, _, name = settings["paths"]["live"]["forward"][0]["dest"].partition("#")
     app = server.rpartition("/")[2]
-    check_app(app)
+    check_app(app, server)
     address = read_address(app, server, name)
     assert (address.stream, address.key) == ("live", SET["RELENS_STREAM_KEY"])
     fetched = settings["paths"]["edited"]["source"].split("/")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from server.push.wire import KEYFRAME, Message, Say
 from server.srt.publisher import SrtPublisher
-from tests.server.streams.stream_parts import Watcher, clip, server, until
+from tests.server.streams.stream_parts import FPS, Watcher, clip, server, until
 
 GOOD, BAD = bytes.fromhex("1190"), b"\xff\xff"  # AudioSpecificConfig: 48 kHz stereo; none
 
@@ -29,7 +31,10 @@ async def test_sound_that_is_not_taken_is_in_the_facts_and_ends_nothing() -> Non
             shown.append(publisher.facts().audio)
         left_out = "aac (not taken)"
         assert shown == ["aac", left_out, left_out, "aac", left_out, "aac"]
-        for frame in clip(frames=30):
+        for frame in clip(frames=90):
+            if len(watcher.frames) > 5:
+                break
+            await asyncio.sleep(1 / FPS)
             publisher.take(Message(Say.VIDEO, KEYFRAME if frame.is_keyframe else 0, frame.pts, frame.data))
         await until(lambda: len(watcher.frames) > 5)
         assert not ends
