@@ -16,7 +16,7 @@ from pathlib import Path
 from gpu.engine import EngineKind
 from gpu.errors import FrameError, ModelError
 from gpu.models.base import EditState
-from gpu.nano.edits import EDIT_NAMES, EDITS, OFFERS, Group
+from gpu.nano.edits import EDIT_NAMES, EDITS, OFFERS, Group, moves_sheet
 from gpu.nano.engines import ALWAYS, GRAPH_FILES, Engines
 from gpu.nano.enlarged import SCALE, EnlargedState
 from gpu.nano.experts import FILE as EXPERTS_FILE
@@ -234,6 +234,8 @@ def _graphs_of(plan: Plan) -> set[str]:
         graphs.add("hold")
     if plan.is_painted:
         graphs.add("follow")
+    if any(moves_sheet(stage.name) for stage in plan.stages):
+        graphs.add("sheet")
     return graphs
 
 

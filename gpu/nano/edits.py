@@ -21,7 +21,8 @@ COLOURS: tuple[str, ...] = (*HUES, "white", "grey", "black", "brown")
 @dataclass(frozen=True, slots=True)
 class EditInfo:
     """One edit: `name` in code and weights, `label` for people, `prompt` a sentence that asks for it, `hold`
-    how much of its picture before a frame keeps where it fits: 1 is as much as of the source's."""
+    how much of its picture before a frame keeps where it fits: 1 is as much as of the source's, `sheet_moves`
+    whether the sheet it is drawn on goes along with the picture (gpu.nano.sheet)."""
 
     name: str
     label: str
@@ -29,6 +30,7 @@ class EditInfo:
     prompt: str
     kind: Kind = "look"
     hold: float = 0.0
+    sheet_moves: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +47,8 @@ def _paint(name: str, label: str, prompt: str) -> EditInfo:
     return EditInfo(name, label, "art", prompt, "paint")
 
 
-def _draw(name: str, label: str, prompt: str, hold: float = 0.0) -> EditInfo:
-    return EditInfo(name, label, "drawing", prompt, "draw", hold)
+def _draw(name: str, label: str, prompt: str, hold: float = 0.0, sheet_moves: bool = False) -> EditInfo:
+    return EditInfo(name, label, "drawing", prompt, "draw", hold, sheet_moves)
 
 
 EDITS: tuple[EditInfo, ...] = (
@@ -76,15 +78,15 @@ EDITS: tuple[EditInfo, ...] = (
     _paint("watercolour", "Watercolour", "turn it into a watercolour"),
     _paint("oil_painting", "Oil painting", "as an oil painting"),
     # drawing: lines
-    _draw("pencil", "Pencil sketch", "as a pencil sketch"),
-    _draw("charcoal", "Charcoal", "as a charcoal drawing"),
-    _draw("ink", "Ink drawing", "as an ink drawing"),
+    _draw("pencil", "Pencil sketch", "as a pencil sketch", sheet_moves=True),
+    _draw("charcoal", "Charcoal", "as a charcoal drawing", sheet_moves=True),
+    _draw("ink", "Ink drawing", "as an ink drawing", sheet_moves=True),
     _draw("line_and_wash", "Line and wash", "watercolour with ink outlines", hold=1.1),
     _draw("cartoon", "Cartoon", "turn it into a cartoon", hold=1.75),
     _draw("comic", "Comic book", "as a comic book with halftone dots", hold=1.6),
     _draw("neon", "Neon", "glowing neon outlines", hold=1.2),
     _draw("blueprint", "Blueprint", "as a blueprint", hold=1.0),
-    _draw("chalkboard", "Chalkboard", "chalk on a blackboard"),
+    _draw("chalkboard", "Chalkboard", "chalk on a blackboard", sheet_moves=True),
     _draw("pixel_art", "Pixel art", "as pixel art"),
     # looks: light and colour of every pixel
     EditInfo("night", "Night", "looks", "make it night", hold=0.7),
@@ -144,6 +146,11 @@ WEATHER_PARTICLES: tuple[str, ...] = ("rain", "snow")
 def names_of(kind: Kind) -> tuple[str, ...]:
     """Names of the edits one network makes, in order: the order of its experts."""
     return tuple(edit.name for edit in EDITS if edit.kind == kind)
+
+
+def moves_sheet(name: str) -> bool:
+    """`EditInfo.sheet_moves` of an edit."""
+    return EDIT_BY_NAME[name].sheet_moves
 
 
 def hold_of(name: str) -> float:

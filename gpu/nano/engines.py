@@ -23,6 +23,7 @@ from gpu.nano.geometry import (
     is_fine,
     is_halved,
     padded_size,
+    sheet_of,
     textures_for,
     working_size,
 )
@@ -43,6 +44,7 @@ _SIZED: Mapping[str, tuple[str, ...]] = {
     "follow": ("y", "uv", "cache_luma"),
     "hold": (*_CANVAS, "cache_luma", "cache_chroma", "flow", "share"),
     "fall": ("y", "uv", "particles"),
+    "sheet": ("lies",),
 }
 _HALVED = {
     "steady": (),
@@ -87,6 +89,7 @@ def _canvas_shapes(w: int, h: int) -> dict[str, tuple[int, ...]]:
         "aux": (1, 2, h, w),
         "gate": (1, 1, h // 4, w // 4),
         "flow": (1, 2, h // 4, w // 4),
+        "lies": (1, 2, h // 4, w // 4),
         "share": (1, 1, h // 2, w // 2),
         "cache_paint": (1, 6, h // 2, w // 2),
     }
@@ -173,9 +176,12 @@ class Engines:
         inputs = self._graphs.get(name).inputs
         return {tensor: self.shapes.get(tensor, shape) for tensor, shape in inputs.items()}
 
-    def texture(self, edit: str) -> F32:
-        """[2, h/2, w, 8] what a drawing is drawn on."""
-        return _texture(edit, self.w, self.h)
+    def texture(self, edit: str, lies: F32 | None = None) -> F32:
+        """[2, h/2, w, 8] what a drawing is drawn on, as it `lies` (gpu.nano.sheet; none: straight). Raises as
+        `run`."""
+        if lies is None:
+            return _texture(edit, self.w, self.h)
+        return self.run("sheet", {"tile": _sheet(edit), "lies": lies})["texture"]
 
     def close(self) -> None:
         """Does not wait for what is being compiled: that goes when it is done."""
@@ -185,6 +191,11 @@ class Engines:
 @lru_cache(maxsize=_TEXTURES_KEPT)
 def _texture(edit: str, w: int, h: int) -> F32:
     return _frozen(folded(textures_for(edit, w, h)))
+
+
+@lru_cache(maxsize=_TEXTURES_KEPT)
+def _sheet(edit: str) -> F32:
+    return _frozen(sheet_of(edit))
 
 
 def _frozen(array: F32) -> F32:

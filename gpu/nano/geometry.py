@@ -18,7 +18,7 @@ MOST_PIXELS = 320 * 240 * 27 // 20  # a 640x480 camera is worked on at its own s
 MOST_PIXELS_PLUS = 640 * 360  # ... and so is 1280x720
 LEAST_ENLARGED = 240 * 180  # pixels of a source
 MULTIPLE = 4  # of w and h: the deepest level is at a quarter of [h, w]; twice as much on a fine canvas
-_TILE = 512  # pixels; textures repeat after this
+REPEATS = 512  # pixels, after which textures repeat
 
 
 def is_halved(width: int, height: int, most: int = MOST_PIXELS) -> bool:
@@ -77,36 +77,36 @@ def _unit(field: NDArray[np.float64]) -> F32:
 def _hatch_tile() -> F32:
     """Diagonal strokes about 5 pixels apart, uneven like a hand's; periodic in both directions."""
     rng = np.random.default_rng(11)
-    strokes = rng.normal(size=(_TILE, _TILE))
+    strokes = rng.normal(size=(REPEATS, REPEATS))
     strokes = _smooth(strokes, 90, 1)  # long along the rows ...
     strokes = strokes / strokes.std()
-    phase = np.arange(_TILE)[:, None] * (2 * math.pi * 96 / _TILE)
+    phase = np.arange(REPEATS)[:, None] * (2 * math.pi * 96 / REPEATS)
     lines = np.cos(phase + 0.9 * strokes) + 0.5 * strokes
     # ... then every column rolled by its number: 45 degrees, still periodic
-    index = (np.arange(_TILE)[:, None] + np.arange(_TILE)[None, :]) % _TILE
-    return _unit(lines[index, np.arange(_TILE)[None, :]])
+    index = (np.arange(REPEATS)[:, None] + np.arange(REPEATS)[None, :]) % REPEATS
+    return _unit(lines[index, np.arange(REPEATS)[None, :]])
 
 
 def _grain_tile(seed: int, layers: tuple[tuple[int, float], ...]) -> F32:
     """Noise of several grain sizes (passes of smoothing, weight); periodic."""
     rng = np.random.default_rng(seed)
-    field = np.zeros((_TILE, _TILE))
+    field = np.zeros((REPEATS, REPEATS))
     for passes, weight in layers:
-        layer = _smooth(_smooth(rng.normal(size=(_TILE, _TILE)), passes, 0), passes, 1)
+        layer = _smooth(_smooth(rng.normal(size=(REPEATS, REPEATS)), passes, 0), passes, 1)
         field += weight * layer / layer.std()
     return _unit(field)
 
 
 def _dots_tile() -> F32:
     """A printer's screen at 45 degrees, 7 pixels from dot to dot; 1 in the middle of a dot."""
-    at = np.arange(_TILE) * (2 * math.pi * 52 / _TILE)
+    at = np.arange(REPEATS) * (2 * math.pi * 52 / REPEATS)
     rows, cols = at[:, None], at[None, :]
     return ((np.cos(rows + cols) + np.cos(rows - cols)) / 2).astype(np.float32)
 
 
 def _grid_tile() -> F32:
     """Ruled paper: 1 on fine lines every 32 pixels, -1 elsewhere."""
-    line = np.arange(_TILE) % 32 == 0
+    line = np.arange(REPEATS) % 32 == 0
     return np.where(line[:, None] | line[None, :], 1.0, -1.0).astype(np.float32)
 
 
@@ -114,7 +114,7 @@ def _bayer_tile() -> F32:
     """A 4x4 ordered dither whose pixels are blocks of 8x8."""
     order = np.array([[0, 8, 2, 10], [12, 4, 14, 6], [3, 11, 1, 9], [15, 7, 13, 5]])
     pattern = np.kron((order + 0.5) / 8 - 1, np.ones((8, 8)))
-    return np.tile(pattern, (_TILE // 32, _TILE // 32)).astype(np.float32)
+    return np.tile(pattern, (REPEATS // 32, REPEATS // 32)).astype(np.float32)
 
 
 def _make_tile(name: str) -> F32:
@@ -147,8 +147,8 @@ def _cut(names: tuple[str, str], w: int, h: int, x: int, y: int) -> F32:
     for name in names:
         if name not in _tiles:
             _tiles[name] = _make_tile(name)
-    rows = (np.arange(2 * h) + y) % _TILE
-    cols = (np.arange(2 * w) + x) % _TILE
+    rows = (np.arange(2 * h) + y) % REPEATS
+    cols = (np.arange(2 * w) + x) % REPEATS
     return np.stack([_tiles[name][np.ix_(rows, cols)] for name in names])
 
 
@@ -164,9 +164,21 @@ def textures_for(name: str, w: int, h: int, x: int = 0, y: int = 0) -> F32:
     return _cut(_TEXTURES[name], w, h, x, y)
 
 
+def sheet_of(name: str) -> F32:
+    """[1, 2, REPEATS + 2, REPEATS + 2] all of the sheet it is drawn on, and a pixel more on every side."""
+    return textures_for(name, REPEATS // 2 + 1, REPEATS // 2 + 1, -1, -1)[None]
+
+
 def folded(textures: F32) -> F32:
     """[2, 2h, 2w] -> [2, h/2, w, 8] as the graph of the drawings takes them: even rows of cells, then odd
     ones, of every cell four pixels of the first texture and four of the second."""
     _, height, width = textures.shape
     pixels = textures.reshape(2, height // 4, 2, 2, width // 2, 2)  # texture, row, odd, i, cell, j
     return np.ascontiguousarray(pixels.transpose(2, 1, 4, 0, 3, 5)).reshape(2, height // 4, width // 2, 8)
+
+
+def unfolded(texture: F32) -> F32:
+    """The inverse of `folded`."""
+    _, rows, cells, _ = texture.shape
+    pixels = texture.reshape(2, rows, cells, 2, 2, 2)  # odd, row, cell, texture, i, j
+    return np.ascontiguousarray(pixels.transpose(3, 1, 0, 4, 2, 5)).reshape(2, 4 * rows, 2 * cells)

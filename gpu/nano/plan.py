@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from gpu.nano.edits import EDIT_BY_NAME, WEATHER_PARTICLES, Kind, Region, hold_of
+from gpu.nano.edits import EDIT_BY_NAME, WEATHER_PARTICLES, Kind, Region, hold_of, moves_sheet
 from gpu.nano.text.colours import hue_of
 from gpu.types import Part
 
 MOST_STAGES = 4  # of a plan
 ARTS = ("paint", "draw")  # at most one of them in a place: two hands on one canvas give mud
-# Milliseconds at 640x480 on two threads of a stage, of holding it, of finding the person; see MODEL_CARD.md.
+# Milliseconds at 640x480 on two threads of a stage, of holding it, of moving its sheet, of finding the
+# person; see MODEL_CARD.md.
 COST_MS: Mapping[Kind, float] = {"paint": 11.9, "draw": 10.4, "look": 4.7, "blur": 2.2}
-HOLD_MS, PERSON_MS = 3.2, 2.7
+HOLD_MS, SHEET_MS, PERSON_MS = 3.2, 1.7, 2.7
 # With the 8 ms of steadying and finishing, a frame of a camera of 25 a second: for more than that the stream
 # would step down its ladder.
 MOST_MS = 30.0
@@ -174,7 +175,8 @@ def _cost_ms(stages: Iterable[Stage]) -> float:
     if any(stage.kind in ARTS for stage in stages):
         person /= 2  # it is found in every second frame only
     held = HOLD_MS * sum(hold > 0 for hold in Plan(tuple(stages)).holds)
-    return person + held + sum(COST_MS[stage.kind] for stage in stages)
+    moved = SHEET_MS * sum(moves_sheet(stage.name) for stage in stages)
+    return person + held + moved + sum(COST_MS[stage.kind] for stage in stages)
 
 
 def _excludes(first: Stage, second: Stage) -> bool:

@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpu.engine import Tensor
-from gpu.nano.edits import Region
+from gpu.nano.edits import Region, moves_sheet
 from gpu.nano.engines import Engines
 from gpu.nano.experts import Experts
 from gpu.nano.plan import ARTS, Plan, Stage
+from gpu.nano.sheet import Sheet
 
 F32 = NDArray[np.float32]
 
@@ -54,12 +55,16 @@ class Memory:
 
     painted: dict[object, dict[str, Tensor]] = field(default_factory=dict)  # {stage key: paint's cache}
     held: dict[object, Picture] = field(default_factory=dict)  # {stage key: what it made}
+    sheet: Sheet | None = None  # of drawings that go along with the picture
+    textures: dict[str, tuple[int, F32]] = field(default_factory=dict)  # {drawing: how often it moved, sheet}
     person: dict[str, Tensor] = field(default_factory=dict)  # the mask and what it was found by
     mask_is_fresh: bool = False  # of the frame before
 
     def forget(self) -> None:
         self.painted.clear()
         self.held.clear()
+        self.sheet = None
+        self.textures.clear()
         self.person.clear()
         self.mask_is_fresh = False
 
@@ -77,6 +82,8 @@ class Pass:
         self._masks: dict[Region, Tensor] = {"everywhere": engines.everywhere}
         self._painted: dict[object, dict[str, Tensor]] = {}
         self._held: dict[object, Picture] = {}
+        self._sheet: Sheet | None = None
+        self._textures: dict[str, tuple[int, F32]] = {}
 
     def run(self, plan: Plan) -> Picture:
         """The canvas after the plan's stages, at full strength."""
@@ -126,6 +133,7 @@ class Pass:
     def remember(self) -> None:
         """What this frame made is the frame before of the next; what it did not make is forgotten."""
         self._memory.painted, self._memory.held = self._painted, self._held
+        self._memory.sheet, self._memory.textures = self._sheet, self._textures
 
     def _stage(self, stage: Stage, picture: Picture, hold: float) -> Picture:
         inputs: dict[str, Tensor] = {
@@ -139,7 +147,7 @@ class Pass:
         if stage.kind == "look":
             inputs["aux"] = self._engines.aux
         elif stage.kind == "draw":
-            inputs["texture"] = self._engines.texture(stage.name)
+            inputs["texture"] = self._texture(stage.name)
         elif stage.kind == "paint":
             inputs |= self._paint_memory(stage)
         out = self._engines.run(stage.kind, inputs)
@@ -166,6 +174,21 @@ class Pass:
             made = Picture(*self._engines.run("hold", inputs).values())
         self._held[stage.key] = made
         return made
+
+    def _texture(self, name: str) -> F32:
+        """What a drawing is drawn on: as it lies now, or as it lay while nothing has moved since."""
+        if not moves_sheet(name):
+            return self._engines.texture(name)
+        if self._sheet is None:
+            self._sheet = self._memory.sheet or Sheet()
+            self._sheet.follow(self._moved["flow"][0], self._moved["share"][0, 0], self.source.luma[0, 0])
+        moves = self._sheet.moves
+        before, texture = self._memory.textures.get(name, (-1, None))
+        if texture is None or before != moves:
+            lies = self._sheet.lies(*self._moved["flow"].shape[2:]) if moves else None
+            texture = self._engines.texture(name, lies)
+        self._textures[name] = moves, texture
+        return texture
 
     def _paint_memory(self, stage: Stage) -> dict[str, Tensor]:
         before = self._memory.painted.get(stage.key)

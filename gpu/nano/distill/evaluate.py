@@ -22,10 +22,10 @@ from tqdm import tqdm
 from gpu.nano.distill import clips, flow, sheets, texture
 from gpu.nano.distill.clips import TICKS, Clip, to_frame, to_rgb
 from gpu.nano.distill.scores import NOTHING, Score, energy_ratio, flickers, mean_psnr
-from gpu.nano.distill.shelf import taught
+from gpu.nano.distill.shelf import taught, taught_on
 from gpu.nano.distill.student import BEHIND, Student
 from gpu.nano.distill.teaching import Teachers, digest
-from gpu.nano.edits import EDIT_BY_NAME, EDIT_NAMES, WEATHER_PARTICLES
+from gpu.nano.edits import EDIT_BY_NAME, EDIT_NAMES, WEATHER_PARTICLES, moves_sheet
 from gpu.nano.particles import Particles
 from gpu.nano.plan import LOCAL
 from gpu.types import Frame
@@ -129,7 +129,12 @@ def score(bench: Bench, clip: Clip, edit: str, moved: Sequence[flow.Motion]) -> 
     """Run one edit with and without the cache beside its teacher; leaves a tile for the contact sheet."""
     teacher = taught(bench.teachers, clip, edit, bench.out / SHELF)
     frames = [to_frame(image, i) for i, image in enumerate(clip.noisy)]
-    made = bench.student.run(frames, [bench.student.part(edit)])
+    clean = teacher.clean
+    if moves_sheet(edit):  # the teacher of the same frames on the sheet as it lay under them
+        made, drawn_on = bench.student.run_drawing(frames, edit)
+        clean = [(i, taught_on(bench.teachers, clip, edit, i, drawn_on[i])) for i, _ in clean]
+    else:
+        made = bench.student.run(frames, [bench.student.part(edit)])
     alone = bench.student.run(frames, [bench.student.part(edit)], use_cache=False)
     gram = gram_bank = NOTHING
     if EDIT_BY_NAME[edit].kind == "paint":
@@ -142,14 +147,14 @@ def score(bench: Bench, clip: Clip, edit: str, moved: Sequence[flow.Motion]) -> 
     if edit in (*BEHIND, *LOCAL):
         moved = _where_edited(moved, clip, teacher.clean)
     calm, calm_alone, calm_teacher = flickers((made, alone, teacher.noisy), moved)
-    last, frame = teacher.clean[-1]
+    last, frame = clean[-1]
     _keep_tile(bench.out, clip.name, edit, to_rgb(frame), to_rgb(made[last]))
     return Score(
         clip.name,
         edit,
-        mean_psnr(made, teacher.clean),
+        mean_psnr(made, clean),
         mean_psnr(alone, teacher.clean),
-        energy_ratio(made, teacher.clean),
+        energy_ratio(made, clean),
         gram,
         gram_bank,
         calm,

@@ -53,7 +53,7 @@ class Spread(nn.Module):
         return F.pixel_shuffle(F.conv2d(around, cast(Tensor, self.kernel)), self.times)
 
 
-def _places(like: Tensor, around: int) -> Tensor:
+def places(like: Tensor, around: int) -> Tensor:
     """[1, 2, h + 2 around, w + 2 around] column and row of every element, counted from the first inside."""
     rows = torch.arange(like.shape[2] + 2 * around, dtype=like.dtype)[None, None, :, None] - around
     columns = torch.arange(like.shape[3] + 2 * around, dtype=like.dtype)[None, None, None, :] - around
@@ -72,7 +72,7 @@ class Enlarge(nn.Module):
 
     def forward(self, flow: Tensor) -> Tensor:
         """Flow [1, 2, h, w] in blocks -> lookup [1, times h, times w, 2] for `carried`."""
-        where = _places(flow, 1) + F.pad(flow, (1, 1, 1, 1), "replicate")
+        where = places(flow, 1) + F.pad(flow, (1, 1, 1, 1), "replicate")
         # divided one by one: a tensor made of sizes would be traced as a constant, right for one size only
         column = (2 * where[:, :1] + 1) / flow.shape[3] - 1
         row = (2 * where[:, 1:] + 1) / flow.shape[2] - 1

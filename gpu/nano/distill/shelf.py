@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gpu.nano.distill.clips import TICKS, Clip, to_frame
 from gpu.nano.distill.teaching import Teachers, digest
@@ -48,6 +49,11 @@ def taught(teachers: Teachers, clip: Clip, name: str, folder: Path) -> Taught:
     )
     partial.replace(path)
     return Taught(clean, noisy)
+
+
+def taught_on(teachers: Teachers, clip: Clip, name: str, number: int, texture: NDArray[np.float32]) -> Frame:
+    """What the teacher makes of a clean frame on a sheet as it lay under it, texture [2, H, W]; not kept."""
+    return to_frame(teachers.picture(name, clip.clean[number], number * TICKS, texture), number)
 
 
 def _key(teachers: Teachers, clip: Clip) -> str:

@@ -11,10 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpu.models.nano import WEIGHTS, NanoModel
+from gpu.nano import sheet
 from gpu.nano.distill import experts
-from gpu.nano.edits import EDIT_BY_NAME, WEATHER_PARTICLES
+from gpu.nano.edits import EDIT_BY_NAME, WEATHER_PARTICLES, moves_sheet
 from gpu.nano.engines import Engines
-from gpu.nano.geometry import is_halved
+from gpu.nano.geometry import is_halved, unfolded
 from gpu.nano.plan import plan_of
 from gpu.nano.stream import NanoState
 from gpu.types import Frame, Part
@@ -43,10 +44,24 @@ class Student:
         step = self.stream((frames[0].width, frames[0].height), parts, use_cache)
         return [step(frame) for frame in frames]
 
+    def run_drawing(self, frames: Sequence[Frame], edit: str) -> tuple[list[Frame], list[F32]]:
+        """A clip drawn on a sheet that moves, and the textures [2, H, W] each frame was drawn on."""
+        textures: list[F32] = []
+
+        def keep(state: NanoState) -> None:
+            textures.append(unfolded(state.memory.textures[edit][1]))
+
+        step = self.stream((frames[0].width, frames[0].height), [self.part(edit)], seen=keep)
+        return [step(frame) for frame in frames], textures
+
     def stream(
-        self, size: tuple[int, int], parts: Sequence[Part], use_cache: bool = True
+        self,
+        size: tuple[int, int],
+        parts: Sequence[Part],
+        use_cache: bool = True,
+        seen: Callable[[NanoState], None] | None = None,
     ) -> Callable[[Frame], Frame]:
-        """One frame in, one out; the parts hold from the first."""
+        """One frame in, one out; the parts hold from the first. `seen` is shown the state after each."""
         state = self._model.open_state(*size)
         assert isinstance(state, NanoState)
         self._model.aim(state, plan_of(parts))
@@ -55,6 +70,8 @@ class Student:
             if not use_cache:
                 state.forget()
             (made,) = self._model.step(state, [frame])
+            if seen is not None:
+                seen(state)
             return made
 
         return step
@@ -98,6 +115,8 @@ class Student:
         hold = EDIT_BY_NAME[edit].hold
         files += ["hold.onnx"] * (hold > 0) + ["person.onnx"] * (edit in BEHIND)
         files += ["fall.onnx"] * (edit in WEATHER_PARTICLES)
+        files += ["sheet.onnx"] * moves_sheet(edit)
         parts = [self._files.get(file, "") for file in files]
         own = [a.tobytes() for name, a in sorted(self._experts.items()) if name.startswith(f"{kind}/{edit}/")]
+        own += [Path(sheet.__file__).read_bytes()] * moves_sheet(edit)
         return hashlib.sha256(f"{''.join(parts)}{hold}".encode() + b"".join(own)).hexdigest()[:16]

@@ -65,14 +65,17 @@ class Teachers:
         with torch.no_grad():
             return np.asarray(segment(self.selfie, image), np.float32)
 
-    def picture(self, name: str, image: F32, pts: int) -> F32:
-        """The edit `name` at full amount, where it is meant to be, at a time in ticks of 90 kHz."""
+    def picture(self, name: str, image: F32, pts: int, texture: F32 | None = None) -> F32:
+        """The edit `name` at full amount, where it is meant to be, at a time in ticks of 90 kHz; a drawing on
+        `texture` [2, H, W], or on its sheet as it lies when nothing moves it."""
         kind = EDIT_BY_NAME[name].kind
         if kind == "paint":
             return self._painted(name, image)
         if kind == "draw":
-            width, height = self.size
-            return drawings.draw(name, image, textures_for(name, width // 2, height // 2))
+            if texture is None:
+                width, height = self.size
+                texture = textures_for(name, width // 2, height // 2)
+            return drawings.draw(name, image, texture)
         if kind == "blur":
             return self._blurred(image)
         made = looks.look(name, image, self._place)
