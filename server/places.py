@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from collections.abc import Callable
 
 from server.errors import CapacityError
-
-log = logging.getLogger(__name__)
+from server.turned_away import TurnedAway
 
 RETRY_AFTER_S = 5
 LEAVING_WAIT_S = 2.0  # a visitor who reloads is not turned away for the session just left
 POLL_S = 0.05
-_LOG_EVERY_S = 60.0  # who is turned away asks again every few seconds
 
 
 class Place:
@@ -37,8 +34,7 @@ class Places:
         self._most = most
         self._refused = refused
         self._taken: set[Place] = set()
-        self._logged_s = -_LOG_EVERY_S
-        self._turned_away = 0  # since it was logged last
+        self._turned_away = TurnedAway("sessions and streams", "max_sessions", most)
         self.draining = False  # nobody is let in any more
 
     def __len__(self) -> int:
@@ -55,7 +51,11 @@ class Places:
             await self._wait_for_leaving()
             self.admit()
             if self.full:
-                raise self._full()
+                self._refused("capacity")
+                self._turned_away.one_more()
+                raise CapacityError(
+                    f"all places of this server are taken (max_sessions: {self._most})", RETRY_AFTER_S
+                )
         place = Place(self)  # no await since it was seen to be free: two at once cannot share the last one
         self._taken.add(place)
         return place
@@ -67,23 +67,6 @@ class Places:
             error = CapacityError("the server is going down: try again in a moment", RETRY_AFTER_S)
             error.code = "going-away"
             raise error
-
-    def _full(self) -> CapacityError:
-        """Counted, and at most once a minute logged for who can change it."""
-        self._refused("capacity")
-        self._turned_away += 1
-        now_s = time.monotonic()
-        if now_s - self._logged_s >= _LOG_EVERY_S:
-            log.warning(
-                "all places for sessions and streams are taken (max_sessions = %d), %d asked for one more: "
-                "raise max_sessions where this machine holds more",
-                self._most,
-                self._turned_away,
-            )
-            self._logged_s, self._turned_away = now_s, 0
-        return CapacityError(
-            f"all places of this server are taken (max_sessions = {self._most})", RETRY_AFTER_S
-        )
 
     def free(self, place: Place) -> None:
         self._taken.discard(place)

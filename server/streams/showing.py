@@ -17,6 +17,7 @@ from server.peer.types import EncodedAudio
 from server.streams.fanout import Fanout
 from server.streams.opened import Opened
 from server.streams.types import Viewer, ViewerKind
+from server.turned_away import TurnedAway
 
 
 class Showing:
@@ -28,6 +29,7 @@ class Showing:
         """`room`: whether one more may watch; `changed` hears that there are more viewers, or fewer."""
         self._config, self._metrics = config, metrics
         self._room, self._changed = room, changed
+        self._turned_away = TurnedAway("viewers", "max_viewers", config.max_viewers)
         self._opened: Opened | None = None
         self._ceiling_bps = 0
         self._fanout = Fanout(self._force_keyframe, lambda _: self._viewers_changed(), metrics.fanned_out.inc)
@@ -61,9 +63,9 @@ class Showing:
         if viewer in self._fanout:
             return
         if viewer.kind != "push" and not self._room():
+            self._turned_away.one_more()
             raise CapacityError(
-                f"all {self._config.max_viewers} places for viewers are taken: try again, or raise "
-                "max_viewers"
+                f"all places for viewers of this server are taken (max_viewers: {self._config.max_viewers})"
             )
         self._fanout.add(viewer, ready)
         self._viewers_changed()

@@ -18,7 +18,7 @@ async def test_there_are_as_many_as_there_are() -> None:
     assert not places.full
     await places.take()
     assert places.full
-    with pytest.raises(CapacityError, match="max_sessions = 2") as full:
+    with pytest.raises(CapacityError, match="max_sessions: 2") as full:
         await places.take()
     assert (full.value.code, refused) == ("capacity", ["capacity"])
     one.give_back()
@@ -35,7 +35,7 @@ async def test_the_log_names_the_setting_once_a_minute(caplog: pytest.LogCapture
         with pytest.raises(CapacityError):
             await places.take()
     [said] = [record.getMessage() for record in caplog.records]
-    assert "max_sessions = 1" in said
+    assert "max_sessions: 1" in said
     assert "raise max_sessions" in said
 
 
