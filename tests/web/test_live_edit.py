@@ -153,7 +153,9 @@ def test_no_instruction_is_the_source(base: str, model: RecordedModel, open_page
     model.forget()
     page = open_page(base)
     page.open()
+    expect(page.it("stage")).to_contain_text("Choose a source", timeout=DEADLINE_MS)
     page.use_camera()
+    expect(page.it("stage")).not_to_contain_text("Choose a source")
     page.sees_picture(20)
     shots = [page.shot() for _ in range(3)]
     page.page.close()

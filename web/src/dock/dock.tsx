@@ -86,7 +86,7 @@ function Line() {
             </>
           ) : (
             <span class="unsure">
-              {words.unknown}
+              {!said.value && words.unknown}
               {known.nearest.length > 0 && ` ${words.nearest} ${known.nearest.slice(0, 2).join(", ")}`}
             </span>
           ))}
@@ -140,7 +140,10 @@ function Instruction() {
         maxLength={2000}
         placeholder={words.placeholder}
         value={draft.value}
-        onInput={({ currentTarget }) => typed(currentTarget.value)}
+        onInput={({ currentTarget }) => {
+          said.value = ""; // it was about other words
+          typed(currentTarget.value);
+        }}
       />
     </form>
   );

@@ -5,17 +5,20 @@ import { useReading } from "./asking";
 import { apply } from "./edits";
 import { Icon } from "./icons";
 import { late } from "./later";
-import { presetsInOrder, promptFor, sentence, store, suggestions } from "./store";
+import { clearNotice, presetsInOrder, promptFor, sentence, store, suggestions } from "./store";
 import { strings } from "./strings";
 import { sent } from "./typed";
 
 const words = strings.bar;
 
-/** Chips only where they say more than the sentence of a preset does. */
+/** Chips only where they say more than the sentence of a preset, or its name, does. */
 function AppliedParts() {
   const { PartChips } = late.value ?? {};
   const applied = store.applied.value;
-  const plain = presetsInOrder.value.some(({ prompt }) => prompt === applied?.prompt);
+  const said = applied?.prompt.toLowerCase();
+  const plain = presetsInOrder.value.some(
+    ({ prompt, label }) => prompt === applied?.prompt || label.toLowerCase() === said,
+  );
   return !PartChips || plain || !applied?.reading ? null : <PartChips reading={applied.reading} />;
 }
 
@@ -75,6 +78,7 @@ function useArrows(): { onKeyDown: (event: KeyboardEvent) => void; typed: (text:
     recalled.current = -1;
     store.chosen.value = -1;
     store.draft.value = text;
+    clearNotice("edit"); // it was about other words
   };
   const recallAt = (index: number): void => {
     typed(store.recent.value[Math.min(store.recent.value.length - 1, index)] ?? "");

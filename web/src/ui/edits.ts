@@ -200,6 +200,11 @@ client.on("error", ({ code, message, revision }) => {
   if (ENDINGS.has(code)) return; // the connection's own state tells what comes of it
   if (revision !== null && store.pending.value?.revision === revision) store.pending.value = null;
   if (revision !== null) refused(sent.get(revision)?.prompt ?? "");
+  if (code === "rate-limited") {
+    // What was dropped is not said: the edit that waits for its answer may be among it.
+    refused(store.pending.value?.prompt ?? "");
+    store.pending.value = null;
+  }
   const { editRefused, said } = strings.messages;
   const text = revision === null ? said(message) : editRefused(message);
   store.notice.value = { about: "edit", text, action: null, tone: "problem" };

@@ -1,8 +1,5 @@
 /** Puts the page up, then starts it. */
 import "./style.css";
-import "./gallery.css";
-import "./film/film.css";
-import "./streams/streams.css";
 import { render } from "preact";
 import { App } from "./app";
 import { listenToKeys } from "./keys";

@@ -57,7 +57,8 @@ export async function start(): Promise<void> {
   const stream = query.get("stream");
   if (stream !== null) await openMode("streams", stream);
   else if (video !== null) await openMode("video", video);
-  else if (query.get("autostart") !== "0") await useSource("sample");
+  else if (query.get("autostart") === "0") store.resting.value = opening === 0;
+  else await useSource("sample");
 }
 
 /** The model list may have been out of reach at first; asked again when a session opens. */
@@ -120,6 +121,7 @@ export function useStreams(): void {
 
 function leaveSource(next: ModeKind): void {
   opening += 1;
+  store.resting.value = false;
   source?.stop();
   source = null;
   clearNotice("source");
@@ -145,6 +147,7 @@ function leaveMode(): void {
 
 export async function useSource(kind: OwnKind): Promise<void> {
   opening += 1;
+  store.resting.value = false;
   const mine = opening;
   let next: Source;
   // A camera that is open gives a second stream only in the size it has.

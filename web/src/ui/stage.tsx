@@ -136,6 +136,7 @@ function Cover() {
       </div>
     );
   }
+  if (store.resting.value) return <div class="cover">{words.resting}</div>;
   if (!store.playing.value && state !== "refused") {
     return (
       <div class="cover">

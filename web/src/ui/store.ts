@@ -76,6 +76,8 @@ export const store = {
   /** Where it is, as it was heard at `heardMs` (performance.now()). */
   position: signal<(FilmPosition & { heardMs: number }) | null>(null),
   picture: signal<{ width: number; height: number }>({ width: 16, height: 9 }),
+  /** Nothing was begun: the address asked for that. */
+  resting: signal(false),
   playing: signal(false),
   paused: signal(false),
   peeking: signal(false),

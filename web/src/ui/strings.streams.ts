@@ -72,7 +72,9 @@ export const streamStrings = {
     fpsValue: (into: number, out: number) => `${Math.round(into)} → ${Math.round(out)} fps`,
     bitrate: "Bitrate in, out",
     bitrateValue: (into: number, out: number) =>
-      `${(into / 1e6).toFixed(1)} → ${(out / 1e6).toFixed(1)} Mbit/s`,
+      Math.max(into, out) >= 1e6
+        ? `${(into / 1e6).toFixed(1)} → ${(out / 1e6).toFixed(1)} Mbit/s`
+        : `${Math.round(into / 1000)} → ${Math.round(out / 1000)} kbit/s`,
     server: "Server adds",
     serverTitle: (p95: number) =>
       `From the last packet of a frame to its edit on the way to the viewers; 95 % within ${Math.round(p95)} ms`,

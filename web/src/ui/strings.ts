@@ -28,6 +28,7 @@ export const strings = {
     side: "Side by side",
     only: "Edit only",
     peek: "Hold to see the source",
+    resting: "Choose a source",
     waiting: "Starting",
     queued: "Waiting for a place",
     paused: "Paused",
