@@ -32,6 +32,7 @@ _LIMIT_S = 3600.0
 _GRAPH_FREE = 3.0  # the disk takes the weights, an engine, and that engine once more while it is written
 _MIB = 2**20
 _STEP = 0.05  # of the bar
+_RANGE = 8.0  # of what enters FP8's layers: a build does not depend on it, and to run it on a CPU takes hours
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -40,6 +41,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--blocks", type=int, nargs="+", default=[3, 1], help="latents made together")
     parser.add_argument("--passes", choices=PASSES, nargs="+", default=["full"])
     parser.add_argument("--floats", choices=("bfloat16", "float16", "float32"), default="bfloat16")
+    parser.add_argument("--fp8", action="store_true", help="the large layers in FP8, ranges by chance")
     parser.add_argument("--architectures", nargs="+", default=["sm89", "sm120"], help="an engine for each")
     parser.add_argument("--folder", type=Path, help="keep graphs and engines there; else they are temporary")
 
@@ -62,11 +64,19 @@ def measure(args: argparse.Namespace) -> None:
     finally:
         if args.folder is None:
             shutil.rmtree(folder, ignore_errors=True)
-    print(f"\n{args.config} at {args.size}, {args.floats}, random weights; built, not run")
+    print(f"\n{args.config} at {args.size}, {_floats(args)}, random weights; built, not run")
     head = ("pass", "for", "nodes", "layers", "graph MiB", "in place", "build s", "engine MiB", "peak MiB")
     print(table(head, [_row(each) for each in rows]))
     print("graph: with its weights. build: parsing too. peak: resident memory of the building process.")
-    print(json_line({"bench": "wan-build", "machine": machine, "config": args.config, "builds": rows}))
+    print(
+        json_line(
+            {"bench": "wan-build", "machine": machine, "config": args.config, "fp8": args.fp8, "builds": rows}
+        )
+    )
+
+
+def _floats(args: argparse.Namespace) -> str:
+    return f"{args.floats} and FP8" if args.fp8 else str(args.floats)
 
 
 def _row(each: dict[str, Any]) -> tuple[object, ...]:
@@ -109,6 +119,7 @@ def _export(
 ) -> list[tuple[StreamShape, str, Path]]:
     import torch
 
+    from gpu.wan.engines.fp8_graph import layers_of, quantise_graph
     from gpu.wan.export import export_pass
     from gpu.wan.network import random_network
 
@@ -121,6 +132,8 @@ def _export(
         for name in args.passes:
             mask_cache, pruned = PASSES[name]
             graph = export_pass(network, shape, folder, 1, mask_cache, pruned)
+            if args.fp8:
+                graph = quantise_graph(graph, network, dict.fromkeys(dict(layers_of(network)), _RANGE))
             graphs.append((shape, name, graph))
             bar.show(1 + len(graphs), f"{graph.name}, {time.monotonic() - started:.0f} s")
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

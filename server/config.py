@@ -96,7 +96,7 @@ class Config:
     fp8: bool = _key(
         False,
         "The liveedit models multiply 8-bit floats, on GPUs that have them (SM 8.9 and later): faster, less "
-        "exact. With pass_engine auto, graphs or eager.",
+        "exact. With every pass_engine but onnxruntime; tensorrt measures its ranges once, before it builds.",
     )
     mask_cache: bool = _key(
         False,

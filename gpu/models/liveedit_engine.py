@@ -16,7 +16,7 @@ from gpu.wan.engines.eager import EagerEngine
 
 log = logging.getLogger(__name__)
 
-FP8_ENGINES = ("auto", "graphs", "eager")
+FP8_ENGINES = ("auto", "graphs", "eager", "tensorrt")
 STORE_BYTES = 60 << 30  # of engine files: some 3 GB each, four canvases, a few versions of a driver
 
 
@@ -39,9 +39,10 @@ def engine_of(name: str, network: Any, settings: ModelSettings, device: str) -> 
     if settings.fp8:
         if kind not in FP8_ENGINES:
             raise DeviceError(f"fp8 is not for pass_engine {kind}: set that to {' or '.join(FP8_ENGINES)}")
-        from gpu.wan.engines.fp8 import to_fp8
+        if kind != "tensorrt":  # which wants the network as it is, and quantises its graphs
+            from gpu.wan.engines.fp8 import to_fp8
 
-        to_fp8(network.to(device))
+            to_fp8(network.to(device))
     if kind == "eager" or (kind == "auto" and not gpu):
         return EagerEngine(network, device, dtype)
     if kind in ("auto", "graphs"):
@@ -72,7 +73,8 @@ def _tensorrt(name: str, network: Any, settings: ModelSettings, device: str) -> 
     graphs = folder / "graphs"
     graphs.mkdir(parents=True, exist_ok=True)
     network.to(device)
-    engine = TensorRtEngine.of_network(network, EngineStore(folder / "engines", STORE_BYTES), graphs, device)
+    store = EngineStore(folder / "engines", STORE_BYTES)
+    engine = TensorRtEngine.of_network(network, store, graphs, device, float_of(device), settings.fp8)
     for width, height in CANVASES[name]:
         for canvas in ((width, height), (height, width)):
             shape = shape_of(name, canvas, settings)

@@ -16,7 +16,8 @@ class ModelSettings:
     """`random_weights`: run large models without trained weights, for measuring. `chunk_frames`: one of
     CHUNKS, few for little delay, many as LiveEdit was trained. `models_dir`: where weights are kept, "": the
     usual folder. `steps`: one of STEPS. `mask_cache`: save where the block before changed nothing (only with
-    4 steps). `fp8`: multiply 8-bit floats where the GPU has them; PyTorch's engines only."""
+    4 steps). `fp8`: multiply 8-bit floats where the GPU has them; not for
+    ONNX Runtime."""
 
     random_weights: bool = False
     chunk_frames: int = CHUNKS[0]

@@ -19,13 +19,23 @@ ROOT = Path(__file__).resolve().parents[2]
 @pytest.mark.skipif(not installed("tensorrt-rtx"), reason="TensorRT-RTX is not installed")
 def test_a_toy_is_exported_and_built_and_told(tmp_path: Path) -> None:
     pytest.importorskip("torch")
-    small = ("--config", "liveedit-toy", "--size", "64x48", "--blocks", "1", "--architectures", "sm120")
+    small = (
+        "--config",
+        "liveedit-toy",
+        "--size",
+        "64x48",
+        "--blocks",
+        "1",
+        "--architectures",
+        "sm120",
+        "--fp8",
+    )
     command = [sys.executable, "-m", "bench", "wan-build", *small, "--folder", str(tmp_path)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=90)
     assert done.returncode == 0, done.stderr[-2000:]
     *lines, last = done.stdout.splitlines()
     (built,) = json.loads(last)["builds"]
-    (engine,) = tmp_path.glob("*.engine")
+    (engine,) = tmp_path.glob("*-fp8-sm120.engine")
     assert built["engine_bytes"] == engine.stat().st_size
     assert built["in_place"] == built["ring"] == 4
     assert built["graph_bytes"] > 500_000, "the weights belong to it"

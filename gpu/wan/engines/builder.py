@@ -25,7 +25,7 @@ from gpu.errors import DeviceError, ModelError, NoMemory, RelensError
 from gpu.wan.bindings import Binding
 from gpu.wan.engines.trt_library import LibraryName, check_architectures
 
-__all__ = ["BuildPlan", "Built", "Cancelled", "build_engine"]
+__all__ = ["BuildPlan", "Built", "Cancelled", "build_engine", "part_of"]
 
 Decompose = Literal["never", "needed", "always"]
 Told = Callable[[float, str], None]  # share done 0..1, and what is being done
@@ -83,6 +83,19 @@ class Built:
 def in_place_of(tensors: tuple[Binding, ...]) -> tuple[str, ...]:
     """Of a pass's tensors, those the graph itself must write in place: keys and values of the ring."""
     return tuple(each.name for each in tensors if each.role == "ring" and each.name.startswith("ring_"))
+
+
+def part_of(told: Told | None, begin: float, end: float, cancelled: threading.Event | None = None) -> Told:
+    """A progress for what takes a longer one from `begin` to `end`. Once `cancelled` is set it raises
+    Cancelled, out of whatever reports to it."""
+
+    def progress(share: float, what: str) -> None:
+        if cancelled is not None and cancelled.is_set():
+            raise Cancelled(f"{what} was cancelled")
+        if told is not None:
+            told(begin + share * (end - begin), what)
+
+    return progress
 
 
 def build_engine(

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from gpu.errors import DeviceError, ModelError
+from gpu.wan.config import WanConfig
 from gpu.wan.network import Network
 
 FP8 = torch.float8_e4m3fn
@@ -27,6 +28,7 @@ LAYERS = (
     "ffn.2",
 )
 _STEP = 16  # the matrix units want both sides of a weight to be multiples of this
+_INSTEAD = "set fp8 to false, which leaves bfloat16"
 _TINY = 1e-12  # a token of zeros has a scale too
 
 
@@ -76,20 +78,23 @@ class Fp8Linear(nn.Module):
         return made if self.bias is None else made + self.bias.float()
 
 
+def check_fits(config: WanConfig, device: torch.device | str) -> None:
+    """Raises DeviceError for a GPU without FP8, ModelError for a network whose sizes do not suit it."""
+    device = torch.device(device)
+    if device.type == "cuda" and torch.cuda.get_device_capability(device) < LEAST_CAPABILITY:
+        name = torch.cuda.get_device_name(device)
+        raise DeviceError(f"the {name} has no FP8, which begins with SM 8.9: {_INSTEAD}")
+    unfit = [size for size in (config.dim, config.ffn) if size % _STEP]
+    if unfit:
+        raise ModelError(f"FP8 wants sizes in multiples of {_STEP}, {config.name} has {unfit[0]}: {_INSTEAD}")
+
+
 def to_fp8(network: Network, keep_blocks: tuple[int, ...] = ()) -> Network:
     """Put Fp8Linear in place of the blocks' large linear layers, one after the other -> the same network.
 
-    The weights it had are gone. `keep_blocks`: layers of the transformer that stay as they are. Raises
-    DeviceError where the network lies on a GPU without FP8, ModelError where its sizes do not suit it."""
-    device = network.patch_embedding.weight.device
-    if device.type == "cuda" and torch.cuda.get_device_capability(device) < LEAST_CAPABILITY:
-        name = torch.cuda.get_device_name(device)
-        raise DeviceError(f"the {name} has no FP8, which begins with SM 8.9: use bfloat16")
-    unfit = [size for size in (network.config.dim, network.config.ffn) if size % _STEP]
-    if unfit:
-        raise ModelError(
-            f"FP8 wants sizes in multiples of {_STEP}, {network.config.name} has {unfit[0]}: use bfloat16"
-        )
+    The weights it had are gone. `keep_blocks`: layers of the transformer that stay as they are. Raises as
+    `check_fits`."""
+    check_fits(network.config, network.patch_embedding.weight.device)
     for index, block in enumerate(network.blocks):
         if index in keep_blocks:
             continue

@@ -2,12 +2,13 @@
 
 TensorRT has no switch for it: a graph says where 8-bit floats are by QuantizeLinear and DequantizeLinear, and
 the library fuses them into the multiplications. Weights have a scale for each output, activations one each,
-from the largest number that some real passes put into the layer. The layers are those of fp8.py.
+from the largest number that passes in PyTorch put into the layer (fp8_ranges.py). The layers are fp8.py's.
 """
 
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,9 @@ from gpu.wan.network import Network
 SUFFIX = "-fp8"  # of a quantised graph's file name
 _KIND = 17  # TensorProto.FLOAT8E4M3FN: the type of its zero makes a quantisation FP8
 _TINY = 1e-6
+# Of a layer's range over the largest number seen: a stream may bring larger ones, which would be cut off. The
+# steps of these floats grow with the numbers, so room costs nothing but the very smallest.
+HEADROOM = 2.0
 
 
 def calibrate(network: Network, loop: Callable[[], None]) -> dict[str, float]:
@@ -31,7 +35,7 @@ def calibrate(network: Network, loop: Callable[[], None]) -> dict[str, float]:
     never run, or met a number that is none."""
     seen: dict[str, Tensor] = {}
     hooks = []
-    for name, linear in _layers(network):
+    for name, linear in layers_of(network):
 
         def look(_module: nn.Module, given: tuple[Tensor, ...], name: str = name) -> None:
             most = given[0].abs().amax().float()
@@ -44,7 +48,7 @@ def calibrate(network: Network, loop: Callable[[], None]) -> dict[str, float]:
         for hook in hooks:
             hook.remove()
     found = {name: float(most) for name, most in seen.items()}
-    unfit = [name for name, _ in _layers(network) if not 0 < found.get(name, 0) < float("inf")]
+    unfit = [name for name, _ in layers_of(network) if not 0 < found.get(name, 0) < float("inf")]
     if unfit:
         raise ModelError(
             f"FP8 was not calibrated: {unfit[0]} (of {len(unfit)}) saw no number, or one without bounds; "
@@ -53,7 +57,8 @@ def calibrate(network: Network, loop: Callable[[], None]) -> dict[str, float]:
     return found
 
 
-def _layers(network: Network) -> list[tuple[str, Any]]:
+def layers_of(network: Network) -> list[tuple[str, Any]]:
+    """(name, module) of the layers that are multiplied in FP8."""
     names = [f"blocks.{index}.{layer}" for index in range(len(network.blocks)) for layer in LAYERS]
     return [(name, network.get_submodule(name)) for name in names]
 
@@ -67,7 +72,7 @@ def quantise_graph(graph: Path, network: Network, most: Mapping[str, float]) -> 
 
     model = onnx.load(str(graph), load_external_data=False)
     kinds = {each.name: each.data_type for each in model.graph.initializer}
-    layers = {f"{name}.weight": (name, linear) for name, linear in _layers(network)}
+    layers = {f"{name}.weight": (name, linear) for name, linear in layers_of(network)}
     made: list[Any] = []
     done: dict[str, str] = {}
 
@@ -96,7 +101,7 @@ def quantise_graph(graph: Path, network: Network, most: Mapping[str, float]) -> 
             scale = helper.make_tensor(f"{name}.weight.scale", kind, rows.shape, rows.tolist())
             node.input[1] = pair(weight, weight, scale, {"axis": 1})  # the file has weights as [in, out]
             # Layers that share an input share its scale: they saw the same numbers.
-            value = max(most[name] / MOST, _TINY)
+            value = max(HEADROOM * most[name] / MOST, _TINY)
             entering = node.input[0]
             scale = helper.make_tensor(f"{entering}.scale", kind, [], [value])
             node.input[0] = pair(entering, entering, scale, {})
@@ -108,7 +113,7 @@ def quantise_graph(graph: Path, network: Network, most: Mapping[str, float]) -> 
     del model.graph.node[:]
     model.graph.node.extend(made)
     path = graph.with_name(f"{graph.stem}{SUFFIX}.onnx")
-    part = path.with_suffix(".part")
+    part = path.with_suffix(f".{os.getpid()}.part")
     try:
         onnx.save(model, str(part))
         part.replace(path)

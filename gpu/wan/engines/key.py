@@ -62,20 +62,25 @@ def graph_digest(path: Path) -> str:
     """sha256 of an ONNX graph and of every file its weights lie in. Needs the package `onnx`.
 
     Raises ModelError where one of them is missing or the graph cannot be read."""
+    parts = [path, *(path.parent / name for name in weights_files(path))]
+    try:
+        return hashlib.sha256("".join(file_digest(part) for part in parts).encode()).hexdigest()
+    except OSError as exc:
+        raise ModelError(f"{path} cannot be read as a graph ({exc}): export it again") from exc
+
+
+def weights_files(path: Path) -> tuple[str, ...]:
+    """Names of the files beside an ONNX graph that its weights lie in. Needs the package `onnx`.
+
+    Raises ModelError where the graph is missing or cannot be read."""
     import onnx
 
     try:
         graph = onnx.load(str(path), load_external_data=False).graph
-        files = {
-            entry.value
-            for tensor in graph.initializer
-            for entry in tensor.external_data
-            if entry.key == "location"
-        }
-        parts = [path, *(path.parent / name for name in sorted(files))]
-        return hashlib.sha256("".join(file_digest(part) for part in parts).encode()).hexdigest()
     except Exception as exc:  # protobuf's own errors too, whose classes depend on how it was built
         raise ModelError(f"{path} cannot be read as a graph ({exc}): export it again") from exc
+    entries = (entry for tensor in graph.initializer for entry in tensor.external_data)
+    return tuple(sorted({entry.value for entry in entries if entry.key == "location"}))
 
 
 def driver_major() -> int:

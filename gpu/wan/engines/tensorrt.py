@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,15 +19,17 @@ from torch import Tensor
 from gpu.errors import DeviceError, ModelError, NoMemory
 from gpu.wan.bindings import Kind, bindings
 from gpu.wan.config import StreamShape, WanConfig
-from gpu.wan.engines.builder import TIMEOUT_S, BuildPlan, Told, build_engine, in_place_of
+from gpu.wan.engines.builder import TIMEOUT_S, BuildPlan, Told, build_engine, in_place_of, part_of
+from gpu.wan.engines.fp8 import check_fits
 from gpu.wan.engines.key import EngineKey, driver_major, graph_digest, shapes_of
 from gpu.wan.engines.store import EngineStore, Progress
 from gpu.wan.engines.trt_cuda import Cuda, TorchCuda, Work
+from gpu.wan.engines.trt_export import Exporter, exporter
 from gpu.wan.engines.trt_library import TrtLibrary, architecture_of, library_for, load
 from gpu.wan.engines.trt_plan import Bound, Plan
 
-Exporter = Callable[[StreamShape, int, bool, bool], Path]  # (shape, batch, mask_cache, pruned) -> ONNX file
 _FIXED: Mapping[Kind, torch.dtype] = {"float32": torch.float32, "int64": torch.int64, "bool": torch.bool}
+_GRAPH = 0.2  # of the way to an engine: its graph, and what FP8 must know of the network's numbers
 _Asked = tuple[StreamShape, int, bool]  # shape, batch, mask_cache
 
 
@@ -122,17 +124,18 @@ class TensorRtEngine:
         graphs: Path,
         device: str = "cuda:0",
         dtype: torch.dtype = torch.bfloat16,
+        fp8: bool = False,
     ) -> TensorRtEngine:
         """Of a gpu.wan.network.Network, by the library that suits the GPU; its graphs are written into the
-        folder `graphs`. Raises DeviceError where there is no such GPU or library."""
-        from gpu.wan.export import export_pass
-
-        def export(shape: StreamShape, batch: int, mask_cache: bool, pruned: bool) -> Path:
-            return export_pass(network, shape, graphs, batch, mask_cache, pruned, dtype)
-
+        folder `graphs`. `fp8`: its large layers multiply 8-bit floats; the network must lie on the GPU and
+        is left as it is. Raises DeviceError where there is no such GPU or library, or, as ModelError too,
+        where there is no FP8."""
         architecture = architecture_of(device)
+        if fp8:
+            check_fits(network.config, device)
         library = load(library_for(architecture))
-        return cls(network.config, export, store, library, architecture, device, dtype)
+        export, flags = exporter(network, graphs, dtype, fp8), ("fp8",) if fp8 else ()
+        return cls(network.config, export, store, library, architecture, device, dtype, flags=flags)
 
     @property
     def name(self) -> str:
@@ -177,7 +180,7 @@ class TensorRtEngine:
         passes = (False, True) if mask_cache else (False,)
         plans = []
         for place, pruned in enumerate(passes):
-            progress = _part_of(told, place, len(passes))
+            progress = part_of(told, place / len(passes), (place + 1) / len(passes))
             path = self._file(asked, pruned, progress, cancelled, timeout_s)
             with guarded("loading an engine"):
                 plans.append(Plan(self._library, path))
@@ -195,7 +198,7 @@ class TensorRtEngine:
     ) -> Path:
         shape, batch, mask_cache = asked
         progress(0.0, "writing the graph")
-        graph = self._export(shape, batch, mask_cache, pruned)
+        graph = self._export(shape, batch, mask_cache, pruned, part_of(progress, 0.0, _GRAPH, cancelled))
         tensors = bindings(self._config, shape, batch, mask_cache, pruned)
         rtx = self._library.is_rtx
         plan = BuildPlan(
@@ -221,7 +224,7 @@ class TensorRtEngine:
             return target
 
         try:
-            return self._store.get(key, build, progress, timeout_s)
+            return self._store.get(key, build, part_of(progress, _GRAPH, 1.0), timeout_s)
         finally:
             target.unlink(missing_ok=True)
 
@@ -280,14 +283,6 @@ class _Run:
 
 def _enqueue(bound: Bound, cuda: Cuda) -> None:
     bound.enqueue(cuda.stream())
-
-
-def _part_of(told: Told | None, place: int, count: int) -> Progress:
-    def progress(share: float, what: str) -> None:
-        if told is not None:
-            told((place + share) / count, what)
-
-    return progress
 
 
 @contextlib.contextmanager

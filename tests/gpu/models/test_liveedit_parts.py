@@ -120,15 +120,39 @@ def test_an_engine_without_its_hardware_names_the_remedy() -> None:
         engine_of("liveedit-toy", fresh_network(), ModelSettings(engine="tensorrt"), "cpu")
 
 
-def test_8_bit_floats_are_for_pytorchs_engines() -> None:
+def test_8_bit_floats_are_not_for_onnx_runtime() -> None:
     for fp8 in (False, True):
         network = random_network(TOY, 1)
         engine = engine_of("liveedit-toy", network, ModelSettings(fp8=fp8), "cpu")
         assert any(isinstance(module, Fp8Linear) for module in network.modules()) == fp8
         engine.close()
-    for other in ("onnxruntime", "tensorrt"):
-        with pytest.raises(DeviceError, match="set that to auto"):
-            engine_of("liveedit-toy", fresh_network(), ModelSettings(engine=other, fp8=True), "cpu")  # type: ignore[arg-type]
+    with pytest.raises(DeviceError, match="not for pass_engine onnxruntime: set that to auto or graphs"):
+        engine_of("liveedit-toy", fresh_network(), ModelSettings(engine="onnxruntime", fp8=True), "cpu")
+
+
+@pytest.mark.parametrize("fp8", [False, True])
+def test_tensorrt_quantises_its_graphs_and_not_the_network(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fp8: bool
+) -> None:
+    prepared = []
+
+    class Engine:
+        def prepare(self, shape: Any, **given: Any) -> None:
+            prepared.append((shape.width, shape.height, given["mask_cache"]))
+
+    def of_network(network: Any, store: Any, graphs: Any, device: str, dtype: Any, fp8: bool) -> Engine:
+        assert not any(isinstance(module, Fp8Linear) for module in network.modules())
+        asked.append((graphs, device, dtype, fp8))
+        return Engine()
+
+    asked: list[Any] = []
+    monkeypatch.setattr("gpu.wan.engines.tensorrt.TensorRtEngine.of_network", of_network)
+    network = random_network(TOY, 1)
+    monkeypatch.setattr(network, "to", lambda device: network)  # there is no GPU here
+    settings = ModelSettings(engine="tensorrt", fp8=fp8, models_dir=str(tmp_path), mask_cache=True)
+    engine_of("liveedit-toy", network, settings, "cuda:0")
+    assert asked == [(tmp_path / "graphs", "cuda:0", torch.bfloat16, fp8)]
+    assert prepared == [(112, 64, True), (64, 112, True)]
 
 
 def test_settings_reach_the_stream(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -62,7 +62,7 @@ class Setup:
         library, architecture = self.world.library(name), "sm90" if name == "tensorrt" else "sm89"
         return TensorRtEngine(SMALL, self._export, store, library, architecture, **given)
 
-    def _export(self, shape: StreamShape, batch: int, mask_cache: bool, pruned: bool) -> Path:
+    def _export(self, shape: StreamShape, batch: int, mask_cache: bool, pruned: bool, told: Any) -> Path:
         assert (shape, batch, mask_cache) == (SHAPE, 1, True)
         return self._graphs[pruned]
 
@@ -186,7 +186,9 @@ def test_what_is_built_and_under_which_key(setup: Setup, tmp_path: Path) -> None
     ring = tuple(f"ring_{kind}.{layer}" for layer in range(SMALL.layers) for kind in "kv")
     for plan in setup.plans:
         assert (plan.library, plan.architectures, plan.in_place) == ("tensorrt-rtx", ("sm89",), ring)
-    assert 0.25 in shares
+    assert 0.3 in [round(share, 6) for share in shares], (
+        "a fifth for the graph and half of the rest, of the first of two"
+    )
     assert shares[-1] == 1.0
     files = list((tmp_path / "engines").glob("*.engine"))
     assert len(files) == 2
