@@ -181,3 +181,20 @@ def test_an_instruction_out_of_reach_leaves_the_picture(base: str, open_page: Op
         """() => document.querySelector('[data-testid="applied-edit"] b').textContent
             .includes("black and white")"""
     )
+
+
+def test_an_edit_the_server_dropped_is_back_in_the_box(base: str, open_page: Opener) -> None:
+    page = open_page(base)
+    page.open()
+    page.use_camera()
+    box = page.it("instruction")
+    box.fill("make it night")
+    page.page.evaluate(
+        """() => {
+          for (let i = 0; i < 400; i++) window.relens.client.resume();
+          document.querySelector(".bar form").requestSubmit();
+        }"""
+    )
+    expect(page.it("message")).to_contain_text("too many messages", timeout=DEADLINE_MS)
+    expect(box).to_have_value("make it night")
+    expect(page.it("pending")).to_have_count(0)
