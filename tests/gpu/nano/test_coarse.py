@@ -123,7 +123,7 @@ def arrays(thing: object) -> dict[int, np.ndarray]:
     return {key: array for part in parts for key, array in arrays(part).items()}
 
 
-@pytest.mark.parametrize("names", [("mosaic", "cubist"), ("pencil", "neon")])
+@pytest.mark.parametrize("names", [("mosaic", "cubist"), ("pencil", "ink")])
 def test_a_stream_takes_no_more_memory_than_is_said(
     model: NanoModel, plus: NanoModel, names: tuple[str, str]
 ) -> None:
