@@ -55,8 +55,8 @@ def pytest_configure_node(node: Any) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """A second and a third try on CI, whose two cores are shared with what we cannot see; at a desk a failure is shown at
-    once."""
+    """A second and a third try on CI, whose two cores are shared with what we cannot see; at a desk a failure
+    is shown at once."""
     if os.environ.get("CI"):
         for item in items:
             if SERVES in item.path.parts or any(item.get_closest_marker(name) for name in SECOND_TRY):
