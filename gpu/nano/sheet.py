@@ -90,8 +90,9 @@ def camera(step: C64, weight: F32) -> tuple[complex, complex]:
     high, wide = step.shape
     if weight[step == 0].sum() >= _STANDS * weight.sum():
         return 1 + 0j, 0j
-    every = np.s_[:: 1 + (high >= 32), :: 1 + (wide >= 32)]
-    place, step, weight = _from_middle(high, wide)[every], step[every], weight[every]
+    place, every = _from_middle(high, wide), np.s_[:: 1 + (high >= 32), :: 1 + (wide >= 32)]
+    if weight[every].any():  # else all that there is to follow lies between those: a light in the dark
+        place, step, weight = place[every], step[every], weight[every]
     turn, shift = 0j, complex(_median(step.real, weight), _median(step.imag, weight))
     for _ in range(_ROUNDS):
         miss = np.abs(step - turn * place - shift)

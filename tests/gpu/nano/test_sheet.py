@@ -55,6 +55,15 @@ def test_where_a_good_part_stands_still_the_camera_does() -> None:
     assert camera(step, np.ones((HIGH, WIDE), np.float32)) == (1, 0)
 
 
+@pytest.mark.parametrize(("row", "column"), [(30, 40), (31, 41), (30, 41), (31, 40)])
+def test_one_light_in_the_dark_leaves_the_sheet_somewhere(row: int, column: int) -> None:
+    step, weight = np.zeros((60, 80), np.complex64), np.zeros((60, 80), np.float32)
+    step[row, column], weight[row, column] = 1.5 + 0.5j, 0.2
+    zoom, shift = camera(step, weight)
+    assert zoom == pytest.approx(1, abs=1e-3)
+    assert shift == pytest.approx(1.5 + 0.5j, abs=1e-3)
+
+
 def test_the_whole_sheet_goes_along_with_a_pan() -> None:
     sheet, luma = Sheet(), busy()
     for _ in range(400):  # farther than the sheet is wide
