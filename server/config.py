@@ -73,7 +73,12 @@ class Config:
         "environment (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_ENDPOINT_URL, AWS_REGION); empty: "
         "data_dir.",
     )
-    keep_days: float = _key(30.0, "Films that nobody used for so many days are deleted; 0: never.", 0, 3650)
+    keep_days: float = _key(
+        30.0,
+        "Films that nobody used, and edits of sessions that ended, so many days ago are deleted; 0: never.",
+        0,
+        3650,
+    )
     most_video_bytes: int = _key(20 << 30, "The largest film that is taken.", 1, 1 << 50)
     render_workers: int = _key(
         1,
