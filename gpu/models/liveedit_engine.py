@@ -9,10 +9,12 @@ from typing import Any
 import torch
 
 from gpu.errors import DeviceError
-from gpu.models.liveedit_spec import CANVASES, shape_of
+from gpu.models.liveedit_spec import CANVASES, CONFIGS, shape_of
 from gpu.models.settings import ModelSettings
+from gpu.wan.cost import large_weights, parameters
 from gpu.wan.engines.base import PassEngine
 from gpu.wan.engines.eager import EagerEngine
+from gpu.wan.memory import FLOAT_BYTES
 
 log = logging.getLogger(__name__)
 
@@ -75,11 +77,27 @@ def _tensorrt(name: str, network: Any, settings: ModelSettings, device: str) -> 
     network.to(device)
     store = EngineStore(folder / "engines", STORE_BYTES)
     engine = TensorRtEngine.of_network(network, store, graphs, device, float_of(device), settings.fp8)
-    for width, height in CANVASES[name]:
-        for canvas in ((width, height), (height, width)):
-            shape = shape_of(name, canvas, settings)
-            engine.prepare(shape, mask_cache=settings.mask_cache, told=_telling(f"{canvas[0]}x{canvas[1]}"))
+    for width, height in _canvases(name):
+        shape = shape_of(name, (width, height), settings)
+        engine.prepare(shape, mask_cache=settings.mask_cache, told=_telling(f"{width}x{height}"))
     return engine
+
+
+def _canvases(name: str) -> list[tuple[int, int]]:
+    """Each as it is, and upright."""
+    return [size for width, height in CANVASES[name] for size in ((width, height), (height, width))]
+
+
+def engine_bytes(name: str, settings: ModelSettings) -> int:
+    """GPU memory that engines take beside the network: each of TensorRT's holds weights of its own. (The
+    instruction's layers are not in them, and counted all the same.)"""
+    if settings.engine != "tensorrt":
+        return 0
+    config, floats = CONFIGS[name], FLOAT_BYTES["bfloat16"]
+    each = parameters(config) * floats
+    if settings.fp8:
+        each -= large_weights(config) * (floats - 1)
+    return len(_canvases(name)) * (2 if settings.mask_cache else 1) * each
 
 
 def _telling(what: str) -> Any:

@@ -7,22 +7,41 @@ from typing import Any
 
 from gpu.models.liveedit_parts import Parts
 from gpu.wan.config import StreamShape, WanConfig
-from gpu.wan.memory import FloatKind, check, check_stream, free_bytes, load_needs, stream_needs
+from gpu.wan.memory import (
+    FloatKind,
+    Need,
+    check,
+    check_stream,
+    free_bytes,
+    load_needs,
+    stream_needs,
+    total,
+)
 
+SHARED = "pass_engine auto, whose streams share one set of weights,"
 SMALLER = "the model nano needs none of it"  # where not even the weights fit
 
 
 def check_load(
-    config: WanConfig, shape: StreamShape, floats: FloatKind, device: str, mask_cache: bool = False
+    config: WanConfig,
+    shape: StreamShape,
+    floats: FloatKind,
+    device: str,
+    mask_cache: bool = False,
+    engine_bytes: int = 0,
 ) -> None:
-    """The weights and a first stream of `shape`. Raises NoMemory."""
+    """The weights, `engine_bytes` of engines beside them, and a first stream of `shape`. Raises NoMemory."""
     gpu = device.startswith("cuda")
     needs = (*load_needs(config, floats, gpu), *stream_needs(config, shape, floats, mask_cache))
+    others = [(SMALLER, 0)]
+    if engine_bytes:
+        others.insert(0, (SHARED, total(needs)))
+        needs += (Need("TensorRT's engines, one a canvas", engine_bytes),)
     check(
         f"model {config.name} with one stream at {shape.width}x{shape.height}",
         needs,
         free_bytes(device),
-        [(SMALLER, 0)],
+        others,
         "GPU" if gpu else "the machine's",
     )
 

@@ -18,6 +18,11 @@ def parameters(config: WanConfig) -> int:
     return _linear(config.in_channels * patch, dim) + text + time + config.layers * layer + head
 
 
+def large_weights(config: WanConfig) -> int:
+    """Of these, the weights of the blocks' large layers: all that engines/fp8.py has in 8 bits."""
+    return config.layers * (6 * config.dim * config.dim + 2 * config.dim * config.ffn)
+
+
 def flops(config: WanConfig, shape: StreamShape, pruned: bool = False) -> int:
     """Operations of one pass for one stream, a multiplication with its addition counted as two.
 

@@ -21,7 +21,7 @@ from gpu.wan.bindings import Kind, bindings
 from gpu.wan.config import StreamShape, WanConfig
 from gpu.wan.engines.builder import TIMEOUT_S, BuildPlan, Told, build_engine, in_place_of, part_of
 from gpu.wan.engines.fp8 import check_fits
-from gpu.wan.engines.key import EngineKey, driver_major, graph_digest, shapes_of
+from gpu.wan.engines.key import EngineKey, driver_major, graph_digest, shapes_of, weights_files
 from gpu.wan.engines.store import EngineStore, Progress
 from gpu.wan.engines.trt_cuda import Cuda, TorchCuda, Work
 from gpu.wan.engines.trt_export import Exporter, exporter
@@ -140,13 +140,8 @@ class TensorRtEngine:
     @property
     def name(self) -> str:
         kind = str(self._dtype).removeprefix("torch.")
-        words = (
-            self._library.words,
-            *(flag.upper() for flag in self._flags),
-            kind,
-            self._architecture.upper(),
-        )
-        return ", ".join(words)
+        flags = (flag.upper() for flag in self._flags)
+        return ", ".join((self._library.words, *flags, kind, self._architecture.upper()))
 
     @property
     def config(self) -> WanConfig:
@@ -224,9 +219,14 @@ class TensorRtEngine:
             return target
 
         try:
-            return self._store.get(key, build, part_of(progress, _GRAPH, 1.0), timeout_s)
+            return self._store.get(key, build, part_of(progress, _GRAPH, 1.0), timeout_s, self._least(graph))
         finally:
             target.unlink(missing_ok=True)
+
+    def _least(self, graph: Path) -> int:
+        """Bytes of the weights alone, which FP8 halves at most."""
+        held = sum((graph.parent / name).stat().st_size for name in weights_files(graph))
+        return held // 2 if "fp8" in self._flags else held
 
     def open(self, shape: StreamShape, batch: int = 1, mask_cache: bool = False) -> TensorRtPass:
         """See engines/base.py; the shape must have been prepared."""

@@ -13,10 +13,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gpu.errors import DeviceError
+from gpu.errors import DeviceError, NoMemory
 from gpu.wan.engines.trt_library import TrtLibrary, logger_of
 
 WRITTEN = ".out"  # behind a name: what a pass wrote over the tensor of that name (gpu/wan/export.py)
+_IS_FULL = ("out of memory", "outofmemory", "memory could not be allocated")  # the library's words for it
 _TYPES = {
     "FLOAT": torch.float32,
     "HALF": torch.float16,
@@ -51,15 +52,17 @@ class Plan:
         except (OSError, ValueError) as exc:
             raise DeviceError(f"engine file {self._path} cannot be read ({exc}): build it again") from exc
         except TypeError as exc:  # pybind11: "factory function returned nullptr"
-            raise DeviceError(self._refused(str(exc))) from exc
+            raise self._refused(str(exc)) from exc
         if engine is None:
-            raise DeviceError(self._refused("it did not say why"))
+            raise self._refused("it did not say why")
         return engine
 
-    def _refused(self, otherwise: str) -> str:
+    def _refused(self, otherwise: str) -> DeviceError:
         why = logger_of(self.library).taken() or otherwise
         what = f"{self.library.words} cannot load {self._path.name} here ({why})"
-        return f"{what}: it needs the GPU it was built for"
+        if any(words in why.lower() for words in _IS_FULL):
+            return NoMemory(f"{what}: set pass_engine to auto, which holds the weights once")
+        return DeviceError(f"{what}: it needs the GPU it was built for")
 
     def context(self, scratch: Tensor) -> Any:
         """An execution context on `scratch`, uint8 of at least `context_bytes`, which several may share where

@@ -9,8 +9,10 @@ pytest.importorskip("torch")
 from gpu.errors import NoMemory
 from gpu.models import liveedit_room
 from gpu.models.liveedit import LiveEditModel
+from gpu.models.liveedit_engine import engine_bytes
 from gpu.models.settings import ModelSettings
 from gpu.wan.config import LIVEEDIT_1_3B, StreamShape
+from gpu.wan.cost import parameters
 
 RANDOM = ModelSettings(random_weights=True)
 
@@ -57,3 +59,25 @@ def test_what_is_asked_for_the_full_model_is_what_a_small_gpu_has_not(
         liveedit_room.check_load(LIVEEDIT_1_3B, shape, "bfloat16", "cuda:0")
     free(monkeypatch, 15 * 2**30)
     liveedit_room.check_load(LIVEEDIT_1_3B, shape, "bfloat16", "cuda:0")
+
+
+def test_engines_of_tensorrt_hold_weights_of_their_own_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Four canvases: 2.6 GiB for each, 1.4 in FP8, and as much again for the pruned passes."""
+    name, shape = LIVEEDIT_1_3B.name, StreamShape()
+    assert engine_bytes(name, ModelSettings()) == 0
+    plain = engine_bytes(name, ModelSettings(engine="tensorrt"))
+    assert plain == 4 * 2 * parameters(LIVEEDIT_1_3B)
+    assert engine_bytes(name, ModelSettings(engine="tensorrt", mask_cache=True)) == 2 * plain
+    assert 0.5 < engine_bytes(name, ModelSettings(engine="tensorrt", fp8=True)) / plain < 0.6
+    free(monkeypatch, 15 * 2**30)
+    with pytest.raises(NoMemory, match=r"TensorRT's engines.*10\.6.*: pass_engine auto, .* would fit"):
+        liveedit_room.check_load(LIVEEDIT_1_3B, shape, "bfloat16", "cuda:0", False, plain)
+    free(monkeypatch, 24 * 2**30)
+    liveedit_room.check_load(LIVEEDIT_1_3B, shape, "bfloat16", "cuda:0", False, plain)
+
+
+def test_the_engine_asked_for_is_counted_before_weights_are_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    free(monkeypatch, 15 * 2**30)
+    monkeypatch.setattr("gpu.models.liveedit.best_device", lambda: "cuda:0")
+    with pytest.raises(NoMemory, match="TensorRT's engines"):
+        LiveEditModel.load(LIVEEDIT_1_3B.name, ModelSettings(random_weights=True, engine="tensorrt"))

@@ -18,9 +18,10 @@ import torch
 from gpu.errors import ModelError
 from gpu.wan.bindings import bindings
 from gpu.wan.config import TOY, StreamShape
+from gpu.wan.cost import large_weights
 from gpu.wan.engines.builder import BuildPlan, build_engine, in_place_of
 from gpu.wan.engines.fp8 import LAYERS
-from gpu.wan.engines.fp8_graph import calibrate, quantise_graph
+from gpu.wan.engines.fp8_graph import calibrate, layers_of, quantise_graph
 from gpu.wan.engines.trt_library import installed
 from gpu.wan.export import export_pass
 from gpu.wan.network import Network, random_network
@@ -54,6 +55,7 @@ def calibrated(network: Network) -> dict[str, float]:
 def test_a_quantised_pass_stays_near_the_one_it_was_made_from(tmp_path: Path) -> None:
     network = random_network(TOY, 4)
     most = calibrated(network)
+    assert sum(linear.weight.numel() for _, linear in layers_of(network)) == large_weights(TOY)
     assert set(most) == {f"blocks.{index}.{name}" for index in range(TOY.layers) for name in LAYERS}
     graph = export_pass(network, SHAPE, tmp_path, mask="whole")
     made = quantise_graph(graph, network, most)

@@ -54,10 +54,11 @@ class Setup:
     def __init__(self, world: World, tmp_path: Path, graphs: dict[bool, Path]) -> None:
         self.world, self.cuda = world, FakeCuda(world)
         self.plans: list[BuildPlan] = []
+        self.limit = 1 << 30  # bytes of the store
         self._graphs, self._root = graphs, tmp_path
 
     def engine(self, name: LibraryName = "tensorrt", **given: Any) -> TensorRtEngine:
-        store = EngineStore(self._root / "engines", 1 << 30)
+        store = EngineStore(self._root / "engines", self.limit)
         given = {"device": "cpu", "dtype": torch.float32, "cuda": self.cuda, **given}
         library, architecture = self.world.library(name), "sm90" if name == "tensorrt" else "sm89"
         return TensorRtEngine(SMALL, self._export, store, library, architecture, **given)
@@ -208,6 +209,13 @@ def test_a_shape_that_was_not_prepared(setup: Setup) -> None:
         engine.open(SHAPE, batch=2, mask_cache=True)
 
 
+def test_a_store_too_small_for_the_weights_is_named_before_anything_is_built(setup: Setup) -> None:
+    setup.limit = 10_000
+    with pytest.raises(DeviceError, match=r"at least \d+ bytes is more than all of them may take, 10000"):
+        setup.engine().prepare(SHAPE, mask_cache=True)
+    assert not setup.plans
+
+
 def test_a_cancelled_build_leaves_nothing(setup: Setup, tmp_path: Path) -> None:
     stop = threading.Event()
     stop.set()
@@ -232,6 +240,13 @@ def test_a_cancelled_build_leaves_nothing(setup: Setup, tmp_path: Path) -> None:
 def test_what_the_library_refuses(setup: Setup, world: World, fault: str, said: str) -> None:
     setattr(world, fault, True)
     with pytest.raises(DeviceError, match=said):
+        setup.opened()
+
+
+def test_weights_that_do_not_fit_are_no_fault_of_the_file(setup: Setup, world: World) -> None:
+    world.refuse_engine = True
+    world.why_engine = "Error Code 1: Cuda Runtime (out of memory)"
+    with pytest.raises(NoMemory, match=r"out of memory.*set pass_engine to auto"):
         setup.opened()
 
 

@@ -46,6 +46,7 @@ class World:
         self.logger: Any = None
         self.refuse_engine = self.no_runtime = self.no_context = self.fail_run = self.refuse_address = False
         self.aliases: Callable[[str, str], str | None] = lambda name, base: base
+        self.why_engine = "the plan is for SM120"
         self.contexts = 0  # alive
 
     def named(self, kind: str) -> list[tuple[Any, ...]]:
@@ -78,7 +79,7 @@ class _Runtime:
 
     def deserialize_cuda_engine(self, image: Any) -> Any:
         if self._world.refuse_engine:
-            self._world.fail("the plan is for SM120")
+            self._world.fail(self._world.why_engine)
             return None
         return _Engine(self._world, Path(bytes(image).decode()))
 
