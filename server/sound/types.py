@@ -11,7 +11,7 @@ RATE_HZ = AUDIO_HZ  # what all sound is made to have here
 
 def not_taken(codec: str) -> str:
     """How the facts of a publisher name sound that comes and is left out."""
-    return f"{codec} (not taken)"
+    return f"{codec.lower()} (not taken)"
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,6 +92,6 @@ RATES = (96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 1
 
 
 def codec_of(stream: Any) -> str:
-    """Of a container's stream; "unknown" for what libav has no decoder for."""
+    """Of a container's stream, not of its decoder (mp3float); "unknown" for what libav has no decoder for."""
     context = stream.codec_context
-    return str(context.name) if context is not None else "unknown"
+    return str(context.codec.canonical_name) if context is not None else "unknown"

@@ -59,7 +59,7 @@ async def test_what_is_not_taken_is_left_out_and_what_comes_after_is_heard() -> 
     audio = AudioIn("cam", heard.append)
     assert audio.shown == ""
     for payload, shown in [
-        (b"\x2f" + bytes(40), "MP3 (not taken)"),
+        (b"\x2f" + bytes(40), "mp3 (not taken)"),
         (b"\xaf\x00", "aac (not taken)"),
         (b"\x90ac-3", "ac-3 (not taken)"),
         (b"\xaf\x01" + bytes(40), "ac-3 (not taken)"),
