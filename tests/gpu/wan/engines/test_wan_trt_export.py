@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -69,9 +70,19 @@ class Server:
         return sum("calibrating" in what for _, what in self.told), self.built
 
 
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Graphs of every pass, which need not be traced for each test."""
+    folder = tmp_path_factory.mktemp("exported")
+    plain = exporter(random_network(TOY, 4), folder, torch.float32, mask="whole")
+    for mask_cache, pruned in ((False, False), (True, False), (True, True)):
+        plain(SHAPE, 1, mask_cache, pruned, nothing)
+    return folder
+
+
 @pytest.fixture
-def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Server:
-    return Server(tmp_path, monkeypatch)
+def server(exported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Server:
+    return Server(shutil.copytree(exported, tmp_path / "graphs"), monkeypatch)
 
 
 def edited(engine: PassEngine, mask_cache: bool, blocks: int = 5) -> torch.Tensor:
