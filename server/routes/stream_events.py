@@ -21,6 +21,7 @@ from server.streams.sight import Sight, seen
 from server.streams.stream import Stream
 
 MOST_LISTENERS = 200
+KEPT_FREE = 50  # beyond those, for the operator and who holds the stream's key: guests do not shut them out
 EVENT_S = 1.0  # `facts` at least as often
 GAP_S = 0.05  # and at most as often, whatever changes
 WRITE_S = 15.0  # a listener that takes nothing for so long is gone
@@ -33,8 +34,9 @@ async def follow_stream(request: web.Request) -> web.StreamResponse:
         stream = stream_of(request)
         sight = sight_of(request, stream)
         streams = request.app[STATE].streams
-        if streams.listeners >= MOST_LISTENERS:
-            raise CapacityError(f"{MOST_LISTENERS} listen already: ask GET /streams/{stream.name}", 10)
+        most = MOST_LISTENERS + (KEPT_FREE if sight in ("operator", "publisher") else 0)
+        if streams.listeners >= most:
+            raise CapacityError(f"{streams.listeners} listen already: ask GET /streams/{stream.name}", 10)
     except RelensError as error:
         return refused(request, error)
     response = web.StreamResponse(headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})

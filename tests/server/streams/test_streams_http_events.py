@@ -121,7 +121,8 @@ async def test_listeners_are_counted_and_end_with_the_server(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(routes, "MOST_LISTENERS", 1)
-    async with serving(data_dir=str(tmp_path)) as served:
+    monkeypatch.setattr(routes, "KEPT_FREE", 1)
+    async with serving(data_dir=str(tmp_path), operator_key="the-operators") as served:
         listener = Listener(served)
         listening = asyncio.ensure_future(listener.listen())
         await until(lambda: listener.heard("facts"))
@@ -129,10 +130,16 @@ async def test_listeners_are_counted_and_end_with_the_server(
         async with served.http.get(url) as reply:
             assert reply.status == 503
             assert int(reply.headers["Retry-After"]) > 0
+        operator = Listener(served, "the-operators")
+        hearing = asyncio.ensure_future(operator.listen())
+        await until(lambda: operator.heard("facts"), what="guests do not shut the operator out")
+        async with served.http.get(url, headers={"Authorization": "Bearer the-operators"}) as reply:
+            assert reply.status == 503
         async with served.http.get(f"{served.base}/streams/other/events") as reply:
             assert reply.status == 404
         served.state.places.draining = True  # as SIGTERM does
-        await asyncio.wait_for(listening, 10)
+        for ending in (listening, hearing):
+            await asyncio.wait_for(ending, 10)
         assert listener.ended
         async with served.http.head(url) as reply:
             assert reply.status == 200
