@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
 from gpu.errors import FrameError, ModelError, NoMemory
-from gpu.models.base import EditModel, EditState
+from gpu.models.base import BriefState, EditModel, EditState
 from gpu.types import Edit, Picture, Reading
 
 P = TypeVar("P", bound=Picture)  # a Frame or a DeviceFrame; one stream has one kind
@@ -39,10 +39,11 @@ PREPARE_S = 10.0  # for what the edit in force needs at a new size, on a thread 
 class Editor:
     """`want` and `prepare` from any thread, everything else from the one thread that steps the stream."""
 
-    def __init__(self, model: EditModel, live: bool = False) -> None:
+    def __init__(self, model: EditModel, live: bool = False, briefly: bool = False) -> None:
         """`live`: an edit that something must be compiled for takes force when that is done, and the one
-        before stays until then; otherwise it takes force at the next step, however long that takes."""
-        self._model, self._live = model, live
+        before stays until then; otherwise it takes force at the next step, however long that takes.
+        `briefly`: nothing may follow from frames long ago; see `BriefState`."""
+        self._model, self._live, self._briefly = model, live, briefly
         self._state: EditState | None = None
         self._size = (0, 0)
         self._lock = threading.Lock()
@@ -119,6 +120,8 @@ class Editor:
         with self._lock:
             prepared, self._prepared = self._prepared, None
         state = prepared[1] if prepared and prepared[0] == size else self._model.open_state(*size)
+        if self._briefly and isinstance(state, BriefState):
+            state.remember_briefly()
         with self._lock:
             self._state, self._size = state, size
         if self._in_force != Edit():

@@ -82,7 +82,7 @@ def render_span(
     the model's chunks counted from the first one read, the last chunk filled up. Raises FilmError when the
     film gives other frames than the span says, FrameError and ModelError as the model does."""
     start = span.start if span.scene else max(0, span.start - round(preroll_s * CLOCK_HZ))
-    editor = Editor(model)
+    editor = Editor(model, briefly=True)
     seen = steps_within(steps, start, span.end)
     editor.want(seen[0].edit)
     pending = list(seen[1:])

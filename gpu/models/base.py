@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from gpu.types import Edit, ModelSpec, Reading
 
@@ -17,6 +17,16 @@ class EditState(Protocol):
     @property
     def edit(self) -> Edit:
         """The edit in force (the target while a transition runs)."""
+        ...
+
+
+@runtime_checkable
+class BriefState(Protocol):
+    """A state that can do without what it knows of frames long ago, where a film is edited in spans: each
+    begins anew, and what comes before it is seen for a moment only."""
+
+    def remember_briefly(self) -> None:
+        """From the first frame to the last."""
         ...
 
 

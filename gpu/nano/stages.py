@@ -56,6 +56,7 @@ class Memory:
     painted: dict[object, dict[str, Tensor]] = field(default_factory=dict)  # {stage key: paint's cache}
     held: dict[object, Picture] = field(default_factory=dict)  # {stage key: what it made}
     sheet: Sheet | None = None  # of drawings that go along with the picture
+    sheets_move: bool = True  # stays whatever is forgotten
     textures: dict[str, tuple[int, F32]] = field(default_factory=dict)  # {drawing: how often it moved, sheet}
     person: dict[str, Tensor] = field(default_factory=dict)  # the mask and what it was found by
     mask_is_fresh: bool = False  # of the frame before
@@ -177,7 +178,7 @@ class Pass:
 
     def _texture(self, name: str) -> F32:
         """What a drawing is drawn on: as it lies now, or as it lay while nothing has moved since."""
-        if not moves_sheet(name):
+        if not (moves_sheet(name) and self._memory.sheets_move):
             return self._engines.texture(name)
         if self._sheet is None:
             self._sheet = self._memory.sheet or Sheet()

@@ -67,6 +67,10 @@ class NanoState:
         if shown is not None and origin is not None:
             self.rest = mixed([(shown.mixed, 1.0), (origin, -1.0)])
 
+    def remember_briefly(self) -> None:
+        """Sheets lie still: how they lie follows from all that moved since the drawing began."""
+        self.memory.sheets_move = False
+
     def forget(self) -> None:
         """The frame before was not edited: nothing of the one before that counts any more."""
         self.memory.forget()

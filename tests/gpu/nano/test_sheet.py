@@ -243,3 +243,16 @@ def test_two_drawings_share_one_sheet_while_one_becomes_the_other(model: NanoMod
     assert sheet is not None
     assert moves == {"pencil": sheet.moves, "ink": sheet.moves}
     assert shapes_of(W, H)["lies"][2:] == shapes_of(W, H)["flow"][2:]
+
+
+def test_in_a_span_of_a_film_the_paper_lies_still(model: NanoModel) -> None:
+    """What moved before a span is not known there: hatching would jump from span to span."""
+    state = opened(model, W, H)
+    state.remember_briefly()
+    force(model, state, "pencil")
+    for frame in panned(4, 2):
+        model.step(state, [frame])
+    state.forget()
+    for frame in panned(4, 2):
+        model.step(state, [frame])
+    assert state.memory.sheet is None
