@@ -18,7 +18,7 @@ import torch
 from gpu.cuda.driver_errors import CudaError
 from gpu.errors import DeviceError, ModelError, NoMemory
 from gpu.models.base import EditState
-from gpu.models.liveedit_engine import engine_bytes
+from gpu.models.liveedit_engine import check_engine, engine_bytes
 from gpu.models.liveedit_lane import CudaLane, HostLane
 from gpu.models.liveedit_parts import Parts, best_device, random_parts, trained_parts
 from gpu.models.liveedit_reading import is_source, read
@@ -179,6 +179,7 @@ class LiveEditModel:
 def _parts(name: str, settings: ModelSettings) -> Parts:
     device = best_device()
     shape = shape_of(name, CANVASES[name][0], settings)
+    check_engine(name, settings, device)
     beside = engine_bytes(name, settings) if device.startswith("cuda") else 0
     check_load(CONFIGS[name], shape, _floats(device), device, settings.mask_cache, beside)
     if settings.random_weights:

@@ -14,6 +14,8 @@ from gpu.models.settings import ModelSettings
 from gpu.wan.cost import large_weights, parameters
 from gpu.wan.engines.base import PassEngine
 from gpu.wan.engines.eager import EagerEngine
+from gpu.wan.engines.fp8 import check_fits, to_fp8
+from gpu.wan.engines.trt_library import architecture_of, library_for, load
 from gpu.wan.memory import FLOAT_BYTES
 
 log = logging.getLogger(__name__)
@@ -32,19 +34,30 @@ def picture_float_of(device: str) -> Any:
     return torch.float16 if device.startswith("cuda") else torch.float32
 
 
+def check_engine(name: str, settings: ModelSettings, device: str) -> None:
+    """Whether what `settings` ask for can run there, before weights are read for it.
+
+    Raises DeviceError or ModelError, naming the remedy."""
+    kind = settings.engine
+    if settings.fp8:
+        if kind not in FP8_ENGINES:
+            raise DeviceError(f"fp8 is not for pass_engine {kind}: set that to {' or '.join(FP8_ENGINES)}")
+        check_fits(CONFIGS[name], device)
+    if kind == "tensorrt":
+        if not device.startswith("cuda"):
+            raise DeviceError("pass_engine tensorrt needs a GPU, and PyTorch finds none: set it to auto")
+        load(library_for(architecture_of(device)))
+
+
 def engine_of(name: str, network: Any, settings: ModelSettings, device: str) -> PassEngine:
     """The engine that `settings.engine` asks for; it takes the network over. TensorRT's builds what is not
     there yet, for every canvas: minutes each.
 
-    Raises DeviceError where it cannot run here, naming the remedy."""
+    Raises as check_engine, and what building raises."""
     kind, dtype, gpu = settings.engine, float_of(device), device.startswith("cuda")
-    if settings.fp8:
-        if kind not in FP8_ENGINES:
-            raise DeviceError(f"fp8 is not for pass_engine {kind}: set that to {' or '.join(FP8_ENGINES)}")
-        if kind != "tensorrt":  # which wants the network as it is, and quantises its graphs
-            from gpu.wan.engines.fp8 import to_fp8
-
-            to_fp8(network.to(device))
+    check_engine(name, settings, device)
+    if settings.fp8 and kind != "tensorrt":  # which wants the network as it is, and quantises its graphs
+        to_fp8(network.to(device))
     if kind == "eager" or (kind == "auto" and not gpu):
         return EagerEngine(network, device, dtype)
     if kind in ("auto", "graphs"):
@@ -58,8 +71,6 @@ def engine_of(name: str, network: Any, settings: ModelSettings, device: str) -> 
         return OrtPassEngine(
             network, device, torch.float16 if gpu else dtype, threads=torch.get_num_threads()
         )
-    if not gpu:
-        raise DeviceError("pass_engine tensorrt needs a GPU, and PyTorch finds none: set it to auto")
     return _tensorrt(name, network, settings, device)
 
 
@@ -73,7 +84,6 @@ def _tensorrt(name: str, network: Any, settings: ModelSettings, device: str) -> 
         else Path.home() / ".cache/relens/models"
     )
     graphs = folder / "graphs"
-    graphs.mkdir(parents=True, exist_ok=True)
     network.to(device)
     store = EngineStore(folder / "engines", STORE_BYTES)
     engine = TensorRtEngine.of_network(network, store, graphs, device, float_of(device), settings.fp8)

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gpu.errors import ModelError
+from gpu.errors import DeviceError, ModelError
 from gpu.wan.engines.fp8 import LAYERS, MOST
 from gpu.wan.network import Network
 
@@ -66,7 +66,8 @@ def layers_of(network: Network) -> list[tuple[str, Any]]:
 def quantise_graph(graph: Path, network: Network, most: Mapping[str, float]) -> Path:
     """Write the FP8 form of an exported pass beside it, on the same weights file -> its path.
 
-    `most`: of `calibrate`. Raises ModelError where the graph has not every layer as a multiplication."""
+    `most`: of `calibrate`. Raises ModelError where the graph has not every layer as a multiplication,
+    DeviceError where the folder cannot be written."""
     import onnx
     from onnx import helper
 
@@ -117,6 +118,8 @@ def quantise_graph(graph: Path, network: Network, most: Mapping[str, float]) -> 
     try:
         onnx.save(model, str(part))
         part.replace(path)
+    except OSError as exc:
+        raise DeviceError(f"{path} cannot be written ({exc}): check the folder and its disk") from exc
     finally:
         part.unlink(missing_ok=True)
     return path

@@ -27,6 +27,7 @@ from gpu.offline import edit_frames  # noqa: E402
 from gpu.types import Edit  # noqa: E402
 from gpu.wan.config import TOY  # noqa: E402
 from gpu.wan.engines.fp8 import Fp8Linear  # noqa: E402
+from gpu.wan.engines.trt_library import load  # noqa: E402
 from gpu.wan.network import random_network  # noqa: E402
 
 
@@ -149,10 +150,36 @@ def test_tensorrt_quantises_its_graphs_and_not_the_network(
     monkeypatch.setattr("gpu.wan.engines.tensorrt.TensorRtEngine.of_network", of_network)
     network = random_network(TOY, 1)
     monkeypatch.setattr(network, "to", lambda device: network)  # there is no GPU here
+    monkeypatch.setattr("gpu.models.liveedit_engine.check_engine", lambda *of: None)
     settings = ModelSettings(engine="tensorrt", fp8=fp8, models_dir=str(tmp_path), mask_cache=True)
     engine_of("liveedit-toy", network, settings, "cuda:0")
     assert asked == [(tmp_path / "graphs", "cuda:0", torch.bfloat16, fp8)]
     assert prepared == [(112, 64, True), (64, 112, True)]
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        (ModelSettings(True, fp8=True, engine="tensorrt"), "the A10 has no FP8, .*: set fp8 to false"),
+        (ModelSettings(True, fp8=True), "the A10 has no FP8, .*: set fp8 to false"),
+        (ModelSettings(True, engine="tensorrt"), "TensorRT is not installed: pip install"),
+    ],
+)
+def test_what_a_gpu_cannot_do_is_said_before_weights_are_made(
+    monkeypatch: pytest.MonkeyPatch, settings: ModelSettings, said: str
+) -> None:
+    def never(*of: object) -> None:
+        raise AssertionError("weights were made all the same")
+
+    monkeypatch.setattr("gpu.models.liveedit.random_parts", never)
+    monkeypatch.setattr("gpu.models.liveedit.best_device", lambda: "cuda:0")
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (8, 6))
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "A10")
+    monkeypatch.setattr("gpu.models.liveedit_engine.library_for", lambda architecture: "tensorrt")
+    monkeypatch.setattr("gpu.wan.engines.trt_library.MODULES", {"tensorrt": ("no_such_tensorrt",)})
+    load.cache_clear()
+    with pytest.raises(DeviceError, match=said):
+        LiveEditModel.load("liveedit-1.3b", settings)
 
 
 def test_settings_reach_the_stream(monkeypatch: pytest.MonkeyPatch) -> None:

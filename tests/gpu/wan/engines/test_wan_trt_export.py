@@ -4,6 +4,7 @@ library, and real ones from TensorRT-RTX."""
 from __future__ import annotations
 
 import dataclasses
+import errno
 import json
 import shutil
 import threading
@@ -16,12 +17,13 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("onnxscript")
 
+import onnx
 import torch
 from trt_stand_in import FakeCuda, World
 
 from gpu.errors import DeviceError
 from gpu.wan.config import TOY, StreamShape
-from gpu.wan.engines import fp8_ranges, tensorrt
+from gpu.wan.engines import tensorrt
 from gpu.wan.engines.base import PassEngine
 from gpu.wan.engines.builder import BuildPlan, Cancelled
 from gpu.wan.engines.eager import EagerEngine
@@ -176,11 +178,22 @@ def test_calibrating_can_be_stopped_and_leaves_nothing(server: Server) -> None:
     assert server.built == 0
 
 
-def test_a_full_disk_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_named(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*of: Any, **given: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    said = r"fp8.* cannot be written .*No space left.*check the folder and its disk"
     network = random_network(TOY, 4)
-    monkeypatch.setattr(fp8_ranges, "calibrate", lambda network, loop: {"blocks.0.ffn.0": 1.0})
-    with pytest.raises(DeviceError, match=r"cannot be written .*check the folder and its disk"):
-        fp8_ranges.ranges(network, "weights", SHAPE, tmp_path / "away", False, nothing)
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_text", full)
+        with pytest.raises(DeviceError, match=said):
+            server.start(network)
+    with monkeypatch.context() as patch:
+        patch.setattr(onnx, "save", full)
+        with pytest.raises(DeviceError, match=said):
+            server.start(network)
+    assert not [path for path in server.root.rglob("*") if ".part" in path.name]
+    assert server.start(network) == (0, 1), "ranges were kept before the second"
 
 
 def test_a_gpu_without_fp8_is_told_what_to_use(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
