@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from gpu.nano.coarse import halved
 from gpu.nano.geometry import REPEATS
 
 F32 = NDArray[np.float32]
@@ -47,7 +48,7 @@ class Sheet:
         """One frame on: flow [2,h/4,w/4] in blocks and share [h/2,w/2] of the steadying, luma [2h,2w]."""
         high, wide = flow.shape[1:]
         step = (flow[0] + 1j * flow[1]).astype(np.complex64) * np.float32(BLOCK)
-        share = share.reshape(high, 2, wide, 2).mean((1, 3))
+        share = halved(share)
         own = np.zeros_like(step) if self.own is None else self.own
         if not share.any():  # another scene, or the first: nothing to go along with
             self.own = None
@@ -128,8 +129,7 @@ def _textured(luma: F32) -> F32:
     contrast = np.zeros_like(few)
     contrast[:, 1:] += np.abs(few[:, 1:] - few[:, :-1])
     contrast[1:] += np.abs(few[1:] - few[:-1])
-    high, wide = few.shape
-    return _ramp(contrast.reshape(high // 2, 2, wide // 2, 2).mean((1, 3)), _FLAT, _TEXTURED)
+    return _ramp(halved(contrast), _FLAT, _TEXTURED)
 
 
 def _ramp(values: F32, low: float, high: float) -> F32:
