@@ -209,7 +209,9 @@ def _told() -> Iterator[None]:
         try:
             yield
         except (av.FFmpegError, OSError) as error:
-            raise rtmp_words(error, [message.strip() for _, _, message in heard]) from error
+            # The tee quotes its options, and with them the file of certificates.
+            said = [message.strip() for _, by, message in heard if by != "tee"]
+            raise rtmp_words(error, said) from error
 
 
 def rtmp_words(error: OSError | av.FFmpegError, said: list[str]) -> Exception:
@@ -222,7 +224,7 @@ def rtmp_words(error: OSError | av.FFmpegError, said: list[str]) -> Exception:
     if isinstance(error, ConnectionRefusedError):
         return Unreachable("nobody listens there (connection refused)")
     if any("cannot open connection" in line.lower() for line in said):
-        return Unreachable("it cannot be reached: is the host's name right?")
+        return Unreachable("it cannot be reached: are the host's name and the port right?")
     if isinstance(error, ConnectionResetError | BrokenPipeError | EOFError):
         return Unreachable("it closed the connection")
     return Unreachable(f"it broke off ({error.strerror or type(error).__name__})")

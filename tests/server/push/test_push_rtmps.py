@@ -87,3 +87,14 @@ async def test_no_key_goes_to_who_cannot_be_trusted(
         facts = await until(pushers, lambda facts: facts.state == "refused")
     assert "certificate is not valid" in facts.message
     assert not any(heard)
+
+
+async def test_where_nobody_listens_no_certificate_is_blamed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    self_signed(tmp_path)
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "certificate.pem"))  # its name is in what libav says
+    async with pushed(f"rtmps://localhost:{free_port()}/live/geheimnis") as (pushers, _):
+        facts = await until(pushers, lambda facts: facts.state in ("backing-off", "refused"))
+    assert facts.state == "backing-off"
+    assert "nobody listens there" in facts.message
