@@ -166,7 +166,7 @@ class _Nursery:
         with self._lock:
             if self._thread is None or self._pid != os.getpid():  # a fork has no threads
                 self._pid = os.getpid()
-                # Not named ours: it waits for orders in Python, nobody need wait for it when the process ends.
+                # Not named ours: it waits for orders in Python, so the process may end without it.
                 self._thread = threading.Thread(target=self._run, name="film-nursery", daemon=True)
                 threads.start(self._thread)
         made: Future[subprocess.Popen[bytes]] = Future()
