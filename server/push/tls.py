@@ -10,7 +10,7 @@ import ssl
 from collections.abc import Mapping
 from pathlib import Path
 
-_BUNDLE = "ca-certificates.crt"  # of Debian's folder, whose OpenSSL names no file
+_BUNDLES = ("ca-certificates.crt", "ca-bundle.crt")  # of Debian's and Fedora's folders, where none is named
 
 
 def authorities() -> str:
@@ -18,8 +18,8 @@ def authorities() -> str:
     paths = ssl.get_default_verify_paths()
     if paths.cafile:
         return paths.cafile
-    bundle = Path(paths.capath or "", _BUNDLE)
-    return str(bundle) if paths.capath and bundle.is_file() else ""
+    bundles = [Path(paths.capath, name) for name in _BUNDLES] if paths.capath else []
+    return next((str(bundle) for bundle in bundles if bundle.is_file()), "")
 
 
 def tee(url: str, options: Mapping[str, str]) -> str:

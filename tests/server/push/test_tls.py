@@ -24,14 +24,15 @@ def test_a_tee_writes_to_the_very_name(tmp_path: Path, name: str) -> None:
     assert [path.name for path in tmp_path.iterdir()] == [name]
 
 
+@pytest.mark.parametrize("name", ["ca-certificates.crt", "ca-bundle.crt"])
 def test_the_file_of_authorities_is_the_one_that_is_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     none = tmp_path / "none"
     monkeypatch.setenv("SSL_CERT_FILE", str(none))
     monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path))
     assert authorities() == ""
-    bundle = tmp_path / "ca-certificates.crt"
+    bundle = tmp_path / name
     bundle.write_text("")
     assert authorities() == str(bundle)
     none.write_text("")
