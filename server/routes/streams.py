@@ -147,6 +147,8 @@ async def put_edit(request: web.Request) -> web.Response:
         request.app[STATE].streams.access.edit(request, stream)
         waits = _waits(request)
         asked = read_body(await body_of(request, JSON), EditAsked)
+        if stream_of(request) is not stream:  # its key is not that of another one of the name
+            raise NotKept(f"the stream {stream.name} was deleted meanwhile")
         received = stream.edit(edit_of(asked, _presets(request, stream)))
         applied: int | UnsetType | None = UNSET
         if waits:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -184,6 +185,32 @@ async def test_of_changes_at_once_each_sees_the_one_before(tmp_path: Path) -> No
         now = live(served).settings
         assert {one["key"] for one in told[4:]} >= {now.key}
         assert now.prompt in ("0", "1", "2", "3")
+
+
+async def test_an_edit_whose_stream_is_deleted_and_made_anew_while_it_comes_is_not_the_new_ones(
+    tmp_path: Path,
+) -> None:
+    async with serving(data_dir=str(tmp_path)) as served:
+        came, may_go_on = asyncio.Event(), asyncio.Event()
+
+        async def slowly() -> AsyncIterator[bytes]:
+            yield b'{"prompt": '
+            came.set()
+            await may_go_on.wait()
+            yield b'"make it night"}'
+
+        url, how = f"{served.base}/streams/live/edit", {"Content-Type": "application/json"}
+        asking = asyncio.ensure_future(served.http.put(url, data=slowly(), headers=how))
+        await came.wait()
+        await asyncio.sleep(0.2)  # its head is there, and was judged
+        streams = served.state.streams
+        await streams.delete("live")
+        await streams.put("live", StreamSettings(key="another-key"))
+        may_go_on.set()
+        async with await asking as reply:
+            assert reply.status == 404
+            assert "deleted meanwhile" in (await reply.json(content_type=None))["detail"]
+        assert live(served).edit_facts().revision == 0
 
 
 async def test_a_key_renewed_while_its_stream_is_deleted_brings_it_not_back(
