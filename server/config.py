@@ -22,6 +22,7 @@ from gpu.models.settings import CHUNKS, STEPS, Autoencoding, ModelSettings, Pass
 from gpu.types import Codec
 from server.errors import ConfigError
 from server.peer.types import IceServer
+from server.proxies import TRUSTED, Proxies
 
 ENV_PREFIX = "RELENS_"
 NOT_KEYS = ("config", "nvidia_libraries")  # read elsewhere: server/__main__.py, gpu/cuda/libraries.py
@@ -159,6 +160,11 @@ class Config:
     messages_per_s: float = _key(50.0, "Data-channel messages a session may send.", 1, 10_000)
     message_burst: int = _key(100, "Messages it may send at once.", 1, 10_000)
     allowed_origins: tuple[str, ...] = _key((), "Other origins whose pages may use the API, or `*`.")
+    trusted_proxies: tuple[str, ...] = _key(
+        TRUSTED,
+        "Addresses or networks of proxies that are believed in whom they name by X-Forwarded-For: wrong keys "
+        "and connections are counted by that. A list replaces this one; none of it makes anybody operator.",
+    )
     max_body_bytes: int = _key(262_144, "Largest HTTP request body.", 1_024, 16_777_216)
     web_dir: str = _key("", "Folder of the built page; empty: web/dist of this checkout.")
     log_level: str = _key("info", "One of debug, info, warning, error.")
@@ -172,6 +178,7 @@ class Config:
                 f"min_bitrate_bps ({self.min_bitrate_bps}) <= start_bitrate_bps ({self.start_bitrate_bps}) "
                 f"<= max_bitrate_bps ({self.max_bitrate_bps}) must hold: change one of the three"
             )
+        Proxies(self.trusted_proxies)
         if bool(self.tls_cert) != bool(self.tls_key):
             raise ConfigError("tls_cert and tls_key go together: give both or neither")
         for name in ("tls_cert", "tls_key"):

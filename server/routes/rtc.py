@@ -21,7 +21,6 @@ from server.routes.route import SDP, SDP_FRAGMENT, Parameter
 from server.routes.sessions import body_of, etag_of
 from server.session_parts import peer_config
 from server.state import STATE
-from server.streams.access import address_of
 from server.streams.guesses import counted
 from server.streams.rtc_session import RtcSession
 from server.streams.stream import Stream
@@ -42,7 +41,8 @@ class NoStream(RelensError):
 
 def let_in(request: web.Request) -> None:
     """Raises TooMany."""
-    request.app[STATE].rtc.let_in(counted(address_of(request)))
+    state = request.app[STATE]
+    state.rtc.let_in(counted(state.streams.access.address_of(request)))
 
 
 def stream_of(request: web.Request) -> Stream:
@@ -89,8 +89,9 @@ async def answered(
 ) -> web.Response:
     """201 with what `opening` answers. Raises as that does, and CapacityError where it takes too long; the
     session is ended then."""
-    rtc = request.app[STATE].rtc
-    rtc.add(session, counted(address_of(request)))
+    state = request.app[STATE]
+    rtc = state.rtc
+    rtc.add(session, counted(state.streams.access.address_of(request)))
     try:
         async with asyncio.timeout(ANSWER_WITHIN_S):
             answer = await opening()

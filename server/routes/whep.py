@@ -12,7 +12,7 @@ from gpu.errors import RelensError
 from server.routes import rtc
 from server.routes.route import SDP, SDP_FRAGMENT, Answer, Route
 from server.state import STATE
-from server.streams.access import address_of, token_of
+from server.streams.access import token_of
 from server.streams.whep import WhepViewer
 
 
@@ -21,7 +21,8 @@ async def watch_by_whep(request: web.Request) -> web.StreamResponse:
     try:
         rtc.let_in(request)
         stream = rtc.stream_of(request)
-        state.streams.access.view(stream, token_of(request), address_of(request))
+        access = state.streams.access
+        access.view(stream, token_of(request), access.address_of(request))
         if (there := rtc.elsewhere(request, stream)) is not None:
             return there
         offer = await rtc.offer_of(request)

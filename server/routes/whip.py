@@ -8,7 +8,7 @@ from gpu.errors import RelensError
 from server.routes import rtc
 from server.routes.route import SDP, SDP_FRAGMENT, Answer, Parameter, Route
 from server.state import STATE
-from server.streams.access import address_of, token_of
+from server.streams.access import token_of
 from server.streams.whip import SILENT_S, Caller, WhipPublisher
 
 YES = ("1", "true", "yes")
@@ -19,7 +19,7 @@ async def publish_by_whip(request: web.Request) -> web.StreamResponse:
     try:
         rtc.let_in(request)
         stream = rtc.stream_of(request)
-        caller = Caller(address_of(request), request.headers.get("User-Agent", ""))
+        caller = Caller(streams.access.address_of(request), request.headers.get("User-Agent", ""))
         streams.access.publish(stream, token_of(request), caller.address)
         if (there := rtc.elsewhere(request, stream)) is not None:
             return there

@@ -12,6 +12,7 @@ from aiohttp import web
 
 from server.config import Config
 from server.errors import NoKey
+from server.proxies import Proxies
 from server.streams.guesses import Guesses, ip_of
 from server.streams.sight import Sight
 from server.streams.stream import Stream
@@ -35,13 +36,6 @@ def bearer_of(request: web.Request) -> str:
     return token.strip() if scheme.lower() == "bearer" else ""
 
 
-def address_of(request: web.Request) -> str:
-    """Who called; behind a proxy on this machine, whom that names."""
-    address = request.remote or ""
-    named = request.headers.get("X-Forwarded-For", "").rpartition(",")[2].strip()
-    return named if named and is_loopback(address) else address
-
-
 def is_loopback(address: str) -> bool:
     found = ip_of(address)
     return found is not None and found.is_loopback
@@ -53,7 +47,12 @@ class Access:
     def __init__(self, config: Config) -> None:
         self._operator_key = config.operator_key
         self._names = {_netloc(origin) for origin in config.allowed_origins}  # the server's own, too
+        self._proxies = Proxies(config.trusted_proxies)
         self._guesses = Guesses()
+
+    def address_of(self, request: web.Request) -> str:
+        """Who called; behind a trusted proxy, whom that names."""
+        return self._proxies.address_of(request)
 
     def operator(self, request: web.Request) -> None:
         """Raises NoKey for everybody else."""
@@ -89,9 +88,9 @@ class Access:
         """The operator, or who shows the stream's key as a bearer token. Raises NoKey."""
         token = bearer_of(request)
         if token and same(token, stream.settings.key):
-            self._check(True, token, address_of(request), stream.name, "")
+            self._check(True, token, self.address_of(request), stream.name, "")
         elif token and not self._operator_key and not self._here(request):  # a guess, as everywhere else
-            self._check(False, token, address_of(request), stream.name,
+            self._check(False, token, self.address_of(request), stream.name,
                         "this is not the stream's key, with which others than the operator edit")  # fmt: skip
         else:
             self._operator(request, stream.name)
@@ -100,7 +99,7 @@ class Access:
         """`at`: what the key is counted for where it is wrong."""
         if self._operator_key:
             right = same(bearer_of(request), self._operator_key)
-            self._check(right, bearer_of(request), address_of(request), at,
+            self._check(right, bearer_of(request), self.address_of(request), at,
                         "the operator's key is needed: Authorization: Bearer and operator_key")  # fmt: skip
         elif not self._here(request):
             raise NoKey(
@@ -115,10 +114,10 @@ class Access:
             return ["operator" for _ in streams]
         opened: list[Sight | None] = [None for _ in streams]
         if token_of(request):
-            self._guesses.check(address_of(request), at)
+            self._guesses.check(self.address_of(request), at)
             opened = [self._opened(request, stream) for stream in streams]
             if not any(opened):
-                self._guesses.count(address_of(request), at, token_of(request))
+                self._guesses.count(self.address_of(request), at, token_of(request))
         return [
             found or ("stranger" if stream.settings.view_key else "viewer")
             for found, stream in zip(opened, streams, strict=True)
@@ -134,7 +133,9 @@ class Access:
         return "viewer" if settings.view_key and same(token, settings.view_key) else None
 
     def _here(self, request: web.Request) -> bool:
-        """From this machine, by no proxy and no other site's page, also none whose name leads here."""
+        """From this machine, by no proxy and no other site's page, also none whose name leads here.
+
+        Whom a proxy names is not asked: trusted ones make nobody operator."""
         origin = request.headers.get("Origin")
         host = urlsplit(f"http://{request.host}").hostname if _netloc(f"http://{request.host}") else None
         return (

@@ -58,6 +58,8 @@ def test_unknown_keys_are_refused_naming_the_nearest(key: str, nearest: str) -> 
         'log_level = "loud"',
         "host = 5",
         "allowed_origins = [1]",
+        'trusted_proxies = ["proxy.example"]',
+        "trusted_proxies = [1]",
         "min_bitrate_bps = 2000000",
         'tls_cert = "x.pem"',
         'tls_cert = "/nowhere.pem"\ntls_key = "/nowhere.key"',

@@ -11,7 +11,7 @@ from aiohttp.test_utils import make_mocked_request
 from server.config import Config
 from server.errors import NoKey, TooMany
 from server.streams import guesses
-from server.streams.access import Access, address_of, token_of
+from server.streams.access import Access, token_of
 from server.streams.guesses import MOST_WRONG, MOST_WRONG_IN_ALL, WINDOW_S
 from server.streams.sight import Sight
 from server.streams.stream import Stream
@@ -330,10 +330,29 @@ def test_one_host_has_many_addresses_of_ipv6_and_two_ways_to_write_one_of_ipv4(c
     access.publish(stream(), KEY, "::ffff:192.0.2.2")
 
 
-def test_behind_a_proxy_of_this_machine_the_visitor_counts_not_the_proxy() -> None:
-    assert address_of(ask("127.0.0.1", X_Forwarded_For="1.1.1.1, 203.0.113.9")) == "203.0.113.9"
-    assert address_of(ask("203.0.113.9", X_Forwarded_For="1.1.1.1")) == "203.0.113.9", "anybody can say so"
-    assert address_of(ask("127.0.0.1")) == "127.0.0.1"
+def test_behind_a_trusted_proxy_the_visitor_counts_not_the_proxy(clock: Clock) -> None:
+    access = Access(Config(operator_key=OPERATOR_KEY, trusted_proxies=("172.17.0.0/16",)))
+
+    def show(key: str, visitor: str) -> None:
+        access.edit(ask("172.17.0.2", Authorization=bearer(key), X_Forwarded_For=visitor), stream())
+
+    for _ in range(MOST_WRONG):
+        with pytest.raises(NoKey):
+            show(new_guess(), "203.0.113.9")
+    with pytest.raises(TooMany):
+        show(KEY, "203.0.113.9")
+    show(KEY, "203.0.113.10")
+
+
+@pytest.mark.parametrize("remote", ["172.17.0.2", "127.0.0.1"])
+@pytest.mark.parametrize("headers", [{"X_Forwarded_For": "127.0.0.1"}, {"X_Forwarded_For": ""}])
+def test_no_trusted_proxy_makes_anybody_operator(remote: str, headers: dict[str, str]) -> None:
+    access = Access(Config(trusted_proxies=("172.17.0.0/16", "127.0.0.0/8")))
+    with pytest.raises(NoKey):
+        access.operator(ask(remote, **headers))
+    with pytest.raises(NoKey):
+        access.operator(ask("172.17.0.2"))
+    assert access.sight(ask(remote, **headers), stream()) == "viewer"
 
 
 def test_addresses_are_forgotten_when_they_are_too_many(
