@@ -15,6 +15,7 @@ import time
 from gpu import threads
 from server.jobs.board import Board
 from server.jobs.heart import Heart
+from server.jobs.listeners import Listeners
 from server.jobs.name import WorkerName
 from server.jobs.patience import Abandoned, Signal, persist
 from server.jobs.plan import Plans
@@ -51,9 +52,8 @@ class Runner:
         self._seen: dict[str, tuple[int, int, float]] = {}
         self._thread = threading.Thread(target=self._run, name="relens-jobs", daemon=True)
         self.views = Views(kept, self._tools.board)
-        self.listeners = self.waiting = (
-            0  # requests that listen, that wait for a segment: the loop's to count
-        )
+        self.listeners = Listeners()  # this one and the next are the loop's to count
+        self.waiting = 0  # requests that wait for a segment
 
     @property
     def board(self) -> Board:

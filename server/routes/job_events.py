@@ -9,7 +9,6 @@ import msgspec
 from aiohttp import web
 
 from gpu.errors import RelensError
-from server.errors import CapacityError
 from server.jobs.runner import Runner
 from server.jobs.view import JobDetails
 from server.kept.errors import NotKept, Unavailable
@@ -18,7 +17,6 @@ from server.routes.jobs import ID, job_of, refused, runner
 from server.routes.route import Answer, Route
 from server.state import STATE
 
-MOST_LISTENERS = 200
 EVENT_S, COMMENT_S = 1.0, 15.0
 SSE = "text/event-stream"
 
@@ -29,26 +27,24 @@ async def events(request: web.Request) -> web.StreamResponse:
         jobs, _ = runner(request)
         job_id = job_of(request)
         details = await jobs.views.details(job_id)
+        address = request.app[STATE].streams.access.address_of(request)
+        jobs.listeners.check(address, f"GET /jobs/{job_id}")
     except RelensError as error:
         return refused(request, error)
-    if jobs.listeners >= MOST_LISTENERS:
-        return refused(request, CapacityError(f"{MOST_LISTENERS} listen already: ask GET /jobs/{job_id}", 10))
     response = web.StreamResponse(headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
     response.content_type = SSE
     response.charset = "utf-8"
     if request.method == "HEAD":
         await response.prepare(request)
         return response
-    jobs.listeners += 1
-    try:
-        await response.prepare(request)
-        await response.write(b"retry: 2000\n\n")
-        await _tell(request, response, jobs, details)
-        await response.write_eof()
-    except (ConnectionError, TimeoutError, NotKept):
-        response.force_close()
-    finally:
-        jobs.listeners -= 1
+    with jobs.listeners.one(address):
+        try:
+            await response.prepare(request)
+            await response.write(b"retry: 2000\n\n")
+            await _tell(request, response, jobs, details)
+            await response.write_eof()
+        except (ConnectionError, TimeoutError, NotKept):
+            response.force_close()
     return response
 
 

@@ -10,6 +10,7 @@ import aiohttp
 import msgspec
 import pytest
 
+from server.jobs.listeners import Listeners
 from server.routes import job_events as routes
 from tests.server.jobs.job_film import Brake, Jobs, working
 from tests.server.visitor import until
@@ -75,7 +76,7 @@ async def test_one_who_listens_to_what_is_over_hears_just_that(tmp_path: Path, f
         listener = Listener(jobs, job)
         await asyncio.wait_for(listener.listen(), 5)
         assert [kind for kind, _ in listener.events] == ["end"]
-        assert jobs.runner.listeners == 0
+        assert len(jobs.runner.listeners) == 0
 
 
 async def test_where_nothing_changes_a_comment_keeps_the_line_open_and_listeners_are_counted(
@@ -83,15 +84,22 @@ async def test_where_nothing_changes_a_comment_keeps_the_line_open_and_listeners
 ) -> None:
     monkeypatch.setattr(routes, "EVENT_S", 0.05)
     monkeypatch.setattr(routes, "COMMENT_S", 0.2)
-    monkeypatch.setattr(routes, "MOST_LISTENERS", 1)
     async with working(tmp_path / "kept", render_workers=0) as jobs:
+        jobs.runner.listeners = Listeners(2, fewest_each=1)
         job = (await jobs.post(await jobs.add(film)))["job_id"]
         listener = Listener(jobs, job)
         listening = asyncio.ensure_future(listener.listen())
         await until(lambda: listener.comments > 2)
-        await jobs.get(f"/jobs/{job}/events", status=503)
+        url = f"{jobs.base}/jobs/{job}/events"
+        async with jobs.http.get(url) as reply:
+            assert reply.status == 503
+            assert int(reply.headers["Retry-After"]) > 0
+            assert "from 127.0.0.1" in await reply.text()
+        async with jobs.http.get(url, headers={"X-Forwarded-For": "203.0.113.9"}) as reply:
+            assert reply.status == 200, "one address does not shut out another"
+        await until(lambda: len(jobs.runner.listeners) == 1)
         listening.cancel()
-        await until(lambda: jobs.runner.listeners == 0, what="who hung up is not counted")
+        await until(lambda: len(jobs.runner.listeners) == 0, what="who hung up is not counted")
         listener = Listener(jobs, job)
         listening = asyncio.ensure_future(listener.listen())
         await until(lambda: listener.events)
