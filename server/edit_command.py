@@ -30,6 +30,7 @@ GOOD, FAULT, INTERRUPTED = 0, 1, 130
 _READ_BYTES = 1 << 20
 _SHOW_S = 0.5
 PRESETS = ("ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow")
+WORST_CRF = 51  # of x264
 # Nobody watches meanwhile: fewer seams than a server's job has, yet enough spans for all cores, and little is
 # lost where it is stopped.
 SHORTEST_SPAN_S, LONGEST_SPAN_S, SPANS = 10.0, 40.0, 12
@@ -52,7 +53,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=0,
         help="of the model, over all spans edited at once; 0: as many as there are cores",
     )
-    parser.add_argument("--crf", type=int, default=18, help="quality of x264, 0 to 51; lower is better")
+    parser.add_argument(
+        "--crf", type=int, default=18, help=f"quality of x264, 0 to {WORST_CRF}; lower is better"
+    )
     parser.add_argument(
         "--preset",
         choices=PRESETS,
@@ -93,6 +96,8 @@ def _edit(arguments: dict[str, Any], bar: _Bar) -> int:
     from gpu.film.work import work_key
     from server.edit_crew import Crew, Tools
 
+    if not 0 <= arguments["crf"] <= WORST_CRF:
+        raise FilmError(f"--crf {arguments['crf']} is none that x264 has: give 0 (best) to {WORST_CRF}")
     source, out = arguments["source"], arguments["out"]
     _check_out(source, out, arguments["force"])
     timeline = _timeline(arguments)

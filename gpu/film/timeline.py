@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -12,6 +13,19 @@ from gpu.types import CLOCK_HZ, Edit
 
 MOST_EDITS = 10_000
 MOST_PROMPT = 2000  # characters; the protocol's limit
+_ALLOWED = {
+    "version": "1",
+    "model": "text, the name of a model",
+    "edits": "a list of edits",
+    "at": "a number, seconds from 0",
+    "prompt": f"text of at most {MOST_PROMPT} characters",
+    "strength": "a number from 0 to 1",
+    "transitionMs": "a whole number from 0 to 60000",
+    "seed": f"a whole number from 0 to {2**32 - 1}",
+}
+# As msgspec says what it refuses, and where.
+_AT = re.compile(r"(?P<what>.*?)(?: - at `\$(?:\.edits\[(?P<edit>\d+)\])?\.?(?P<field>\w*)`)?", re.DOTALL)
+_UNKNOWN = re.compile(r"Object contains unknown field `(.*)`", re.DOTALL)
 
 
 class EditAt(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
@@ -44,8 +58,10 @@ def read_timeline(data: bytes) -> Timeline:
     """Raises FilmError naming the field that is wrong."""
     try:
         made = msgspec.json.decode(data, type=Timeline)
-    except msgspec.MsgspecError as error:
-        raise FilmError(f"this is no timeline: {error}") from error
+    except msgspec.ValidationError as error:
+        raise FilmError(_in_words(str(error))) from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise FilmError(f"this is no timeline: it is no JSON, or cut off ({error})") from error
     return check_timeline(made)
 
 
@@ -76,6 +92,21 @@ def steps_of(timeline: Timeline) -> tuple[Step, ...]:
 
 def write_timeline(edits: Sequence[EditAt], model: str = "") -> bytes:
     return msgspec.json.format(msgspec.json.encode(Timeline(model=model, edits=tuple(edits))))
+
+
+def _in_words(said: str) -> str:
+    """What msgspec refused: which field, and what it takes; what msgspec says where we know no better."""
+    found = _AT.fullmatch(said)
+    if found is None:
+        return f"this is no timeline: {said}"
+    inside = f"edit {found['edit']} of the timeline" if found["edit"] else "the timeline"
+    fields = msgspec.structs.fields(EditAt if found["edit"] else Timeline)
+    names = ", ".join(field.encode_name for field in fields)
+    if unknown := _UNKNOWN.fullmatch(found["what"]):
+        return f"{inside}: there is no field {unknown[1][:40]!r}; it has {names}"
+    if allowed := _ALLOWED.get(found["field"]):
+        return f"{inside}: {found['field']} must be {allowed}"
+    return f"this is no timeline: {inside} must be an object of {names}"
 
 
 def _wrong(edit: EditAt) -> str:

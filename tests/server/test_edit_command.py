@@ -39,6 +39,14 @@ def long_film(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_film(tmp_path_factory.mktemp("long") / "film.mp4", 1000)
 
 
+@pytest.fixture(scope="module")
+def wrong(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A timeline with a slip of the pen."""
+    path = tmp_path_factory.mktemp("timeline") / "wrong.json"
+    path.write_text('{"edits": [{"promt": "night"}]}')
+    return path
+
+
 def frames_of(path: Path) -> list[bytes]:
     with open_film(path) as reader:
         return [frame.y.tobytes() for frame in reader.frames()]
@@ -106,17 +114,19 @@ def test_a_timeline_changes_the_edit_on_its_frame(film: Path, tmp_path: Path) ->
         (["IN", "OUT", "--prompt", "xyzzy frobnicate"], "cannot do"),
         (["IN", "OUT", "--prompt", "night", "--timeline", "T"], "give one of them"),
         (["IN", "OUT", "--timeline", "missing.json"], "cannot be read"),
+        (["missing.mp4", "OUT", "--timeline", "WRONG"], "edit 0 of the timeline: there is no field 'promt'"),
         (["IN", "nowhere/out.mp4", "--prompt", "night"], "no folder nowhere"),
         (["IN", "IN", "--prompt", "night", "--force"], "is the film itself"),
         (["missing.mp4", "OUT", "--prompt", "night"], "cannot be opened"),
         (["IN", "OUT", "--prompt", "night", "--strength", "2"], "strength is 2"),
-        (["IN", "OUT", "--prompt", "night", "--crf", "99"], "crf is 0 to 51"),
+        (["missing.mp4", "OUT", "--prompt", "night", "--crf", "99"], "edit: --crf 99 is none that x264 has"),
+        (["IN", "OUT", "--prompt", "night", "--crf", "-1"], "(best) to 51\n"),
     ],
 )
 def test_what_it_refuses_it_explains_and_leaves_nothing(
-    film: Path, tmp_path: Path, words: list[str], said: str
+    film: Path, tmp_path: Path, wrong: Path, words: list[str], said: str
 ) -> None:
-    places = {"IN": str(film), "OUT": str(tmp_path / "out.mp4"), "T": os.devnull}
+    places = {"IN": str(film), "OUT": str(tmp_path / "out.mp4"), "T": os.devnull, "WRONG": str(wrong)}
     done = run(*(places.get(word, word) for word in words))
     assert done.returncode == 1, done.stderr
     assert said in done.stderr
