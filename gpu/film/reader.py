@@ -251,9 +251,7 @@ class FilmReader:
                 "while work went on: damaged or without keyframes; convert it"
             ) from error
         except Gone as error:
-            raise self._fail(
-                f"the film's reader ended ({self._child.died()}): the film is damaged; convert it first"
-            ) from error
+            raise self._fail(self._child.lost("the film")) from error
         if message.kind == Say.REFUSED:
             raise self._fail(message.body.decode("utf-8", "replace"))
         return message

@@ -160,10 +160,7 @@ class _Taken:
         except Late as error:
             raise FilmError(f"the film's sound gave nothing for {stall_s:.0f} s: convert it first") from error
         except Gone as error:
-            raise FilmError(
-                f"the process that reads the film's sound ended ({self._child.died()}): the film is damaged "
-                "or hostile; convert it first"
-            ) from error
+            raise FilmError(self._child.lost("the film's sound")) from error
 
     def _add(self, body: bytes, sound: Sound) -> None:
         at = 0

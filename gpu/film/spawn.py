@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import queue
+import signal
 import socket
 import subprocess
 import sys
@@ -21,6 +22,7 @@ from gpu.film.wire import Gone, Late, Wire
 
 _START_S = 30.0  # until it is ready: loading libraries on a busy machine
 _END_S = 5.0
+_FROM_OUTSIDE = (-signal.SIGKILL, -signal.SIGTERM)  # neither libraries nor our own limits end it by these
 _BOOT = "import importlib, sys; sys.path[:0] = sys.argv[1:-2]; importlib.import_module(sys.argv[-2]).main()"
 # One thread for NumPy; few arenas, as each takes address space.
 _ENVIRONMENT = {"OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2"}
@@ -62,10 +64,22 @@ class Child:
 
     def died(self) -> str:
         """How it ended, in words."""
+        code = self._ended()
+        return "it runs" if code is None else f"signal {-code}" if code < 0 else f"exit code {code}"
+
+    def lost(self, what: str) -> str:
+        """Why, and what may be done. `what`: it read, such as the film's sound."""
+        why = f"the process that reads {what} "
+        if self._ended() in _FROM_OUTSIDE:
+            of = f"{why}was ended from outside ({self.died()})"
+            return f"{of}, perhaps for want of memory: the same again may work"
+        return f"{why}ended ({self.died()}): the film is damaged or hostile; convert it first"
+
+    def _ended(self) -> int | None:
+        """Its exit code, below zero for a signal; None: it runs."""
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(_END_S)
-        code = self._process.poll()
-        return "it runs" if code is None else f"signal {-code}" if code < 0 else f"exit code {code}"
+        return self._process.poll()
 
     def end(self) -> None:
         """At once; idempotent."""

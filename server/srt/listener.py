@@ -109,6 +109,7 @@ class _Caller:
         self._stream, self._host, self._settings, self._silent_s = stream, host, settings, silent_s
         self._clock: asyncio.Timeout | None = None  # runs while somebody publishes
         self._publisher: SrtPublisher | None = None
+        self._published = False  # the stream took it
         self._opening: asyncio.Task[None] | None = None
         self._over = asyncio.Event()
 
@@ -123,7 +124,7 @@ class _Caller:
             async with asyncio.timeout(None) as self._clock:
                 await self._over.wait()  # as long as it takes until somebody calls; `close` cancels
         except TimeoutError:
-            self._refuse(f"no media within {self._silent_s:g} s")
+            self._fell_silent()
         finally:
             self._clock = None
         if self._opening is not None:
@@ -180,6 +181,7 @@ class _Caller:
             self.failed, self.why = True, _DEFECT
             self._over.set()
             return
+        self._published = True
         publisher.flow()
 
     def _wait(self) -> None:
@@ -190,6 +192,15 @@ class _Caller:
     def _refuse(self, why: str) -> None:
         self.refused = True
         log.warning("stream %s: an SRT caller is refused: %s", self._stream.name, why)
+        self._over.set()
+
+    def _fell_silent(self) -> None:
+        why = f"no media within {self._silent_s:g} s"
+        if not self._published:
+            self._refuse(why)
+            return
+        self.refused = True  # others have their turn first
+        log.warning("stream %s: its SRT publisher fell silent: %s", self._stream.name, why)
         self._over.set()
 
     def _failed(self, why: str) -> None:

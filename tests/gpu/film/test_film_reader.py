@@ -312,12 +312,23 @@ def test_nothing_is_left_after_close_loss_and_failure(films: dict[str, Path], tm
 
 
 @pytest.mark.usefixtures("nothing_left")
-def test_a_killed_child_is_an_error_and_no_more(films: dict[str, Path]) -> None:
+@pytest.mark.parametrize(
+    ("number", "said"),
+    [
+        (signal.SIGKILL, r"from outside \(signal 9\), perhaps for want of memory: the same again may work"),
+        (signal.SIGTERM, r"ended from outside \(signal 15\)"),
+        (signal.SIGSEGV, r"ended \(signal 11\): the film is damaged"),
+        (signal.SIGXCPU, r"ended \(signal 24\): the film is damaged"),
+    ],
+)
+def test_a_killed_child_is_an_error_and_no_more(
+    films: dict[str, Path], number: signal.Signals, said: str
+) -> None:
     reader = open_film(films["bframes"])
     frames = reader.frames()
     next(frames)
-    os.kill(reader.pid, signal.SIGKILL)
-    with pytest.raises(FilmError, match="signal 9"):
+    os.kill(reader.pid, number)
+    with pytest.raises(FilmError, match=said):
         list(frames)
     with pytest.raises(FilmError, match="closed"):
         list(reader.frames())

@@ -147,7 +147,7 @@ async def test_a_killed_child_is_replaced_and_nothing_stays() -> None:
             assert listener_of(ingests).pid not in (0, pid)
 
 
-async def test_who_says_nothing_does_not_hold_the_port() -> None:
+async def test_who_says_nothing_does_not_hold_the_port(caplog: pytest.LogCaptureFixture) -> None:
     async with listening(silent_s=1.0) as (_, stream, ingests, port):
         async with connection(port, RIGHT):
             await until(lambda: "sent nothing within 1 s" in ingests.problem("live"))
@@ -158,6 +158,8 @@ async def test_who_says_nothing_does_not_hold_the_port() -> None:
             while stream.state == "live":
                 sends.write(NULL_PACKET * 70)
                 await asyncio.sleep(0.1)
+        assert "stream live: its SRT publisher fell silent: no media within 1 s" in caplog.text
+        assert "refused" not in caplog.text
         async with await published(stream, port):
             await asyncio.sleep(1.5)  # longer than who says nothing is borne
             assert stream.state == "live"
