@@ -34,7 +34,8 @@ WORST_CRF = 51  # of x264
 # Nobody watches meanwhile: fewer seams than a server's job has, yet enough spans for all cores, and little is
 # lost where it is stopped.
 SHORTEST_SPAN_S, LONGEST_SPAN_S, SPANS = 10.0, 40.0, 12
-_LINE_S = 10.0  # between lines where there is no terminal
+SUFFIXES = (".mp4", ".m4v", ".mov")  # what players take an MP4 for an MP4 by
+_LINE_S = 5.0  # between lines where there is no terminal
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -142,7 +143,8 @@ def _edit(arguments: dict[str, Any], bar: _Bar) -> int:
     bar.end()
     for note in notes:
         print(note, file=sys.stderr)
-    print(f"{out}: {info.video.frames} frames, {duration(info.video.duration / CLOCK_HZ)}", file=sys.stderr)
+    count, lasts = info.video.frames, duration(info.video.duration / CLOCK_HZ)
+    print(f"{out}: {count} frame{'s' if count != 1 else ''}, {lasts}", file=sys.stderr)
     return GOOD
 
 
@@ -185,6 +187,8 @@ def _alone(folder: Path, out: Path) -> Iterator[None]:
 def _check_out(source: Path, out: Path, force: bool) -> None:
     if not out.parent.is_dir():
         raise FilmError(f"there is no folder {out.parent}: make it, or write elsewhere")
+    if out.suffix.lower() not in SUFFIXES:
+        raise FilmError(f"{out} would hold an MP4: name it {out.with_suffix('.mp4').name}")
     if out.is_dir():
         raise FilmError(f"{out} is a folder: give the name of a file")
     if out.exists() and source.exists() and out.samefile(source):
@@ -258,7 +262,8 @@ class _Bar:
         """Of an earlier run."""
         with self._lock:
             self._done += frames
-            self._show()
+            if self._tty:
+                self._show()
 
     def made(self) -> None:
         with self._lock:
@@ -293,7 +298,8 @@ class _Bar:
             f", {duration((self._total - self._done) / fps)} left" if fps and self._done < self._total else ""
         )
         share = self._done / max(1, self._total)
-        text = f"{share:4.0%} {self._done} of {self._total} frames, {fps:.1f} fps{left}"
+        text = f"{share:4.0%} {self._done} of {self._total} frames"
+        text += f", {fps:.1f} fps{left}" if self._worked else ""
         if self._tty:
             bar = "#" * round(share * 24)
             print(f"\r[{bar:<24}] {text}\033[K", end="", file=self._stream, flush=True)

@@ -97,11 +97,11 @@ class Store:
         return "incomplete" if any(each.have_bytes for each in found) else "not downloaded"
 
     def left(self, model: LargeModel) -> str:
-        """What is still to come, for people: "11.91 GB and x.pt, whose size the hub says"."""
+        """What is still to come, for people: "11.91 GB and x.pt of unknown size"."""
         lacking = [found for found in self.look(model) if not found.whole]
         bytes_left = sum((each.expected_bytes or 0) - (each.have_bytes or 0) * each.half for each in lacking)
         unknown = [each.file.path for each in lacking if each.expected_bytes is None]
-        more = f" and {', '.join(unknown)}, whose size the hub says" if unknown else ""
+        more = f" and {', '.join(unknown)} of unknown size" if unknown else ""
         return size_text(max(bytes_left, 0)) + more
 
     def removable(self, model: LargeModel) -> tuple[list[Found], list[tuple[WeightsFile, str]]]:

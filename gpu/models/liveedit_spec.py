@@ -24,7 +24,7 @@ _TITLES = {
     FULL: "LiveEdit 1.3B (open-ended edits, needs a GPU)",
     TOY_NAME: "LiveEdit's network at a toy size (for tests)",
 }
-_LICENCES = {FULL: "Apache-2.0 (code); see `relens models` for the weights", TOY_NAME: "Apache-2.0"}
+_LICENCES = {FULL: "Apache-2.0 (code); its weights have terms of their own", TOY_NAME: "Apache-2.0"}
 
 # (name, label, prompt, group)
 _PRESETS = (
@@ -86,7 +86,7 @@ def spec_of(name: str, settings: ModelSettings = DEFAULT) -> ModelSpec:
         licence=_LICENCES[name],
         weights=RANDOM_WEIGHTS
         if random
-        else "LiveEdit's on Hugging Face: `relens models` says how to get them",
+        else "LiveEdit's on Hugging Face",
         memory_bytes_per_stream=total(stream_needs(CONFIGS[name], shape, floats, settings.mask_cache)),
         frames=("host",),
         presets=tuple(Preset(*preset) for preset in _PRESETS),

@@ -116,6 +116,7 @@ def test_a_timeline_changes_the_edit_on_its_frame(film: Path, tmp_path: Path) ->
         (["IN", "OUT", "--timeline", "missing.json"], "cannot be read"),
         (["missing.mp4", "OUT", "--timeline", "WRONG"], "edit 0 of the timeline: there is no field 'promt'"),
         (["IN", "nowhere/out.mp4", "--prompt", "night"], "no folder nowhere"),
+        (["IN", "out.avi", "--prompt", "night"], "would hold an MP4: name it out.mp4"),
         (["IN", "IN", "--prompt", "night", "--force"], "is the film itself"),
         (["missing.mp4", "OUT", "--prompt", "night"], "cannot be opened"),
         (["IN", "OUT", "--prompt", "night", "--strength", "2"], "strength is 2"),
