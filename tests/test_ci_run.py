@@ -142,7 +142,7 @@ def run_tests(folder: Path, suite: str) -> list[str]:
     )
     make = f"test:\n\t@PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 {sys.executable} -m pytest {PLUGINS} $(ARGS)\n"
     (folder / "Makefile").write_text(make, encoding="utf-8")
-    beside = " -p xdist.plugin -n 1 --dist loadfile" if "beside" in suite else ""
+    beside = " -p xdist.plugin -n 2 --dist loadfile --max-worker-restart=0" if "beside" in suite else ""
     done = run(folder, f"bash .ci/tests run --color=no{beside}\n", limit_s=90)
     return [str(done.returncode), *done.stdout.splitlines()]
 

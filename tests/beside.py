@@ -1,0 +1,38 @@
+"""A call in a process of its own, which can be ended: for libraries that may wait for themselves for good."""
+
+from __future__ import annotations
+
+import pickle
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import ParamSpec, TypeVar
+
+P = ParamSpec("P")
+T = TypeVar("T")
+_ROOT = Path(__file__).resolve().parent.parent
+_TRIES, _TRY_S = 3, 40.0
+_CHILD = """
+import pickle, sys
+function, args = pickle.load(sys.stdin.buffer)
+pickle.dump(function(*args), sys.stdout.buffer)
+"""
+
+
+def call(function: Callable[P, T], *args: P.args) -> T:
+    """What a module's function returns; both pickled. Tried again where it does not end."""
+    given = pickle.dumps((function, args))
+    for left in reversed(range(_TRIES)):
+        try:
+            done = subprocess.run(
+                [sys.executable, "-c", _CHILD],
+                input=given, stdout=subprocess.PIPE, timeout=_TRY_S, check=True, cwd=_ROOT,
+            )  # fmt: skip
+        except subprocess.TimeoutExpired:
+            if not left:
+                raise
+        else:
+            made: T = pickle.loads(done.stdout)
+            return made
+    raise AssertionError("no try was made")
