@@ -43,8 +43,8 @@ def read_signature(fd: int) -> Signature:
         _check_boxes(fd, size)
         return Signature("mov", "mov" if start[8:12] == b"qt  " or start[4:8] != b"ftyp" else "mp4")
     raise FilmError(
-        f"this is no film that is taken (it begins with {start[:8]!r}): send MP4, MOV, MKV or WebM itself, "
-        "no playlist or link to one"
+        f"this is no film that is taken (it begins with {_in_words(start[:8])}): send MP4, MOV, MKV or WebM "
+        "itself, no playlist or link to one"
     )
 
 
@@ -94,7 +94,7 @@ def _read_ebml(fd: int, size: int) -> Signature:
         named, skipped = _vint(body, at + 2)
         kind = body[at + 2 + skipped :][:named].rstrip(b"\0")
     if kind not in (b"matroska", b"webm"):
-        raise FilmError(f"an EBML file of type {kind[:20]!r}: send MKV or WebM")
+        raise FilmError(f"an EBML file whose type is {_in_words(kind[:20])}: send MKV or WebM")
     start = 4 + used + length
     if os.pread(fd, 4, start) == _SEGMENT:
         head = os.pread(fd, 8, start + 4)
@@ -118,4 +118,12 @@ def _vint(data: bytes, at: int) -> tuple[int, int]:
 
 
 def _name(kind: bytes) -> str:
-    return kind.decode("ascii", "replace") if kind.isalnum() else repr(kind)
+    return kind.decode("ascii", "replace") if kind.isalnum() else f"of {_in_words(kind)}"
+
+
+def _in_words(raw: bytes) -> str:
+    """A few bytes of somebody's file for people: as text where that can be printed, else as numbers."""
+    text = raw.decode("latin-1").strip()
+    if text and text.isascii() and text.isprintable():
+        return f"the text “{text}”"
+    return f"the bytes {raw.hex(' ')}" if raw else "nothing"
