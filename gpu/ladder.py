@@ -6,6 +6,7 @@ SUSTAINED_S = 2.0  # shorter dips are not worth a message
 _FALLING_BEHIND = 0.88  # of the input's rate; above it a viewer sees nothing
 _RECOVERED = 0.95
 _HALF = 0.5
+_LEAST_FPS = 4  # below, the one picture that is on its way is too large a share: a stopped film's come seldom
 OK, SLOWED, HALVED, STUCK = 0, 1, 2, 3
 
 
@@ -43,8 +44,8 @@ class Ladder:
         return STUCK, f"the model has been busy with one picture for {step_s:.0f} s"
 
     def _judge(self, fps_in: float, fps_out: float) -> int:
-        if fps_in < 1:
-            return self.level  # nothing comes in: nothing to judge
+        if fps_in < _LEAST_FPS:
+            return self.level  # next to nothing comes in: nothing to judge
         share = fps_out / fps_in
         if share >= (_FALLING_BEHIND if self.level == OK else _RECOVERED):
             return OK

@@ -59,6 +59,14 @@ def test_no_input_changes_nothing() -> None:
     assert ladder.level == HALVED
 
 
+def test_a_stopped_films_seldom_pictures_are_no_fault() -> None:
+    """Each is looked at when it came and is not edited yet: none went out in the second before."""
+    ladder = Ladder()
+    said = [ladder.observe(float(now), fps_in, fps_in - 1) for fps_in in (1, 2, 3) for now in range(0, 20, 2)]
+    assert set(said) == {None}
+    assert ladder.level == OK
+
+
 def test_stuck_is_said_once_and_recovers() -> None:
     ladder = Ladder()
     first = ladder.stuck(5.2)

@@ -186,6 +186,19 @@ def test_edits_are_rendered_where_they_were_made(server: Served, open_page: Open
     expect(page.it("job").filter(has_text="sepia")).to_have_count(0, timeout=DEADLINE_MS)
 
 
+def test_a_stopped_film_is_not_called_slow(server: Served, open_page: Opener, film: Path) -> None:
+    page = open_page(server.base)
+    bring(page, film)
+    page.page.evaluate(
+        "() => { window.said = []; window.relens.client.on('degraded', (event) => window.said.push(event)); }"
+    )
+    seek(page, "End")  # where it stands by itself
+    page.page.wait_for_timeout(9_000)  # lively at first, then a picture every other second
+    assert [
+        each for each in page.page.evaluate("() => window.said") if each["message"].startswith("0 ")
+    ] == []
+
+
 def padded(film: Path, path: Path, count: int) -> Path:
     """The same film with a box of bytes behind it that means nothing: long to upload."""
     path.write_bytes(film.read_bytes() + struct.pack(">I4s", count + 8, b"free") + os.urandom(count))
@@ -270,6 +283,9 @@ def test_what_is_no_video_is_refused_in_a_sentence(server: Served, open_page: Op
     expect(upload).to_contain_text("did not take it")
     row = page.it("film").filter(has_text="letter")
     expect(row).to_have_attribute("data-state", "refused", timeout=DEADLINE_MS)
+    name, said = row.locator(".film-name"), row.locator(".film-said")
+    assert (name.bounding_box() or {"width": 0})["width"] > 60, "the long reason leaves the name its room"
+    expect(said).to_contain_text("it begins with the text “Dear all”")
     page.page.on("dialog", lambda dialog: dialog.accept())
     row.get_by_test_id("film-delete").click()
     expect(row).to_have_count(0, timeout=DEADLINE_MS)

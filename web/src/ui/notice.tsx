@@ -11,11 +11,11 @@ export function ModelNote() {
   ) : null;
 }
 
-/** That the server stepped down its ladder, in its own words. */
+/** That the server stepped down its ladder, in its own words; of a picture that stands nobody can say that. */
 export function DegradedTag() {
   return (
     <div class="degraded" role="status">
-      {store.degraded.value && (
+      {store.degraded.value && !store.paused.value && (
         <span class="tag" data-testid="degraded" title={store.degraded.value}>
           {store.degraded.value}
         </span>
