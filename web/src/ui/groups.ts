@@ -1,6 +1,6 @@
 /** Which group of the gallery is in view, and how to get to another. Knows no presets. */
 import type { RefObject } from "preact";
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useCallback, useEffect, useRef, useState } from "preact/hooks";
 
 /** How far down the view the line lies that decides which group is in view: at its top, and at its foot once
  * nothing is left to scroll, so that the last groups have their turn as well. */
@@ -34,22 +34,26 @@ export function useCurrentGroup(
   const [current, setCurrent] = useState(names[0]);
   // Where somebody jumped to stays the current one until they scroll by themselves: it may not reach the top.
   const jumped = useRef(false);
+  const look = useCallback((): void => {
+    if (nav.current && !jumped.current) setCurrent(inView(nav.current));
+  }, [nav]);
   useEffect(() => {
-    const look = (): void => {
-      if (nav.current && !jumped.current) setCurrent(inView(nav.current));
-    };
     const release = (): void => {
       jumped.current = false;
     };
     const byHand = ["wheel", "touchmove", "pointerdown", "keydown"];
     addEventListener("scroll", look, { capture: true, passive: true });
     for (const name of byHand) addEventListener(name, release, { passive: true });
-    look();
     return () => {
       removeEventListener("scroll", look, { capture: true });
       for (const name of byHand) removeEventListener(name, release);
     };
-  }, [nav]);
+  }, [look]);
+  // Presets come after what is remembered, and lie before it: another group is then in view.
+  const all = names.join();
+  useEffect(() => {
+    if (all) look();
+  }, [look, all]);
   // On a narrow screen the row of groups scrolls too.
   useEffect(() => {
     const button = nav.current?.querySelector<HTMLElement>("[aria-current=true]");
