@@ -218,6 +218,37 @@ def test_nothing_is_cut_on_a_phone(base: str, open_page: Opener, shots: Path) ->
     page.page.screenshot(path=str(shots / "gallery-phone-notice.png"))
 
 
+def test_a_long_refused_word_stays_in_its_box(base: str, open_page: Opener) -> None:
+    page = open_page(base, viewport={"width": 1280, "height": 800})
+    page.open()
+    page.use_camera()
+    box, message = page.it("instruction"), page.it("message")
+    box.fill("q" * 300)
+    box.press("Enter")
+    expect(message).to_contain_text("Outside what this model can do", timeout=DEADLINE_MS)
+    assert message.evaluate("(box) => box.scrollWidth <= box.clientWidth && box.offsetWidth <= 720")
+    expect(message.get_by_role("button", name="Dismiss")).to_be_in_viewport(ratio=1)
+    page.it("source-sample").click()  # of words for the picture before
+    expect(page.it("source-sample")).to_have_attribute("aria-pressed", "true", timeout=DEADLINE_MS)
+    page.sees_picture()
+    expect(message).to_have_count(0)
+
+
+def test_after_a_reload_the_group_in_view_is_marked(base: str, open_page: Opener) -> None:
+    page = open_page(base, viewport={"width": 1280, "height": 800})
+    page.open()
+    page.use_camera()
+    page.type_instruction("snow")
+    expect(page.it("group-recent")).to_have_attribute("aria-current", "false")
+    # What is remembered is there before the presets.
+    page.page.route("**/models", lambda route: (page.page.wait_for_timeout(300), route.continue_()))
+    page.open()
+    expect(page.it("group-recent")).to_be_visible(timeout=DEADLINE_MS)
+    expect(page.page.locator("nav.groups [aria-current=true]")).to_have_attribute(
+        "data-testid", f"group-{SPEC.presets[0].group}"
+    )
+
+
 def test_the_region_switch_writes_into_the_sentence(base: str, open_page: Opener) -> None:
     page = open_page(base, viewport={"width": 1280, "height": 800})
     page.open()

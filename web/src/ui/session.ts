@@ -125,6 +125,7 @@ function leaveSource(next: ModeKind): void {
   source?.stop();
   source = null;
   clearNotice("source");
+  clearNotice("edit"); // of words that were for the picture before
   if (next !== store.source.value) leaveMode();
   leavePause();
   forgetTimeline();
@@ -164,6 +165,7 @@ export async function useSource(kind: OwnKind): Promise<void> {
     return;
   }
   clearNotice("source");
+  if (store.source.value !== kind) clearNotice("edit");
   const before = source;
   source = next;
   leaveMode();
