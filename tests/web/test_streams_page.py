@@ -130,6 +130,16 @@ def test_an_srt_port_that_cannot_be_had_is_said_beside_its_address(
     expect(page.it("srt-problem")).to_have_count(0, timeout=3 * DEADLINE_MS)  # it listens now
 
 
+def test_an_address_of_no_stream_is_told(server: Streaming, open_page: Opener) -> None:
+    server.make("there")
+    page = open_page(server.base)
+    page.open("?stream=nothere")
+    expect(page.it("message")).to_contain_text("There is no stream “nothere” here", timeout=DEADLINE_MS)
+    assert "nothere" not in page.page.url
+    page.it("stream-there").click()
+    expect(page.it("stream-there")).to_have_attribute("aria-pressed", "true", timeout=DEADLINE_MS)
+
+
 def test_a_published_stream_is_seen_and_edited(server: Streaming, open_page: Opener) -> None:
     setup = server.make("seen")
     page = open_page(server.base, permissions=["clipboard-read", "clipboard-write"])

@@ -107,7 +107,10 @@ export function useFilm(film: Film | null, at = 0): void {
   store.film.value = film;
   store.position.value = film && { at, duration: film.duration, playing: true, heardMs: performance.now() };
   if (film) client.connect({ film: film.id, at }, { model: store.modelName.value });
-  else client.close();
+  else {
+    client.close();
+    store.pending.value = null; // it is asked for with the next film
+  }
 }
 
 /** Nothing is sent and no session is open: what is shown are streams that others publish. */

@@ -26,6 +26,7 @@ export const filmStrings = {
   films: "Videos",
   filmsOn: "Videos on this server",
   none: "No videos are on this server yet.",
+  gone: "There is no such video here any more: choose another one.",
   close: "Close the list",
   delete: (name: string) => `Delete ${name}`,
   deleteSure: (name: string) => `Delete ${name} for good, with everything rendered of it?`,

@@ -28,6 +28,8 @@ export const streamStrings = {
     sound: "Listen",
     mute: "Mute",
     none: "There is no stream on this server yet.",
+    absent: (name: string) =>
+      `There is no stream “${name.slice(0, 64)}” here: it was deleted, or never made.`,
     states: { idle: "idle", waiting: "waiting", live: "live" },
     viewers,
   },

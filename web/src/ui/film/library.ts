@@ -80,7 +80,7 @@ function setSource(file: File | null): void {
   store.sourceUrl.value = url;
 }
 
-function forgetAddress(): void {
+export function forgetAddress(): void {
   const address = new URL(location.href);
   if (!address.searchParams.has("video")) return;
   address.searchParams.delete("video");

@@ -2,6 +2,7 @@
 import { videos } from "../live";
 import { useStreams } from "../session";
 import { store } from "../store";
+import { streamStrings as words } from "../strings.streams";
 import { choose, keepLooking, recallKey, refresh } from "./desk";
 import { leaveEdits, takeEdits } from "./edits";
 import { shown } from "./state";
@@ -25,8 +26,10 @@ export async function enter(name: string, wanted: () => boolean): Promise<void> 
     list.find((each) => each.name === name) ?? list.find(({ state }) => state === "live") ?? list[0];
   shown.operator.value = "unknown";
   shown.name.value = "";
-  choose(found?.name ?? "");
+  choose(found?.name ?? ""); // which the address then names
   keepLooking();
+  if (!name || found?.name === name) return;
+  store.notice.value = { about: "source", text: words.list.absent(name), action: null, tone: "problem" };
 }
 
 /** Another source begins. */
