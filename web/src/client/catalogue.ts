@@ -51,6 +51,10 @@ export interface Reading {
   understood: boolean;
 }
 
+/** Of a sentence that asks for the picture as it came: "undo", "not snow". */
+export const isOriginal = (reading: Reading | null | undefined): boolean =>
+  reading?.label === "original" && reading.parts.length === 0;
+
 export function parseConfig(value: unknown): ServerConfig {
   const config = fields(value);
   return {

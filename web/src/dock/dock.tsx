@@ -1,6 +1,6 @@
 /** The dock: live state, the instruction, what it was taken for, presets on the number keys, strength. */
 import { useState } from "preact/hooks";
-import type { Reading } from "../client/catalogue";
+import { isOriginal, type Reading } from "../client/catalogue";
 import { throttle } from "../ui/throttle";
 import {
   apply,
@@ -105,7 +105,7 @@ function Line() {
         <span data-testid="dock-applied" data-revision={applied?.revision ?? ""}>
           <span class="dot applied" aria-hidden="true" />
           <span class="hidden">{words.applied}: </span>
-          <b>{applied?.prompt || words.nothing}</b>
+          <b>{(!isOriginal(applied?.reading) && applied?.prompt) || words.nothing}</b>
           {tookMs !== null && (
             <span class="took" title={words.tookTitle}>
               {words.took(tookMs)}

@@ -1,6 +1,7 @@
 /** The instruction: what is typed and what it will be taken for; what is applied and what is pending. */
 import type { RefObject } from "preact";
 import { useEffect, useRef } from "preact/hooks";
+import { isOriginal } from "../client/catalogue";
 import { useReading } from "./asking";
 import { apply } from "./edits";
 import { Icon } from "./icons";
@@ -31,7 +32,7 @@ function Standing() {
       <span class="applied" data-testid="applied-edit" data-revision={applied?.revision ?? ""}>
         <span class="dot" aria-hidden="true" />
         <span class="hidden">{words.applied}: </span>
-        <b>{applied ? applied.prompt || words.nothing : words.nothing}</b>
+        <b>{(!isOriginal(applied?.reading) && applied?.prompt) || words.nothing}</b>
         <AppliedParts />
         {applied?.tookMs != null && (
           <span class="took" data-testid="applied-ms" title={tookLabel(applied.tookMs)}>

@@ -1,10 +1,11 @@
 /** What a model can do: its presets by groups, those that fit while something is typed, and what was asked for lately. */
 import { useRef } from "preact/hooks";
 import type { Preset } from "../client";
+import { isOriginal } from "../client/catalogue";
 import { apply } from "./edits";
 import { useCurrentGroup } from "./groups";
 import { late } from "./later";
-import { groupName, isOriginal, presetGroups, store, suggestions } from "./store";
+import { groupName, presetGroups, store, suggestions } from "./store";
 import { strings } from "./strings";
 import { keyOf, pictureOf, Tile } from "./tile";
 import { onTileKey } from "./tilekeys";

@@ -1,7 +1,8 @@
 /** What a sentence is taken for: each edit with its amount, place and colours; how sure; what lies near. */
 import type { Part, Reading } from "../client";
+import { isOriginal } from "../client/catalogue";
 import { Icon } from "./icons";
-import { isOriginal, presetNamed } from "./store";
+import { presetNamed } from "./store";
 import { lateStrings } from "./strings.late";
 import { UNSURE } from "./suggest";
 

@@ -125,10 +125,6 @@ export const presetNamed = computed(
   () => new Map(presetsInOrder.value.map((preset) => [preset.name, preset])),
 );
 
-/** Of a sentence that asks for the picture as it came. */
-export const isOriginal = (reading: Reading | null | undefined): boolean =>
-  reading?.label === "original" && reading.parts.length === 0;
-
 /** What to send for an edit the model names by its label: a sentence it surely understands, where there is one. */
 export const promptFor = (label: string): string =>
   presetsInOrder.value.find((preset) => preset.label === label)?.prompt ?? label;
