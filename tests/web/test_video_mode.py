@@ -179,6 +179,11 @@ def test_edits_are_rendered_where_they_were_made(server: Served, open_page: Open
     assert [edit["prompt"] for edit in edits] == ["sepia tones", BLACK_AND_WHITE]
     assert edits[0]["at"] == 0
     assert edits[1]["at"] == pytest.approx(5, abs=0.3)
+    with page.page.expect_response("**/edit-video") as again:
+        page.it("render-all").click()  # the same while it waits or runs is the same job
+    assert again.value.request.headers["idempotency-key"] == asked.value.request.headers["idempotency-key"]
+    assert again.value.json()["job_id"] == asked.value.json()["job_id"]
+    expect(page.it("job").filter(has_text="sepia")).to_have_count(1)
     page.it("job-cancel").first.click()
     expect(page.it("job").first).to_have_attribute("data-state", "CANCELLED", timeout=DEADLINE_MS)
     expect(page.it("job-retry").first).to_be_visible()
@@ -291,6 +296,14 @@ def test_what_is_no_video_is_refused_in_a_sentence(server: Served, open_page: Op
     expect(row).to_have_count(0, timeout=DEADLINE_MS)
     page.it("upload-cancel").click()
     expect(page.it("upload")).to_have_count(0)
+
+
+def test_an_address_of_no_video_is_told(server: Served, open_page: Opener) -> None:
+    page = open_page(server.base)
+    page.open("?video=nonsense")
+    expect(page.it("video-problem")).to_contain_text("no such video here any more", timeout=DEADLINE_MS)
+    assert "video=" not in page.page.url
+    expect(page.it("pending")).to_have_count(0)
 
 
 def test_a_server_that_keeps_nothing_says_so(open_page: Opener) -> None:

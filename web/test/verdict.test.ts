@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { StatsEvent } from "../src/client";
-import { judge } from "../src/ui/verdict";
+import { judge, limitIn } from "../src/ui/verdict";
 
 interface Scene {
   in: number;
@@ -75,6 +75,12 @@ test("a late picture is put where the time goes", () => {
   assert.equal(judge(scene({ ...late, serverMs: 350 }))?.limit, "model");
   assert.equal(judge(scene({ ...late }))?.limit, "browser");
   assert.equal(judge(scene({ ...late, rttMs: 290 }))?.limit, "network");
+});
+
+test("what holds back is called by what plays", () => {
+  assert.equal(limitIn("camera", "sample"), "sample");
+  assert.equal(limitIn("camera", "camera"), "camera");
+  assert.equal(limitIn("network", "video"), "network");
 });
 
 test("nothing measured, nothing said", () => {

@@ -3,6 +3,7 @@ import type { ComponentChildren } from "preact";
 import { useModel } from "./session";
 import { currentModel, runningModel, store, verdict } from "./store";
 import { strings } from "./strings";
+import { limitIn } from "./verdict";
 
 const words = strings.facts;
 
@@ -92,7 +93,10 @@ function limitTitle(): string {
   if (!stats) return "";
   switch (verdict.value?.limit) {
     case "camera":
-      return titles.camera(stats.transport.sendFps);
+      return titles.camera(
+        strings.verdict.limits[store.source.value],
+        stats.transport.sendFps || (stats.server?.fpsIn ?? 0), // of a film nothing is sent from here
+      );
     case "network":
       return titles.network(stats.transport.rttMs, Math.max(stats.transport.lossIn, stats.transport.lossOut));
     case "browser":
@@ -111,7 +115,9 @@ export function VerdictPill() {
       <span class="hidden">{strings.verdict.label}: </span>
       <span class="dot" aria-hidden="true" />
       {judged ? strings.verdict[judged.word] : strings.verdict.none}
-      {judged?.limit && <span class="soft">{strings.verdict.limits[judged.limit]}</span>}
+      {judged?.limit && (
+        <span class="soft">{strings.verdict.limits[limitIn(judged.limit, store.source.value)]}</span>
+      )}
     </p>
   );
 }

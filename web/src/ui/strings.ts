@@ -132,9 +132,18 @@ export const strings = {
     fair: "Fair",
     poor: "Poor",
     none: "Measuring",
-    limits: { camera: "camera", network: "network", model: "model", browser: "browser" },
+    limits: {
+      sample: "sample",
+      camera: "camera",
+      screen: "screen",
+      video: "video",
+      streams: "stream",
+      network: "network",
+      model: "model",
+      browser: "browser",
+    },
     title: {
-      camera: (fps: number) => `The camera gives ${Math.round(fps)} frames a second`,
+      camera: (source: string, fps: number) => `The ${source} gives ${Math.round(fps)} frames a second`,
       browser: "This device is too busy to encode, decode or show every frame in time",
       network: (rttMs: number, loss: number) =>
         `The network: ${Math.round(rttMs)} ms there and back, ${(loss * 100).toFixed(1)} % lost`,

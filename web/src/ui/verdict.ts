@@ -1,7 +1,11 @@
 /** One word for the stream's quality, and what holds it back. Pure. */
 import type { StatsEvent } from "../client";
+import type { SourceKind } from "./sources";
 
-/** "model" stands for it and the machine it runs on; "browser" for the device this page runs on. */
+/**
+ * "model" stands for it and the machine it runs on; "browser" for the device this page runs on; "camera" for
+ * whatever is edited, see `limitIn`.
+ */
 export type Limit = "camera" | "network" | "model" | "browser";
 
 export interface Verdict {
@@ -9,6 +13,10 @@ export interface Verdict {
   /** What to look at; null when good. */
   limit: Limit | null;
 }
+
+/** What holds back, by the name of what plays. */
+export const limitIn = (limit: Limit, source: SourceKind): Exclude<Limit, "camera"> | SourceKind =>
+  limit === "camera" ? source : limit;
 
 // Where people stop calling moving pictures smooth, and conversation with one's own picture direct.
 const GOOD = { fps: 20, glassMs: 250, loss: 0.02, rttMs: 120 };

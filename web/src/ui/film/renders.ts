@@ -6,10 +6,12 @@ import { runningModel, store } from "../store";
 import { filmEdits } from "./scrub";
 import { explain, films, shown } from "./state";
 
+const MOST_ASKED = 64; // remembered
 const MOST_FOLLOWED = 4; // each is a connection, and browsers have six
 
 const followed = new Map<string, () => void>();
-let asked: { text: string; key: string } | null = null;
+/** By what was asked for: its key, and its job's id once the server answered. */
+const asked = new Map<string, { key: string; id: string | null }>();
 
 /** What "this edit" is: the one in force, or being asked for. */
 export const editNow = (): { prompt: string; strength: number } | null => {
@@ -26,17 +28,26 @@ export async function renderAll(what: "now" | "timeline"): Promise<void> {
       ? { instruction: now.prompt, strength: now.strength, seed: client.wanted?.seed ?? 0 }
       : { edits: filmEdits(store.timeline.value) };
   const model = runningModel.value?.name ?? store.modelName.value;
-  // The same asked again, because no answer came, is the same job; after an answer it is another.
+  // The same asked again, because no answer came or while it waits or runs, is the same job; after that another.
+  forgetOver();
   const text = JSON.stringify([film.id, render, model]);
-  if (asked?.text !== text) asked = { text, key: newKey() };
+  const mine = asked.get(text) ?? { key: newKey(), id: null };
+  asked.set(text, mine);
   try {
     shown.problem.value = "";
-    await films.render(film.id, render, model, asked.key);
-    asked = null;
+    mine.id = await films.render(film.id, render, model, mine.key);
     await refreshJobs();
   } catch (error) {
     shown.problem.value = explain(error);
   }
+}
+
+function forgetOver(): void {
+  const going = new Set(shown.jobs.value.filter((job) => !isOver(job)).map(({ id }) => id));
+  for (const [text, { id }] of asked) {
+    if (id !== null && !going.has(id)) asked.delete(text);
+  }
+  while (asked.size >= MOST_ASKED) asked.delete(asked.keys().next().value ?? "");
 }
 
 /** The list as the server has it. Raises Refusal. */
