@@ -135,7 +135,7 @@ def test_an_address_of_no_stream_is_told(server: Streaming, open_page: Opener) -
     page = open_page(server.base)
     page.open("?stream=nothere")
     expect(page.it("message")).to_contain_text("There is no stream “nothere” here", timeout=DEADLINE_MS)
-    assert "nothere" not in page.page.url
+    page.wait("() => !location.search.includes('nothere')")
     page.it("stream-there").click()
     expect(page.it("stream-there")).to_have_attribute("aria-pressed", "true", timeout=DEADLINE_MS)
 

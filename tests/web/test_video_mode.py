@@ -302,8 +302,40 @@ def test_an_address_of_no_video_is_told(server: Served, open_page: Opener) -> No
     page = open_page(server.base)
     page.open("?video=nonsense")
     expect(page.it("video-problem")).to_contain_text("no such video here any more", timeout=DEADLINE_MS)
-    assert "video=" not in page.page.url
+    page.wait("() => !location.search.includes('nonsense')")
     expect(page.it("pending")).to_have_count(0)
+
+
+def test_back_and_forward_go_through_what_was_on_the_stage(
+    server: Served, open_page: Opener, film: Path
+) -> None:
+    page = open_page(server.base)
+    page.open("?prompt=")
+    page.sees_picture(3)
+    use_video(page)
+    page.wait("() => new URLSearchParams(location.search).get('video') === ''")
+    page.it("choose-input").set_input_files(film)
+    expect(page.it("scrubber")).to_be_visible(timeout=DEADLINE_MS)
+    page.wait("() => new URLSearchParams(location.search).get('video')")
+    address = page.page.url
+    page.it("source-streams").click()
+    page.wait("() => location.search.includes('stream=')")
+    assert "video=" not in page.page.url
+
+    page.page.go_back()
+    expect(page.it("scrubber")).to_be_visible(timeout=DEADLINE_MS)
+    assert page.page.url == address
+    page.sees_picture(3)
+    page.page.go_back()
+    expect(page.it("drop")).to_be_visible(timeout=DEADLINE_MS)
+    page.page.go_back()
+    page.sees_picture(3)
+    expect(page.it("source-sample")).to_have_attribute("aria-pressed", "true")
+    page.page.go_forward()
+    expect(page.it("drop")).to_be_visible(timeout=DEADLINE_MS)
+    page.page.go_forward()
+    expect(page.it("scrubber")).to_be_visible(timeout=DEADLINE_MS)
+    assert page.page.url == address
 
 
 def test_a_server_that_keeps_nothing_says_so(open_page: Opener) -> None:

@@ -1,4 +1,5 @@
 /** What the first paint goes without, in one piece. */
+export { followAddress } from "./address";
 export { CameraChoices } from "./camerachoices";
 export { openCamera, openScreen } from "./capture";
 export { KeySheet } from "./keysheet";

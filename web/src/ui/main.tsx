@@ -22,5 +22,6 @@ addEventListener("pagehide", () => client.close());
 addEventListener("pageshow", ({ persisted }) => {
   if (persisted) client.retry(); // back from the browser's cache: the session ended when the page was left
 });
-void start();
-loadLate().catch(() => {}); // asked for again where it is needed
+const late = loadLate();
+late.catch(() => {}); // asked for again where it is needed
+void start().then(async () => (await late.catch(() => null))?.followAddress());

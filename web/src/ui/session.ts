@@ -82,7 +82,7 @@ export function chooseSource(kind: SourceKind): void {
 }
 
 /** A mode, where this server has it; `id` to begin with. Else one sentence, and the source stays as it is. */
-async function openMode(kind: ModeKind, id = ""): Promise<void> {
+export async function openMode(kind: ModeKind, id = ""): Promise<void> {
   opening += 1;
   const mine = opening;
   try {

@@ -71,6 +71,8 @@ export const store = {
   sourceStream: signal<MediaStream | null>(null),
   /** The video that is edited, while that is the source. */
   film: signal<Film | null>(null),
+  /** The stream on the stage, while one is; "" for none. */
+  streamName: signal(""),
   /** Where the browser itself has that video; null where it is on the server only. */
   sourceUrl: signal<string | null>(null),
   /** Where it is, as it was heard at `heardMs` (performance.now()). */

@@ -1,5 +1,4 @@
 /** The films on the server: listed, opened, deleted, watched until they are ready. */
-import { effect } from "@preact/signals";
 import type { Film } from "../../client";
 import { useFilm } from "../session";
 import { store } from "../store";
@@ -36,9 +35,6 @@ export function open(film: Film, at = 0): void {
   setSource(files.get(film.id) ?? null);
   if (film.width && film.height) store.picture.value = { width: film.width, height: film.height };
   useFilm(film, at);
-  const address = new URL(location.href);
-  address.searchParams.set("video", film.id);
-  history.replaceState(null, "", address);
   shown.thumbnails.value = null;
   void films.thumbnails(film.id).then(
     (sheet) => {
@@ -66,7 +62,6 @@ export async function remove(film: Film): Promise<void> {
       setSource(null);
       useFilm(null);
       shown.shelf.value = true;
-      forgetAddress();
     }
     await refresh();
   } catch (error) {
@@ -79,15 +74,3 @@ function setSource(file: File | null): void {
   url = file && URL.createObjectURL(file);
   store.sourceUrl.value = url;
 }
-
-export function forgetAddress(): void {
-  const address = new URL(location.href);
-  if (!address.searchParams.has("video")) return;
-  address.searchParams.delete("video");
-  history.replaceState(null, "", address);
-}
-
-// Whoever goes on to another source finds that one after a reload.
-effect(() => {
-  if (store.source.value !== "video") forgetAddress();
-});

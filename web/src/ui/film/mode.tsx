@@ -6,7 +6,7 @@ import { client } from "../live";
 import { useFilm } from "../session";
 import { hasSource, pressed, store } from "../store";
 import { clock, filmStrings as words } from "../strings.film";
-import { forgetAddress, open, refresh } from "./library";
+import { open, refresh } from "./library";
 import { WatchedRender } from "./player";
 import { editNow, followJobs, refreshJobs, renderAll } from "./renders";
 import { JobRow, UploadRow } from "./rows";
@@ -38,9 +38,7 @@ export async function enter(id: string, wanted: () => boolean): Promise<void> {
   }
   shown.shelf.value = true;
   useFilm(null);
-  if (!id || found.some((each) => each.id === id)) return;
-  shown.problem.value = words.gone;
-  forgetAddress();
+  if (id && !found.some((each) => each.id === id)) shown.problem.value = words.gone;
 }
 
 client.on("position", (position) => {

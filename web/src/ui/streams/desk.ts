@@ -53,16 +53,6 @@ effect(() => {
     store.source.value === "streams" ? shown.presets.value.map(({ prompt }) => prompt) : null;
 });
 
-/** The address names what is on the stage: a reload finds it. */
-effect(() => {
-  const name = store.source.value === "streams" ? shown.name.value : "";
-  const address = new URL(location.href);
-  if ((address.searchParams.get("stream") ?? "") === name) return;
-  if (name) address.searchParams.set("stream", name);
-  else address.searchParams.delete("stream");
-  history.replaceState(null, "", address);
-});
-
 // -- whose streams they are ---------------------------------------------------------------------------------------
 
 /** What there is to know of the chosen stream, as far as this page may. */

@@ -16,7 +16,7 @@ export const streams = new Streams(client.signalling.base);
 export const shown = {
   list: signal<StreamFacts[]>([]),
   /** The chosen stream's name; "" while there is none. */
-  name: signal(""),
+  name: store.streamName,
   /** The chosen stream, as it was heard last. */
   facts: signal<StreamFacts | null>(null),
   /** False while the server does not answer. */
