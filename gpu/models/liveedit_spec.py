@@ -84,9 +84,7 @@ def spec_of(name: str, settings: ModelSettings = DEFAULT) -> ModelSpec:
         frames_per_chunk=settings.chunk_frames,
         max_size=MAX_SIZE,
         licence=_LICENCES[name],
-        weights=RANDOM_WEIGHTS
-        if random
-        else "LiveEdit's on Hugging Face",
+        weights=RANDOM_WEIGHTS if random else "LiveEdit's on Hugging Face",
         memory_bytes_per_stream=total(stream_needs(CONFIGS[name], shape, floats, settings.mask_cache)),
         frames=("host",),
         presets=tuple(Preset(*preset) for preset in _PRESETS),
