@@ -80,7 +80,10 @@ class Crew:
 
     def warm(self, edit: Edit) -> None:
         """Before anything is put: compile what an edit runs, while the first span is being found. The other
-        workers begin when that is done, as what is compiled serves all of them."""
+        workers begin when that is done, as what is compiled serves all of them; where there are none,
+        nothing is gained."""
+        if self._workers == 1:
+            return
         self._warm.clear()
         self._waiting.add(self._executor.submit(self._do, partial(self._step_once, edit)))
 

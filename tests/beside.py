@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import pickle
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import ParamSpec, TypeVar
+from typing import ParamSpec, TypeVar, cast
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -23,16 +24,15 @@ pickle.dump(function(*args), sys.stdout.buffer)
 def call(function: Callable[P, T], *args: P.args) -> T:
     """What a module's function returns; both pickled. Tried again where it does not end."""
     given = pickle.dumps((function, args))
-    for left in reversed(range(_TRIES)):
-        try:
-            done = subprocess.run(
-                [sys.executable, "-c", _CHILD],
-                input=given, stdout=subprocess.PIPE, timeout=_TRY_S, check=True, cwd=_ROOT,
-            )  # fmt: skip
-        except subprocess.TimeoutExpired:
-            if not left:
-                raise
-        else:
-            made: T = pickle.loads(done.stdout)
-            return made
-    raise AssertionError("no try was made")
+    for _ in range(_TRIES - 1):
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return cast(T, _once(given))
+    return cast(T, _once(given))
+
+
+def _once(given: bytes) -> object:
+    done = subprocess.run(
+        [sys.executable, "-c", _CHILD],
+        input=given, stdout=subprocess.PIPE, timeout=_TRY_S, check=True, cwd=_ROOT,
+    )  # fmt: skip
+    return pickle.loads(done.stdout)

@@ -92,7 +92,7 @@ def find_spans(
 
 
 class SceneFinder:
-    """PySceneDetect, fed frame by frame, or some frame by some frame. Loads it, and OpenCV, when made."""
+    """PySceneDetect, fed frame by frame; some may be missing. Loads it, and OpenCV, when made."""
 
     def __init__(self) -> None:
         import cv2
@@ -188,11 +188,12 @@ class Cutter:
         return made
 
     def _part(self, until: int, most: int) -> int:
-        """How many of the next frames end by `until`: at least one, at most `most`; fewer, down to half,
-        where a seam is."""
+        """How many of the next frames end by `until`: at least one, at most `most`; fewer, down to half or
+        the shortest, where a seam is."""
         frames = max(1, min(bisect_right(self._times, until) - 1, most))
+        earliest = self._times[0] + max((until - self._times[0]) // 2, self._shortest)
         seam = bisect_right(self._seams, self._times[frames]) - 1
-        if seam >= 0 and self._seams[seam] - self._times[0] >= (until - self._times[0]) // 2:
+        if seam >= 0 and self._seams[seam] >= earliest:
             frames = max(1, min(frames, bisect_left(self._times, self._seams[seam])))
         return frames
 

@@ -53,8 +53,10 @@ class Late:
                 if str(error) != said:
                     said = str(error)
                     log.info("streams are not kept yet: %s", said)
-            except Exception:  # a defect here must not end the waiting
-                log.exception("what is kept of streams could not be taken up")
+            except Exception as error:  # a defect here must not end the waiting
+                if repr(error) != said:  # once, not every five seconds of the night
+                    said = repr(error)
+                    log.exception("what is kept of streams could not be taken up")
             else:
                 return
 

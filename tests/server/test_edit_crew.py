@@ -66,8 +66,9 @@ def test_a_model_that_refuses_is_heard_of(film: Path) -> None:
         def open_state(self, width: int, height: int) -> EditState:
             raise ModelError("not that size")
 
-    with Crew(film, "passthrough", 1) as crew:
-        crew._free.get()
+    with Crew(film, "passthrough", 2) as crew:
+        while not crew._free.empty():
+            crew._free.get()
         crew._free.put(Tools(Refuses(), crew.first.reader))
         crew.warm(Edit(1, "as it is"))
         with pytest.raises(ModelError, match="not that size"):

@@ -56,6 +56,13 @@ def test_a_long_scene_is_parted_and_says_so() -> None:
     assert all(SHORTEST <= each.end - each.start <= LONGEST for each in spans)
 
 
+def test_a_keyframe_makes_no_span_too_short() -> None:
+    times = ticks(Fraction(25), 55)
+    spans = cut(FramesOnly(times, keys=[0, 15]), longest_s=2.0, shortest_s=1.0)
+    assert_tiles(spans, times)
+    assert all(each.end - each.start >= SHORTEST for each in spans)
+
+
 def test_one_frame() -> None:
     assert cut(FramesOnly([0, 3000])) == (Span(0, 0, 1, 0, 3000, True),)
 
