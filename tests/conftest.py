@@ -1,6 +1,6 @@
 """What holds for every test: it ends, whatever hangs; CI is told how far the run is, and goes on from there
-where the interpreter died; there, and only there, what serves, drives a browser or races real time is tried
-up to twice more where it fails."""
+where the interpreter died; there, and only there, a test that fails is tried up to twice more, and named
+at the end of the run if that was what it took."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ import pytest
 from tests import run_limits, run_record, run_rights
 from tests.run_record import RunRecord
 
-SECOND_TRY = ("browser", "realtime")
-SERVES = "server"  # a folder whose tests have servers, clients and children of their own, two files at a time
+# On CI, whose two cores are shared with what we cannot see; at a desk a failure is shown at once.
+TRIES_MORE = 2
 
 # What servers keep where a test says nothing else: never the home of whoever runs the tests.
 _DATA = tempfile.mkdtemp(prefix="relens-tests-")
@@ -55,12 +55,9 @@ def pytest_configure_node(node: Any) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """A second and a third try on CI, whose two cores are shared with what we cannot see; at a desk a failure
-    is shown at once."""
     if os.environ.get("CI"):
         for item in items:
-            if SERVES in item.path.parts or any(item.get_closest_marker(name) for name in SECOND_TRY):
-                item.add_marker(pytest.mark.flaky(reruns=2))
+            item.add_marker(pytest.mark.flaky(reruns=TRIES_MORE))
     if _done:
         config.hook.pytest_deselected(items=[item for item in items if item.nodeid in _done])
         items[:] = [item for item in items if item.nodeid not in _done]
@@ -82,13 +79,14 @@ def pytest_runtest_setup(item: pytest.Item) -> Generator[None, object, object]:
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     _say("call", item)
-    return (yield)
+    with run_limits.phase_limit(run_limits.call_limit(item), "a second try"):
+        return (yield)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, object, object]:
     _say("teardown", item)
-    with run_limits.teardown_limit():
+    with run_limits.phase_limit(run_limits.TEARDOWN_S, "a teardown"):
         return (yield)
 
 

@@ -1,4 +1,5 @@
-"""That a test ends: limits for what pytest-timeout leaves open, which guards no teardown behind a failure.
+"""That a test ends: limits for what pytest-timeout leaves open, which guards no teardown behind a failure and
+no second try of a test.
 Above all a thread of an event loop's executor: until Python 3.12 the loop waits for it without end."""
 
 from __future__ import annotations
@@ -21,17 +22,17 @@ EXIT_S = 60.0  # for the interpreter, once all is said
 
 
 @contextlib.contextmanager
-def teardown_limit() -> Iterator[None]:
+def phase_limit(limit_s: float, what: str) -> Iterator[None]:
     """Sets an alarm where pytest-timeout's is gone: it went off, or the test failed, which ends it."""
     if sys.platform == "win32" or signal.getitimer(signal.ITIMER_REAL)[0]:
         yield
         return
 
     def over(*_: object) -> None:
-        pytest.fail(f"Timeout (>{TEARDOWN_S} s) of a teardown")
+        pytest.fail(f"Timeout (>{limit_s} s) of {what}")
 
     before = signal.signal(signal.SIGALRM, over)
-    signal.setitimer(signal.ITIMER_REAL, TEARDOWN_S)
+    signal.setitimer(signal.ITIMER_REAL, limit_s)
     try:
         yield
     finally:
@@ -64,10 +65,21 @@ def bound_exit() -> None:
         faulthandler.dump_traceback_later(EXIT_S, exit=True, file=sys.__stderr__)
 
 
+def _own_limit(item: pytest.Item) -> float:
+    """What a test's mark says, in seconds; 0 where none does."""
+    marker = item.get_closest_marker("timeout")
+    return float(marker.args[0]) if marker is not None and marker.args else 0.0
+
+
+def call_limit(item: pytest.Item) -> float:
+    """Seconds until a try of a test is taken for failed; 0: never."""
+    return _own_limit(item) or float(item.config.getini("timeout") or 0)
+
+
 def item_limit(item: pytest.Item) -> float:
     """Seconds until a test is ended together with the interpreter; 0: never."""
     if not item.config.getini("faulthandler_exit_on_timeout"):
         return 0.0
-    marker = item.get_closest_marker("timeout")
-    own_s = float(marker.args[0]) + 2 * TEARDOWN_S if marker is not None and marker.args else 0.0
+    own_s = _own_limit(item)
+    own_s += 2 * TEARDOWN_S if own_s else 0.0
     return max(own_s, float(item.config.getini("faulthandler_timeout") or 0))

@@ -2,7 +2,8 @@
 what ran when it hung or died, and goes on behind it. Knows no test.
 
 One event a line, fields apart by tabs: what happened, the test, the process. "setup", "call", "teardown":
-it is in that phase; "passed", "failed": it is done; "begin", "end": of all that a process runs.
+it is in that phase; "again": it failed and is tried once more; "passed", "failed": it is done;
+"begin", "end": of all that a process runs.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ class RunRecord:
         name = report.nodeid
         if str(report.outcome) == "rerun":  # pytest-rerunfailures' word
             self._again.add(name)
+            self.event("again", name)
         elif report.failed:
             self._failed.add(name)
         if report.when != "teardown":

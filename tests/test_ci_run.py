@@ -1,5 +1,5 @@
 """That .ci/run cannot hang, leaves nothing behind, and carries the verdict of its steps (made up here); that
-.ci/tests goes on behind a test that hung or died, and says which."""
+.ci/tests goes on behind a test that hung or died, tries again one that failed, and says which."""
 
 from __future__ import annotations
 
@@ -107,6 +107,7 @@ SUITES = {
     "hangs once": "def test_ends():\n    if first_time(): hang()\n\ndef test_after(): pass\n",
     "dies once": "def test_ends():\n    if first_time(): die()\n\ndef test_after(): pass\n",
     "dies beside another": "def test_ends():\n    if first_time(): die()\n\ndef test_after(): pass\n",
+    "fails once": "def test_ends():\n    assert not first_time()\n\ndef test_after(): pass\n",
     "fails, then dies once": "def test_fails(): assert 0\n\ndef test_ends():\n    if first_time(): die()\n",
     "fails, then hangs": (
         "def test_fails(): assert False\n\n"
@@ -178,6 +179,12 @@ def test_what_hangs_twice_and_what_failed_before_are_the_last_lines(told: Told) 
     hung = "CI: hung or died in: tests/test_made_up.py::test_hangs (teardown)"
     assert lines[-3:] == ["CI: failed: tests/test_made_up.py::test_fails", hung, hung]
     assert any("hang" in line and "test_made_up.py" in line for line in lines), "the stack"
+
+
+def test_what_passed_only_when_tried_again_is_named(told: Told) -> None:
+    code, *lines = told("fails once")
+    assert code == "0"
+    assert lines[-1] == "CI: passed only when tried again: tests/test_made_up.py::test_ends"
 
 
 def test_a_failure_before_the_end_stays_one(told: Told) -> None:
