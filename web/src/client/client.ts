@@ -12,19 +12,20 @@ import type {
   EditOptions,
   StateEvent,
 } from "./clientevents";
+import { nextAttempt } from "./comeback";
 import { Connection } from "./connection";
 import { Emitter } from "./emitter";
 import type { ClientMessage } from "./protocol.gen";
 import { type PendingEdit, Receipts } from "./receipts";
-import { Refusal, type RefusalKind } from "./refusal";
+import { Refusal } from "./refusal";
 import { Screens } from "./screens";
 import { SessionMeter } from "./sessionmeter";
 import { type FilmSource, Signalling } from "./signalling";
+import { Silence } from "./silence";
 import { type Wanted, WantedEdit } from "./wantededit";
 import { decodeServer, encodeClient } from "./wire";
 
 const STATS_MS = 1_000;
-const SILENCE_MS = 3_500; // the server speaks once a second; three missed is a reason to ask after it
 
 export class RelensClient extends Emitter<ClientEvents> {
   readonly signalling: Signalling;
@@ -42,8 +43,7 @@ export class RelensClient extends Emitter<ClientEvents> {
   #retryTimer: ReturnType<typeof setTimeout> | undefined;
   #statsTimer: ReturnType<typeof setInterval> | undefined;
   #meter = new SessionMeter();
-  #heardMs = 0;
-  #probing = false;
+  readonly #silence = new Silence();
   /** The server ended the session because no picture came. */
   #idled = false;
   readonly #screens = new Screens((rtp, atMs) => {
@@ -192,7 +192,7 @@ export class RelensClient extends Emitter<ClientEvents> {
   #opened(): void {
     this.#backoff.reset();
     this.#idled = false;
-    this.#heardMs = performance.now();
+    this.#silence.heard(performance.now());
     this.#enter("open");
     const wanted = this.#wanted.now;
     if (wanted) {
@@ -200,28 +200,18 @@ export class RelensClient extends Emitter<ClientEvents> {
       this.#send({ type: "edit", ...wanted });
     }
     if (this.#paused) this.#send({ type: "pause" });
-    void this.#baseline();
+    void this.#connection?.getStats().then((reports) => this.#meter.begin(reports));
     this.#statsTimer = setInterval(() => void this.#measure(), STATS_MS);
   }
 
   #again(refusal: Refusal | null): void {
     this.#drop();
     const film = this.#source !== null && !(this.#source instanceof MediaStream);
-    const never: RefusalKind[] = film ? ["codec", "model", "refused", "gone"] : ["codec", "model", "refused"];
-    if (refusal && never.includes(refusal.kind)) {
-      this.#enter("refused", refusal);
-      return;
-    }
-    if (this.#idled && document.hidden) {
-      // Browsers stop the pictures of a page nobody sees: a new session would only idle again.
-      this.#enter("waiting");
-      document.addEventListener("visibilitychange", this.#seen);
-      return;
-    }
-    const full = refusal?.kind === "full";
-    const retryInMs = full ? (refusal.retryAfterS ?? 5) * 1000 : this.#backoff.next();
-    this.#enter(full ? "waiting" : "reconnecting", refusal, retryInMs);
-    this.#retryTimer = setTimeout(() => void this.#open("reconnecting"), retryInMs);
+    const ended = { refusal, film, unseen: this.#idled && document.hidden };
+    const { state, retryInMs } = nextAttempt(ended, () => this.#backoff.next());
+    this.#enter(state, refusal, retryInMs);
+    if (retryInMs !== null) this.#retryTimer = setTimeout(() => void this.#open("reconnecting"), retryInMs);
+    else if (state === "waiting") document.addEventListener("visibilitychange", this.#seen);
   }
 
   readonly #seen = (): void => {
@@ -252,7 +242,7 @@ export class RelensClient extends Emitter<ClientEvents> {
   #onMessage(data: unknown): void {
     const message = decodeServer(data);
     const nowMs = performance.now();
-    this.#heardMs = nowMs;
+    this.#silence.heard(nowMs);
     switch (message?.type) {
       case "received": {
         const reading = parseReading(message);
@@ -293,27 +283,16 @@ export class RelensClient extends Emitter<ClientEvents> {
   async #measure(): Promise<void> {
     const connection = this.#connection;
     if (!connection) return;
-    const nowMs = performance.now();
-    this.#receipts.tick(nowMs);
-    if (nowMs - this.#heardMs > SILENCE_MS) void this.#probe(connection);
+    this.#receipts.tick(performance.now());
+    void this.#lookAfter(connection);
     const reports = await connection.getStats();
     if (connection === this.#connection) this.emit("stats", this.#meter.read(reports));
   }
 
-  async #baseline(): Promise<void> {
-    const reports = await this.#connection?.getStats();
-    if (reports) this.#meter.begin(reports);
-  }
-
-  /** The server fell silent: gone altogether, or only the way to this session? */
-  async #probe(connection: Connection): Promise<void> {
-    if (this.#probing) return;
-    this.#probing = true;
-    const alive = await this.signalling.alive();
-    this.#probing = false;
-    if (connection !== this.#connection) return;
-    this.#heardMs = performance.now();
-    if (alive) await connection.restartIce();
+  async #lookAfter(connection: Connection): Promise<void> {
+    const found = await this.#silence.look(performance.now(), () => this.signalling.alive());
+    if (!found || connection !== this.#connection) return;
+    if (found === "cut off") await connection.restartIce();
     else this.#again(new Refusal("unreachable", "the server does not answer"));
   }
 }

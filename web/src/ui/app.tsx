@@ -16,7 +16,7 @@ export function App() {
   const { KeySheet } = late.value ?? {};
   return (
     <>
-      <a class="skip" href="#instruction">
+      <a class="hidden skip" href="#instruction">
         {strings.skip}
       </a>
       <header>

@@ -2,8 +2,8 @@
 import type { JSX } from "preact";
 import { restrength, togglePause } from "./edits";
 import { Icon } from "./icons";
-import { toggleRecording } from "./recording";
-import { snapshot, toggleFullscreen } from "./session";
+import { withLate } from "./later";
+import { toggleFullscreen } from "./session";
 import { clearNotice, store } from "./store";
 import { strings } from "./strings";
 import { throttle } from "./throttle";
@@ -97,7 +97,12 @@ function Tools() {
       >
         <Icon name={paused.value ? "play" : "pause"} filled={paused.value} />
       </Tool>
-      <Tool id="snapshot" label={tools.snapshot} disabled={!playing.value} run={() => void snapshot()}>
+      <Tool
+        id="snapshot"
+        label={tools.snapshot}
+        disabled={!playing.value}
+        run={() => withLate(({ saveSnapshot }) => saveSnapshot())}
+      >
         <Icon name="snapshot" />
       </Tool>
       <span class={recording.value ? "recorder on" : "recorder"}>
@@ -108,7 +113,7 @@ function Tools() {
           disabled={!playing.value}
           run={() => {
             clearNotice("recording");
-            void toggleRecording();
+            withLate(({ toggleRecording }) => toggleRecording());
           }}
         >
           <Icon name={recording.value ? "stop" : "record"} filled />

@@ -108,13 +108,22 @@ function limitTitle(): string {
   }
 }
 
+/** What is said while there is nothing to judge by; "" where nothing is to be judged. */
+function unjudged(): string {
+  const { state } = store.connection.value;
+  if (store.resting.value || state === "closed" || state === "refused") return "";
+  return store.paused.value ? strings.stage.paused : strings.verdict.none;
+}
+
 export function VerdictPill() {
   const judged = verdict.value;
+  const said = judged ? strings.verdict[judged.word] : unjudged();
+  if (!said) return null;
   return (
     <p class={`verdict ${judged?.word ?? "none"}`} data-testid="verdict" title={limitTitle()}>
       <span class="hidden">{strings.verdict.label}: </span>
       <span class="dot" aria-hidden="true" />
-      {judged ? strings.verdict[judged.word] : strings.verdict.none}
+      {said}
       {judged?.limit && (
         <span class="soft">{strings.verdict.limits[limitIn(judged.limit, store.source.value)]}</span>
       )}

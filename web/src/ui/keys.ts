@@ -1,7 +1,7 @@
 /** The keyboard as an instrument. */
 import { apply, applyPreset, togglePause } from "./edits";
-import { toggleRecording } from "./recording";
-import { nextView, snapshot, toggleFullscreen } from "./session";
+import { withLate } from "./later";
+import { nextView, toggleFullscreen } from "./session";
 import { store } from "./store";
 
 const isDigit = (key: string): boolean => /^[0-9]$/.test(key);
@@ -11,12 +11,13 @@ function fire(digit: string): void {
   else applyPreset(Number(digit) - 1);
 }
 
-const COMMANDS: Record<string, () => void> = {
+/** By key; a mode adds its own. */
+export const commands: Record<string, () => void> = {
   "/": () => document.getElementById("instruction")?.focus(),
   " ": togglePause,
   f: () => toggleFullscreen(document.querySelector<HTMLElement>(".live")),
-  r: () => void toggleRecording(),
-  p: () => void snapshot(),
+  r: () => withLate(({ toggleRecording }) => toggleRecording()),
+  p: () => withLate(({ saveSnapshot }) => saveSnapshot()),
   v: nextView,
   s: () => {
     store.peeking.value = true;
@@ -43,7 +44,7 @@ function onKeyDown(event: KeyboardEvent): void {
   if (event.key === " " && target.matches("button, a, input, summary")) return;
   if (isDigit(event.key)) fire(event.key);
   else {
-    const command = COMMANDS[event.key.toLowerCase()];
+    const command = commands[event.key.toLowerCase()];
     if (!command) return;
     event.preventDefault();
     command();

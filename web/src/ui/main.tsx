@@ -3,7 +3,7 @@ import "./style.css";
 import { render } from "preact";
 import { App } from "./app";
 import { listenToKeys } from "./keys";
-import { loadLate } from "./later";
+import { late, loadLate } from "./later";
 import { client } from "./live";
 import { start } from "./session";
 
@@ -22,6 +22,10 @@ addEventListener("pagehide", () => client.close());
 addEventListener("pageshow", ({ persisted }) => {
   if (persisted) client.retry(); // back from the browser's cache: the session ended when the page was left
 });
-const late = loadLate();
-late.catch(() => {}); // asked for again where it is needed
-void start().then(async () => (await late.catch(() => null))?.followAddress());
+loadLate().catch(() => {}); // asked for again where it is needed
+void start().then(() =>
+  late.subscribe((parts) => {
+    parts?.followAddress();
+    parts?.keepTab();
+  }),
+);

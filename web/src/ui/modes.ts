@@ -1,6 +1,7 @@
 /** The doors to Video and Streams mode: nothing of them is loaded before somebody wants it. */
 import { computed, signal } from "@preact/signals";
 import type { FunctionComponent } from "preact";
+import { part } from "./later";
 import { store } from "./store";
 
 type VideoMode = typeof import("./film/mode");
@@ -27,14 +28,14 @@ export const mode = computed<Mode | null>(() => {
   return value === "video" ? videoMode.value : value === "streams" ? streamsMode.value : null;
 });
 
-/** Raises where it cannot be loaded. */
+/** Raises PartMissing. */
 export async function loadVideoMode(): Promise<VideoMode> {
-  videoMode.value ??= await import("./film/mode");
+  videoMode.value ??= await part(() => import("./film/mode"));
   return videoMode.value;
 }
 
 /** As loadVideoMode. */
 export async function loadStreamsMode(): Promise<StreamsMode> {
-  streamsMode.value ??= await import("./streams/mode");
+  streamsMode.value ??= await part(() => import("./streams/mode"));
   return streamsMode.value;
 }

@@ -5,7 +5,7 @@ import { lateStrings } from "./strings.late";
 
 export interface Notice {
   /** What it is about: a later notice, or the trouble's end, replaces or clears it by this. */
-  about: "source" | "connection" | "edit" | "recording";
+  about: "source" | "connection" | "edit" | "recording" | "page";
   text: string;
   action: { label: string; run: () => void } | null;
   /** Set where it is counted down beside the text to this moment (performance.now()). */

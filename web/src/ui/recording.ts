@@ -1,11 +1,15 @@
 /** Recording what is on the stage, and saying what became of it. */
 import { download, fileName } from "./download";
 import { togglePause } from "./edits";
+import { PartMissing, part } from "./later";
 import { videos } from "./live";
 import type { Notice } from "./notices";
 import type { Recorder } from "./recorder";
 import { hasSource, store } from "./store";
 import { strings } from "./strings";
+import { lateStrings } from "./strings.late";
+
+const words = lateStrings.recording;
 
 let recorder: Recorder | null = null;
 let starting = false;
@@ -23,32 +27,30 @@ export async function toggleRecording(): Promise<void> {
     return;
   }
   if (starting) return;
-  const { messages, tools } = strings;
   if (store.paused.value) {
-    noteRecording(messages.recorderPaused, { label: tools.resume, run: togglePause });
+    noteRecording(words.paused, { label: strings.tools.resume, run: togglePause });
     return;
   }
   starting = true;
   try {
-    const { Recorder } = await import("./recorder");
+    const { Recorder } = await part(() => import("./recorder"));
     start(Recorder);
-  } catch {
-    noteRecording(messages.recorderAbsent, null, "problem");
+  } catch (error) {
+    if (!(error instanceof PartMissing)) noteRecording(words.absent, null, "problem");
   }
   starting = false;
 }
 
 function start(Made: typeof Recorder): void {
   if (!videos.edited || !videos.source) return;
-  const { messages } = strings;
   stopAsked = false;
   const what = hasSource.value ? store.recordWhat.value : "edited";
   recorder = new Made(what, videos.edited, videos.source, ({ blob, extension }) => {
     recorder = null;
     store.recording.value = false;
     if (blob.size > 0) download(blob, fileName(extension));
-    else noteRecording(messages.recorderEmpty, null, "problem");
-    if (blob.size > 0 && !stopAsked) noteRecording(messages.recorderEnded);
+    else noteRecording(words.empty, null, "problem");
+    if (blob.size > 0 && !stopAsked) noteRecording(words.ended);
   });
   store.recording.value = true;
 }

@@ -1,16 +1,14 @@
 /** Starts the page and joins sources, model and connection: what a person does to them is a function here. */
 import type { Film, StateEvent } from "../client";
-import { download, fileName } from "./download";
 import { apply, forgetTimeline, leavePause } from "./edits";
-import { loadLate } from "./later";
+import { loadLate, PartMissing } from "./later";
 import { client, videos } from "./live";
 import { loadStreamsMode, loadVideoMode, streamsMode } from "./modes";
 import type { Notice, NoticeActions } from "./notices";
-import { pngOf } from "./snapshot";
 import { type OwnKind, openSample, type Source, type SourceKind } from "./sources";
 import { clearNotice, filmNow, presetsInOrder, store, type View } from "./store";
 import { strings } from "./strings";
-import { timelineJson } from "./timeline";
+import { sent } from "./typed";
 
 const NO_FULL_WAIT_MS = 1_200; // a hiccup shorter than this is not worth a sentence
 
@@ -44,19 +42,29 @@ export async function start(): Promise<void> {
     return;
   }
   const query = new URLSearchParams(location.search);
-  const [config, models] = await Promise.all([
+  const [config, models, kept] = await Promise.all([
     client.signalling.config().catch(() => null),
     client.signalling.models().catch(() => []),
+    loadLate().then(
+      ({ recallTab }) => recallTab(query),
+      () => null,
+    ),
   ]);
   client.iceServers = config?.iceServers ?? [];
   store.models.value = models;
-  store.modelName.value = query.get("model") ?? config?.model ?? models[0]?.name ?? "";
-  const prompt = query.get("prompt") ?? presetsInOrder.value[0]?.prompt ?? "";
+  const before = models.find(({ name }) => name === kept?.model)?.name;
+  store.modelName.value = before ?? query.get("model") ?? config?.model ?? models[0]?.name ?? "";
+  const prompt = kept?.prompt ?? query.get("prompt") ?? presetsInOrder.value[0]?.prompt ?? "";
+  if (kept?.prompt) {
+    store.strength.value = kept.strength;
+    sent(prompt);
+  }
   if (prompt) await apply(prompt, { recent: false });
   const video = query.get("video");
   const stream = query.get("stream");
   if (stream !== null) await openMode("streams", stream);
-  else if (video !== null) await openMode("video", video);
+  else if (video !== null) await openMode("video", video, kept?.film === video ? kept.at : 0);
+  else if (kept?.camera) await useSource("camera");
   else if (query.get("autostart") === "0") store.resting.value = opening === 0;
   else await useSource("sample");
 }
@@ -81,15 +89,19 @@ export function chooseSource(kind: SourceKind): void {
   else void useSource(kind);
 }
 
-/** A mode, where this server has it; `id` to begin with. Else one sentence, and the source stays as it is. */
-export async function openMode(kind: ModeKind, id = ""): Promise<void> {
+/**
+ * A mode, where this server has it; `id` to begin with, a film `at` seconds of it. Else one sentence, and the source
+ * stays as it is.
+ */
+export async function openMode(kind: ModeKind, id = "", at = 0): Promise<void> {
   opening += 1;
   const mine = opening;
   try {
-    const mode = await (kind === "video" ? loadVideoMode() : loadStreamsMode());
-    await mode.enter(id, () => mine === opening);
+    const wanted = (): boolean => mine === opening;
+    if (kind === "video") await (await loadVideoMode()).enter(id, wanted, at);
+    else await (await loadStreamsMode()).enter(id, wanted);
   } catch (error) {
-    if (mine !== opening) return;
+    if (mine !== opening || error instanceof PartMissing) return;
     const { videoFailed, streamsFailed } = strings.messages;
     const say = kind === "video" ? videoFailed : streamsFailed;
     store.notice.value = {
@@ -159,6 +171,7 @@ export async function useSource(kind: OwnKind): Promise<void> {
   try {
     next = await openSource(kind);
   } catch (error) {
+    if (error instanceof PartMissing) return;
     const words = await loadLate().catch(() => null);
     if (words && mine === opening) store.notice.value = words.sourceNotice(error, actions);
     return;
@@ -213,17 +226,7 @@ export function useModel(name: string): void {
   client.connect(edited, { model: name });
 }
 
-// -- pictures and files -------------------------------------------------------------------------------------------
-
-export async function snapshot(): Promise<void> {
-  const blob = videos.edited && (await pngOf(videos.edited));
-  if (blob) download(blob, fileName("png"));
-}
-
-export function downloadTimeline(): void {
-  const json = timelineJson(store.timeline.value, store.modelName.value);
-  download(new Blob([json], { type: "application/json" }), fileName("json"));
-}
+// -- the view ------------------------------------------------------------------------------------------------------
 
 export function nextView(): void {
   const order: View[] = ["split", "side", "edit"];
@@ -254,6 +257,7 @@ function onState(event: StateEvent): void {
     store.notice.value ??= held;
     held = null;
     void refreshModels();
+    if (store.notice.value?.about === "page") void loadLate().catch(() => {}); // it may come by now
     return;
   }
   store.degraded.value = "";

@@ -1,16 +1,12 @@
 /** Stills of a playing video. */
 
-export async function pngOf(video: HTMLVideoElement): Promise<Blob | null> {
-  const canvas = draw(video, video.videoWidth, video.videoHeight);
-  return canvas ? new Promise((resolve) => canvas.toBlob(resolve, "image/png")) : null;
-}
-
 /** A small JPEG as a data URL, cut to 16:9; null before the first frame. */
 export function thumbnailOf(video: HTMLVideoElement, width = 192): string | null {
   return draw(video, width, Math.round((width * 9) / 16))?.toDataURL("image/jpeg", 0.7) ?? null;
 }
 
-function draw(video: HTMLVideoElement, width: number, height: number): HTMLCanvasElement | null {
+/** Cut to that shape; null before the first frame. */
+export function draw(video: HTMLVideoElement, width: number, height: number): HTMLCanvasElement | null {
   const { videoWidth, videoHeight } = video;
   if (!videoWidth || !videoHeight || !width) return null;
   const canvas = document.createElement("canvas");

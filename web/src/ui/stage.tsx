@@ -5,7 +5,7 @@ import { Icon } from "./icons";
 import { late } from "./later";
 import { client, videos } from "./live";
 import { mode } from "./modes";
-import { DegradedTag, ModelNote } from "./notice";
+import { DegradedTag, ModelNote, PlainNotice } from "./notice";
 import { thumbnailOf } from "./snapshot";
 import { hasSource, store, type View } from "./store";
 import { strings } from "./strings";
@@ -178,7 +178,7 @@ export function Stage() {
       <ModeCover />
       <ModelNote />
       <DegradedTag />
-      {NoticeBar && <NoticeBar />}
+      {NoticeBar ? <NoticeBar /> : <PlainNotice />}
     </section>
   );
 }

@@ -10,11 +10,11 @@ import type {
   StateEvent,
   StatsEvent,
 } from "../client";
-import { recall, remember } from "./memory";
+import { recall, remember, type Span } from "./memory";
 import type { Notice } from "./notices";
 import type { CameraChoice, SourceKind } from "./sources";
 import { strings } from "./strings";
-import { suggest } from "./suggest";
+import type { suggest } from "./suggest";
 import type { TimelineEntry } from "./timeline";
 import { judge, type Verdict } from "./verdict";
 
@@ -38,9 +38,9 @@ export interface PendingShown {
   prompt: string;
 }
 
-function remembered<T>(key: string, otherwise: T) {
-  const held = signal<T>(recall(key, otherwise));
-  effect(() => remember(key, held.value));
+function remembered<T>(key: string, otherwise: T, span?: Span) {
+  const held = signal<T>(recall(key, otherwise, span));
+  effect(() => remember(key, held.value, span));
   return held;
 }
 
@@ -60,8 +60,10 @@ export const store = {
   /** The model of the stream on the stage, while one is. */
   streamModel: signal(""),
   /** What is typed, letter by letter; suggestions are made from it. */
-  draft: signal(""),
+  draft: remembered("draft", "", "tab"),
   draftReading: signal<TextReading | null>(null),
+  /** What makes them; null until it is loaded. */
+  suggest: signal<typeof suggest | null>(null),
   /** The suggestion the arrows have reached; -1 for none. */
   chosen: signal(-1),
   /** Of what is in the box, which may be a suggestion's sentence. */
@@ -137,7 +139,7 @@ export const groupName = (group: string): string => strings.presets.groups[group
 export const suggestions = computed<Preset[]>(() => {
   const { draft, draftReading } = store;
   const known = draftReading.value?.text === draft.value.trim() ? draftReading.value.reading : null;
-  return suggest(draft.value, presetsInOrder.value, known, groupName);
+  return store.suggest.value?.(draft.value, presetsInOrder.value, known, groupName) ?? [];
 });
 
 /** What is in the box and will be sent: the suggestion the arrows have reached, or what is typed. */

@@ -83,6 +83,13 @@ export const lateStrings = {
     refused: (detail: string, remedy: string) => `The server refused: ${detail}${remedy ? ` ${remedy}` : ""}`,
   },
 
+  recording: {
+    absent: "This browser cannot record: take snapshots, or use another browser.",
+    paused: "Nothing can be recorded while paused: resume, then record.",
+    empty: "No picture came while recording, so nothing was saved: record again once it plays.",
+    ended: "The recording ended with the stream and was saved: press Record for a new one.",
+  },
+
   keys: {
     title: "Keyboard",
     close: "Close",
@@ -98,6 +105,7 @@ export const lateStrings = {
       ["← ↑ → ↓", "from preset to preset, once one is focused"],
       ["↑ ↓", "presets that fit, while typing; recent instructions, from an empty line"],
       ["Space", "pause and go on"],
+      ["M", "a video's sound"],
       ["F", "full screen"],
       ["R", "record"],
       ["P", "snapshot"],

@@ -60,7 +60,6 @@ export const streamStrings = {
     noKeyframe: "No keyframe came yet: set the encoder's keyframe interval to 1 or 2 s.",
     unreachable: "The server does not answer: asking again",
     away: (detail: string) => `The picture does not come now (${detail}): asked for again by itself.`,
-    viewKey: "This stream is watched with a view key: give the operator's key under Connect.",
   },
 
   facts: {

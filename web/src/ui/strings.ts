@@ -154,6 +154,8 @@ export const strings = {
   messages: {
     useSample: "Play the sample",
     reload: "Reload",
+    missing:
+      "A part of this page did not come: the server is away, or has a newer page. Reload it: what is typed and asked for stays.",
     applyNearest: (name: string) => `Apply “${name}”`,
     videoFailed: (detail: string) =>
       `Videos cannot be edited on this server now (${detail}): ask who runs it, or go on with another source.`,
@@ -167,9 +169,5 @@ export const strings = {
     editRefused: (detail: string) => `The edit was refused: ${detail}`,
     noWebRtc:
       "This browser has no WebRTC, which carries the live picture: open the page in a current browser.",
-    recorderAbsent: "This browser cannot record: take snapshots, or use another browser.",
-    recorderPaused: "Nothing can be recorded while paused: resume, then record.",
-    recorderEmpty: "No picture came while recording, so nothing was saved: record again once it plays.",
-    recorderEnded: "The recording ended with the stream and was saved: press Record for a new one.",
   },
 };

@@ -2,7 +2,7 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { apply } from "./edits";
 import { Icon } from "./icons";
-import { downloadTimeline } from "./session";
+import { withLate } from "./later";
 import { store } from "./store";
 import { strings } from "./strings";
 import { clockTime, mergeStrengths, type TimelineEntry } from "./timeline";
@@ -73,7 +73,7 @@ export function Strip() {
         aria-label={words.download}
         title={words.download}
         disabled={entries.length === 0}
-        onClick={downloadTimeline}
+        onClick={() => withLate(({ saveTimeline }) => saveTimeline())}
       >
         <Icon name="download" />
       </button>

@@ -1,14 +1,18 @@
 /**
  * One stream and nothing else: what OBS's browser source shows. `?sound=1` plays its sound, `?hold=1` keeps the last
- * picture while the stream is away (else nothing is there, and what lies under it is seen), `?key=` is the view key.
- * It comes back for ever.
+ * picture while the stream is away (else nothing is there, and what lies under it is seen), `?key=` is the view key,
+ * which a person who came without it is asked for. It comes back for ever.
  */
-import { WhepReader } from "../client/whep";
+import { WhepReader, type WhepStateEvent } from "../client/whep";
+import { viewKeyWords } from "../strings.viewkey";
+import { keepViewKey, viewKeyOf } from "../viewkeys";
 
 declare global {
   interface Window {
     /** For end-to-end tests. */
     watch: { reader: WhepReader };
+    /** OBS tells its browser sources that they are such. */
+    obsstudio?: unknown;
   }
 }
 
@@ -74,23 +78,46 @@ async function iceServers(): Promise<RTCIceServer[]> {
   }
 }
 
-const reader = new WhepReader({
-  url: new URL(`whep/${encodeURIComponent(name)}`, base),
-  token: query.get("key") ?? "",
-  iceServers: await iceServers(),
-});
-window.watch = { reader };
-reader.on("track", show);
-reader.on("state", ({ state }) => {
+const servers = await iceServers();
+let reader: WhepReader | null = null;
+let asker: typeof import("./viewkey") | null = null;
+
+/** Watches with this view key; "" for none. */
+function begin(key: string): void {
+  const begun = new WhepReader({
+    url: new URL(`whep/${encodeURIComponent(name)}`, base),
+    token: key,
+    iceServers: servers,
+  });
+  reader?.close();
+  reader = begun;
+  window.watch = { reader: begun };
+  begun.on("track", show);
+  begun.on("state", (event) => begun === reader && onState(event, key));
+  begun.start();
+}
+
+function onState({ state, refusal }: WhepStateEvent, key: string): void {
+  if (state === "open") asker?.putAway();
   if (state !== "away") return;
   drop(coming);
   coming = null;
   if (hold) holdPicture();
   drop(shown);
   shown = null;
-});
-addEventListener("pagehide", () => reader.close());
+  if (refusal?.status === 401 || (refusal?.status === 429 && key)) void ask(key, refusal.retryAfterS ?? 0);
+}
+
+/** Not in a scene of OBS, where it would be on air. `waitS`: no key is heard for so long. */
+async function ask(wrong: string, waitS: number): Promise<void> {
+  if (window.obsstudio !== undefined) return;
+  if (waitS === 0) keepViewKey(name, ""); // it is wrong by now
+  asker ??= await import("./viewkey").catch(() => null); // asked for again with the next refusal
+  asker?.askForKey(base.href, name, { said: wrong && viewKeyWords.wrong, waitS }, begin);
+}
+
+addEventListener("pagehide", () => reader?.close());
 addEventListener("pageshow", ({ persisted }) => {
-  if (persisted) reader.start();
+  if (persisted) reader?.start();
 });
-reader.start();
+begin(query.get("key") ?? viewKeyOf(name));

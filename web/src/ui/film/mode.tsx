@@ -1,6 +1,7 @@
 /** Video mode: a film of one's own on the stage, its scrubber, the films on the server, and their renders. */
 import { useEffect, useState } from "preact/hooks";
 import { togglePause } from "../edits";
+import { VerdictPill } from "../facts";
 import { Icon } from "../icons";
 import { client } from "../live";
 import { useFilm } from "../session";
@@ -21,8 +22,8 @@ const MOST_JOBS = 20;
 
 let began = false;
 
-/** Goes over to films, with `id` on the stage where it can be. Raises Refusal where this server has none. */
-export async function enter(id: string, wanted: () => boolean): Promise<void> {
+/** Goes over to films, with `id` on the stage from `at` seconds on where it can be. Raises Refusal where this server has none. */
+export async function enter(id: string, wanted: () => boolean, at = 0): Promise<void> {
   const [found] = await Promise.all([refresh(), refreshJobs().catch(() => {})]);
   if (!wanted()) return;
   if (!began) {
@@ -33,7 +34,7 @@ export async function enter(id: string, wanted: () => boolean): Promise<void> {
   }
   const film = found.find((each) => each.id === id && each.state === "ready");
   if (film) {
-    open(film);
+    open(film, at < film.duration - 1 ? at : 0);
     return;
   }
   shown.shelf.value = true;
@@ -171,6 +172,9 @@ export function Deck() {
     </section>
   );
 }
+
+/** A render that is watched is a file: nothing of it is measured. */
+export const Pill = () => (shown.watched.value ? null : <VerdictPill />);
 
 /** Files are dropped anywhere on the page. */
 function useDrop(): void {

@@ -3,6 +3,7 @@ import type Hls from "hls.js";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { togglePause } from "../edits";
 import { Icon } from "../icons";
+import { part } from "../later";
 import { filmNow, store } from "../store";
 import { filmStrings } from "../strings.film";
 import { films, shown } from "./state";
@@ -29,7 +30,7 @@ async function play(
     video.src = `${url}#t=${at.toFixed(2)}`;
     return () => video.removeAttribute("src");
   }
-  const { default: HlsPlayer } = await import("hls.js");
+  const { default: HlsPlayer } = await part(() => import("hls.js"));
   if (!HlsPlayer.isSupported()) {
     onTrouble(words.unplayable);
     return () => {};

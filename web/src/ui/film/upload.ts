@@ -1,5 +1,6 @@
 /** One upload at a time, by tus: paused and gone on with, after a lost network and after the page was closed. */
 import type { DetailedError, HttpResponse, Upload } from "tus-js-client";
+import { part } from "../later";
 import { store } from "../store";
 import { filmStrings } from "../strings.film";
 import { open, refreshQuietly, whenReady } from "./library";
@@ -44,7 +45,7 @@ export async function send(file: File): Promise<void> {
   };
   if (file.size === 0) return refuse(words.empty);
   try {
-    const [tus, most] = await Promise.all([import("tus-js-client"), films.mostBytes()]);
+    const [tus, most] = await Promise.all([part(() => import("tus-js-client")), films.mostBytes()]);
     if (mine !== generation) return;
     if (most !== null && file.size > most) return refuse(words.tooLarge(file.size, most));
     const made = new tus.Upload(file, {

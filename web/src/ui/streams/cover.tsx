@@ -4,6 +4,7 @@ import { streamStrings } from "../strings.streams";
 import { CopyRow } from "./copying";
 import { NewStream } from "./list";
 import { shown } from "./state";
+import { ViewKey } from "./viewkey";
 
 const words = streamStrings.cover;
 const PICTURE_S = 4; // a publisher without a picture for so long is not about to send one
@@ -63,7 +64,7 @@ function hindrance(): string {
 }
 
 export function StageCover() {
-  const { name, facts, watching } = shown;
+  const { name, facts, watching, viewKey } = shown;
   if (!name.value) {
     return (
       <div class="drop how">
@@ -75,17 +76,11 @@ export function StageCover() {
   const state = facts.value?.state;
   if (!shown.reachable.value && !store.playing.value) return <Waiting said={words.unreachable} />;
   if (state === undefined) return <Waiting said={words.connecting} />;
+  if (facts.value?.needsKey && !viewKey.value) return <ViewKey key={name.value} name={name.value} />;
   if (state === "idle") return <Steps name={name.value} />;
   if (state === "waiting") return <Waiting said={words.waiting} />;
   if (store.playing.value) return null;
   const { refusal } = watching.value;
-  if (refusal?.status === 401) {
-    return (
-      <div class="drop how">
-        <p class="drop-title">{words.viewKey}</p>
-      </div>
-    );
-  }
   const hindered = hindrance();
   if (hindered) return <Waiting said={hindered} />;
   const away = watching.value.state === "away" && refusal !== null && refusal.status !== 409;

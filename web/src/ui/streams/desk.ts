@@ -6,7 +6,7 @@ import type { SettingsChange } from "../../client/streams";
 import { Streams } from "../../client/streams";
 import { store } from "../store";
 import { streamStrings as words } from "../strings.streams";
-import { explain, goTo, shown, streams } from "./state";
+import { asViewer, explain, goTo, shown, streams } from "./state";
 import { follow, unwatch, watch, watchPicture } from "./watching";
 
 const LOOK_MS = 2_000;
@@ -56,13 +56,13 @@ effect(() => {
 // -- whose streams they are ---------------------------------------------------------------------------------------
 
 /** What there is to know of the chosen stream, as far as this page may. */
-async function lookInto(): Promise<void> {
+export async function lookInto(): Promise<void> {
   const name = shown.name.value;
   if (!name) return;
   const mine = (): boolean => name === shown.name.value;
   try {
     const [presets, settings, setup] = await Promise.all([
-      streams.presets(name).catch(notShown),
+      asViewer().presets(name).catch(notShown),
       streams.settings(name).catch(notTheOperator),
       shown.operator.value === "no" ? null : streams.setup(name).catch(notTheOperator),
     ]);

@@ -1,5 +1,6 @@
 /** A QR code drawn as one path. What makes it is loaded with the first one. */
 import { useEffect, useState } from "preact/hooks";
+import { part } from "../later";
 import { streamStrings } from "../strings.streams";
 
 const QUIET = 4; // modules of white around it (ISO/IEC 18004 §6.3.8)
@@ -10,7 +11,7 @@ interface Drawn {
 }
 
 async function draw(text: string): Promise<Drawn> {
-  const { generate } = await import("lean-qr");
+  const { generate } = await part(() => import("lean-qr"));
   const code = generate(text);
   let path = "";
   for (let y = 0; y < code.size; y += 1) {

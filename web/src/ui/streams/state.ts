@@ -28,6 +28,10 @@ export const shown = {
   setup: signal<StreamSetup | null>(null),
   /** Whether this page may set streams; `unset`: the server has no operator_key that could be given. */
   operator: signal<"unknown" | "yes" | "no" | "unset">("unknown"),
+  /** Of the chosen stream, where one was given in this tab; "" else. */
+  viewKey: signal(""),
+  /** The one that was given is right no more. */
+  viewKeyChanged: signal(false),
   tab: signal<Tab>("edit"),
   /** What lay in the box when that tab was asked for: it does not cover it, what is typed then does. */
   laid: signal(""),
@@ -37,6 +41,14 @@ export const shown = {
   transport: signal<TransportStats | null>(null),
   sound: signal(false),
 };
+
+/** Asks with what opens the chosen stream: the operator's key, else the view key that was given for it. */
+export function asViewer(): Streams {
+  if (streams.key || !shown.viewKey.value) return streams;
+  const viewer = new Streams(streams.base);
+  viewer.key = shown.viewKey.value;
+  return viewer;
+}
 
 export const isOperator = computed(() => shown.operator.value === "yes");
 

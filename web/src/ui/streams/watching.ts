@@ -2,10 +2,11 @@
 import type { StreamFacts } from "../../client/streamfacts";
 import { TransportReader } from "../../client/transport";
 import { WhepReader } from "../../client/whep";
+import { keepViewKey, viewKeyOf } from "../../viewkeys";
 import { client, videos } from "../live";
 import { store } from "../store";
 import { forgetEdits, lookAt, noteApplied } from "./edits";
-import { shown, streams } from "./state";
+import { asViewer, shown, streams } from "./state";
 
 const MEASURE_MS = 1_000;
 
@@ -20,22 +21,36 @@ export function watch(name: string): void {
   const known = shown.list.value.find((each) => each.name === name) ?? null;
   shown.facts.value = known;
   if (!name) return;
+  shown.viewKey.value = viewKeyOf(name);
   if (known) hear(known);
   follow(name);
-  watchPicture(name, "");
+  watchPicture(name, shown.viewKey.value);
 }
 
 /** Hears of the stream what the key shows that there is now. */
 export function follow(name: string): void {
   stopFollowing();
-  stopFollowing = streams.follow(name, {
-    onFacts: hear,
+  const viewer = asViewer();
+  stopFollowing = viewer.follow(name, {
+    onFacts: (facts) => {
+      hear(facts);
+      if (facts.needsKey && viewer !== streams) forgetViewKey(name);
+    },
     onApplied: noteApplied,
     onTrouble: (refusal, again) => {
       if (again) shown.reachable.value = false;
       else if (refusal.status === 404) shown.facts.value = null;
     },
   });
+}
+
+/** The one that was given opens the stream no more: it is asked for again, and not shown once more. */
+function forgetViewKey(name: string): void {
+  keepViewKey(name, "");
+  shown.viewKey.value = "";
+  shown.viewKeyChanged.value = true;
+  follow(name);
+  watchPicture(name, "");
 }
 
 /** `token`: the view key, where the stream has one and it is known. */
@@ -56,6 +71,7 @@ export function watchPicture(name: string, token: string): void {
   mine.on("state", (event) => {
     if (reader !== mine) return;
     shown.watching.value = event;
+    if (event.refusal?.status === 401 && token && token === shown.viewKey.value) return forgetViewKey(name);
     if (event.state === "away" || event.state === "closed") blank();
   });
   let stats = new TransportReader();
@@ -65,8 +81,12 @@ export function watchPicture(name: string, token: string): void {
     if (reports === null) stats = new TransportReader();
     shown.transport.value = reports && mine.state === "open" ? stats.read(reports.values()) : null;
   }, MEASURE_MS);
-  if (shown.facts.value?.state === "live") mine.start(); // else once it is
+  if (isShown(shown.facts.value)) mine.start(); // else once it is
 }
+
+/** There is a picture of it, and this page may see it as far as is known. */
+const isShown = (facts: StreamFacts | null): boolean =>
+  facts?.state === "live" && (!facts.needsKey || shown.viewKey.value !== "");
 
 export function unwatch(): void {
   stopFollowing();
@@ -78,6 +98,8 @@ export function unwatch(): void {
   shown.transport.value = null;
   shown.facts.value = null;
   shown.name.value = "";
+  shown.viewKey.value = "";
+  shown.viewKeyChanged.value = false;
   store.degraded.value = "";
   blank();
   forgetEdits();
@@ -95,11 +117,11 @@ function blank(): void {
 
 function hear(facts: StreamFacts): void {
   shown.reachable.value = true;
-  const before = shown.facts.value?.state;
+  const before = shown.facts.value;
   shown.facts.value = facts;
   // Only what is live is asked for, and at once; what waits for its publisher is kept.
-  if (facts.state === "live" && before !== "live" && reader?.state !== "open") reader?.start();
-  if (facts.state === "idle" && before !== "idle") reader?.close();
+  if (isShown(facts) && !isShown(before) && reader?.state !== "open") reader?.start();
+  if (facts.state === "idle" && before?.state !== "idle") reader?.close();
   shown.list.value = shown.list.value.map((each) => (each.name === facts.name ? facts : each));
   store.degraded.value = facts.degraded;
   store.streamModel.value = facts.model;

@@ -1,0 +1,56 @@
+/**
+ * What was asked for in this tab, until it is closed: after a reload, or where a phone dropped the page, that is asked
+ * for again, a film goes on where it was, and a camera is opened that was open. Knows no elements.
+ */
+import { effect } from "@preact/signals";
+import { client } from "./live";
+import { recall, remember } from "./memory";
+import { filmNow, store } from "./store";
+import { NOTHING, readTab, type TabRecord, takesUp, writeTab } from "./tabrecord";
+
+const KEY = "tab";
+
+let kept = NOTHING;
+
+const arrival = (): string =>
+  (performance.getEntriesByType("navigation")[0] as PerformanceNavigationTiming | undefined)?.type ?? "";
+
+/** Only where that asks nobody: there was no press. */
+async function mayOpenCamera(): Promise<boolean> {
+  const { source } = (history.state ?? {}) as { source?: unknown };
+  if (source !== "camera" || arrival() !== "reload") return false;
+  try {
+    return (await navigator.permissions.query({ name: "camera" as PermissionName })).state === "granted";
+  } catch {
+    return false; // a browser that does not say
+  }
+}
+
+/** What this tab had before the page was loaded again. */
+export async function recallTab(address: URLSearchParams): Promise<TabRecord & { camera: boolean }> {
+  if (takesUp(arrival(), address)) kept = readTab(recall<unknown>(KEY, null, "tab"));
+  return { ...kept, camera: await mayOpenCamera() };
+}
+
+/** From now on, until the page ends. */
+export function keepTab(): void {
+  const keep = (): void => {
+    const { wanted } = client;
+    const film = store.film.peek();
+    kept = {
+      prompt: wanted?.prompt ?? kept.prompt,
+      strength: wanted?.strength ?? kept.strength,
+      model: store.modelName.peek(),
+      film: film?.id ?? "",
+      at: film ? Math.round(filmNow() * 10) / 10 : 0,
+    };
+    remember(KEY, writeTab(kept), "tab");
+  };
+  effect(() => {
+    void [store.pending.value, store.applied.value, store.modelName.value, store.film.value];
+    keep();
+  });
+  // A phone says no more than that the page goes out of sight; where a film is then is worth keeping.
+  document.addEventListener("visibilitychange", keep);
+  addEventListener("pagehide", keep);
+}
