@@ -12,10 +12,12 @@ from typing import Any
 
 import numpy as np
 
+from gpu import threads as named
 from gpu.cores import usable_cores
 from gpu.engine.base import CheckedEngine, Shapes, Tensor, source_of
 from gpu.errors import DeviceError, ModelError
 
+NAME = "openvino"  # of the threads it makes, which would have that of who first calls it
 # One compiled graph serves every stream of the same size: weights are held once. Entries live as long as an
 # engine uses them.
 _compiled: weakref.WeakValueDictionary[tuple[object, ...], _Compiled] = weakref.WeakValueDictionary()
@@ -95,7 +97,8 @@ class OpenVinoEngine(CheckedEngine):
         with _compiled_lock:
             shared = _compiled.get(key)
         if shared is None:  # others may compile meanwhile; of two equal graphs the first is kept
-            made = _Compiled(source, threads, shapes)
+            with named.made_as(NAME):
+                made = _Compiled(source, threads, shapes)
             with _compiled_lock:
                 shared = _compiled.setdefault(key, made)
         super().__init__(
@@ -103,6 +106,7 @@ class OpenVinoEngine(CheckedEngine):
         )
         self._shared: _Compiled | None = shared
         self._request: Any = shared.compiled.create_infer_request()
+        self._runs = False
         self._results = shared.results
         self._view: Any = shared.view
 
@@ -118,7 +122,12 @@ class OpenVinoEngine(CheckedEngine):
         contiguous = {name: np.ascontiguousarray(tensor) for name, tensor in inputs.items()}
         for name, tensor in contiguous.items():
             self._request.set_tensor(name, self._view(_writeable(tensor)))
-        self._request.infer({}, share_outputs=True)
+        if self._runs:
+            self._request.infer({}, share_outputs=True)
+        else:  # the first run makes threads too
+            with named.made_as(NAME):
+                self._request.infer({}, share_outputs=True)
+            self._runs = True
         return results
 
 

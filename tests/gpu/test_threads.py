@@ -47,3 +47,20 @@ def test_an_executor_names_its_own() -> None:
     with ThreadPoolExecutor(1, thread_name_prefix="relens-kept", initializer=threads.name_this) as executor:
         assert executor.submit(lambda: comm(threading.get_native_id())).result(30) == "kept_0"
     assert comm(threading.main_thread().native_id) == before
+
+
+def test_threads_of_a_library_are_named_by_who_has_it_make_them() -> None:
+    """A thread begins with its maker's name, and a library leaves it at that."""
+    made: list[str] = []
+
+    def make() -> None:
+        with threads.made_as("openvino"):
+            thread = threading.Thread(target=lambda: made.append(comm(threading.get_native_id())))
+            thread.start()
+            thread.join(30)
+        made.append(comm(threading.get_native_id()))
+
+    maker = threading.Thread(target=make, name="relens-compile")
+    threads.start(maker)
+    maker.join(30)
+    assert made == ["openvino", "compile"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -127,3 +129,33 @@ def test_auto_takes_openvino_and_reads_files(graph: bytes, tmp_path: Path) -> No
 def test_unknown_kind_names_the_choices(graph: bytes) -> None:
     with pytest.raises(DeviceError, match="auto, openvino or onnxruntime"):
         open_engine(graph, "tensorrt")  # type: ignore[arg-type]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names are told to Linux")
+def test_threads_that_openvino_makes_have_its_name(graph: bytes) -> None:
+    """And not that of who compiles, or runs, first: in a process of its own, where none is there yet."""
+    script = """
+import os, sys, threading
+import numpy as np
+from gpu import threads
+from gpu.engine import open_engine
+
+def names():
+    tasks = os.listdir("/proc/self/task")
+    return sorted(open(f"/proc/self/task/{task}/comm").read().strip() for task in tasks)
+
+def run():
+    engine = open_engine(sys.stdin.buffer.read(), "openvino", threads=2, shapes={"x": (1, 3, 512, 512)})
+    engine.run({"x": np.ones((1, 3, 512, 512), np.float32), "s": np.ones((1, 4, 1, 1), np.float32)})
+    after.extend(names())
+
+after = []
+thread = threading.Thread(target=run, name="relens-compile")
+threads.start(thread)
+thread.join()
+print(*after)
+"""
+    done = subprocess.run([sys.executable, "-c", script], input=graph, capture_output=True, check=True)
+    names = done.stdout.decode().split()
+    assert names.count("openvino") >= 1
+    assert names.count("compile") == 1, "who has it made keeps its own"
