@@ -52,14 +52,16 @@ class Viewer:
     def __init__(self) -> None:
         self.pc = RTCPeerConnection()
         self.channel = self.pc.createDataChannel("edits")
-        self.pc.addTransceiver("video", direction="recvonly")
+        for kind in ("video", "audio"):
+            self.pc.addTransceiver(kind, direction="recvonly")
         self.second = -1
         self._changed = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self.pc.on("track", self._begin)
 
     def _begin(self, track: Any) -> None:
-        self._task = asyncio.ensure_future(self._watch(track))
+        if track.kind == "video":
+            self._task = asyncio.ensure_future(self._watch(track))
 
     async def _watch(self, track: Any) -> None:
         with contextlib.suppress(MediaStreamError):
@@ -92,7 +94,8 @@ class Viewer:
 
 
 def make_film(clip: Path, film: Path, size: tuple[int, int], seconds: int) -> None:
-    """The clip looped, and marked. x264's usual distance of keyframes: a seek has its work to do."""
+    """The clip looped, and marked, with a tone. x264's usual distance of keyframes: a seek has its work to
+    do."""
     if not clip.is_file():
         raise BenchError(f"there is no clip {clip}: name one with --clip")
     with av.open(str(clip)) as source:
@@ -102,14 +105,21 @@ def make_film(clip: Path, film: Path, size: tuple[int, int], seconds: int) -> No
         stream: Any = out.add_stream("libx264", rate=FPS)
         stream.width, stream.height, stream.pix_fmt = *size, "yuv420p"
         stream.options = {"preset": "ultrafast", "crf": "24"}
+        sound: Any = out.add_stream("aac", rate=48_000, layout="stereo")
+        tone = (np.sin(np.arange(48_000) * 440 * 2 * np.pi / 48_000) / 4).astype(np.float32)
         for number, plane in enumerate(islice(cycle(planes), seconds * FPS)):
             write_mark(plane, number // FPS)
             picture = av.VideoFrame.from_ndarray(plane, format="yuv420p")
             picture.pts, picture.time_base = number, Fraction(1, FPS)
             out.mux(stream.encode(picture))
+            if number % FPS == 0:
+                second: Any = av.AudioFrame.from_ndarray(tone[None].repeat(2, 0), "fltp", "stereo")
+                second.sample_rate, second.pts = 48_000, number // FPS * 48_000
+                out.mux(sound.encode(second))
             if number % (10 * FPS) == 0:
                 bar.show(number // FPS, "seconds")
         out.mux(stream.encode(None))
+        out.mux(sound.encode(None))
 
 
 def write_mark(luma: U8, second: int) -> None:

@@ -27,8 +27,10 @@ STALE_S = 10.0  # without a picture for so long there is nothing to wait for
 class HoldBack:
     """A bounded delay line. Loop thread only."""
 
-    def __init__(self, send: Callable[[EncodedAudio], None]) -> None:
+    def __init__(self, send: Callable[[EncodedAudio], None], waits: bool = False) -> None:
+        """`waits`: for the first picture, too; else sound that no picture was before leaves at once."""
         self._send = send
+        self._unknown_s = MAX_DELAY_S if waits else 0.0
         self._packets: deque[tuple[float, EncodedAudio]] = deque()  # (taken at, monotonic seconds)
         self._timer: asyncio.TimerHandle | None = None
         self._lags: deque[float] = deque(maxlen=MEASURED)
@@ -79,14 +81,18 @@ class HoldBack:
 
     def _due_s(self, taken_s: float, packet: EncodedAudio) -> float:
         if self._offset is None:
-            return taken_s
+            return taken_s + self._unknown_s
         return min(self._offset + packet.pts / AUDIO_HZ, taken_s + MAX_DELAY_S)
 
     def clear(self) -> None:
         """Forget what is held, and what was measured (pause, close)."""
-        self._packets.clear()
         self._offset = None
         self._lags.clear()
+        self.skip()
+
+    def skip(self) -> None:
+        """Forget what is held; pictures go on leaving as late as they do (a film is sought in)."""
+        self._packets.clear()
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

@@ -29,6 +29,7 @@ from server.hold_back import HoldBack
 from server.kept.session_log import SessionLog
 from server.metrics import Metrics
 from server.peer import EncodedAudio, Peer, PeerState
+from server.preview_sound import PreviewSound
 from server.rate import TokenBucket
 from server.recording import Recording
 from server.session_parts import (
@@ -78,12 +79,13 @@ class Session:
         self._bridge = LoopBridge(loop, self)
         self._peer = Peer(peer_config(config, encodes=encodes), self)
         self._pipeline: Pipeline | None = None
-        self._audio = HoldBack(self._peer.send_audio)
+        self._audio = HoldBack(self._peer.send_audio, waits=film is not None)
         bucket = TokenBucket(config.messages_per_s, config.message_burst, self.started_s)
         self._channel = EditChannel(self, self._peer.send_message, bucket, metrics.message_rejected)
         self._meter = SessionMeter()
         self._model: EditModel | None = None
         self._film = film
+        self._film_sound: PreviewSound | None = None
         self._recording = Recording(log_to, session_id)
         self._paused = False
         self._media_s = self.started_s
@@ -121,7 +123,9 @@ class Session:
         if first is not None:
             self._channel.begin(replace(first, revision=0))
         if self._film is not None:
-            self._film.start(pipeline.show, self._follow, self._bridge.on_error)
+            if self._peer.hears:
+                self._film_sound = PreviewSound(self._audio.push, self._on_silent)
+            self._film.start(pipeline.show, self._follow, self._bridge.on_error, self._film_sound)
         self._ticker = asyncio.get_running_loop().create_task(self._tick(), name=f"session-{self.id[:6]}")
         self._ticker.add_done_callback(self._tick_ended)
         return answer
@@ -176,8 +180,12 @@ class Session:
             await asyncio.sleep(LAST_WORDS_S)
         self._bridge.close()
         self._audio.clear()
-        if self._audio.dropped:
-            self._metrics.dropped("audio", self._audio.dropped)
+        unheard = self._audio.dropped
+        if self._film_sound is not None:
+            self._film_sound.close()
+            unheard += self._film_sound.dropped
+        if unheard:
+            self._metrics.dropped("audio", unheard)
         await close_bounded(self._peer.close(), f"session {self.id[:6]}: its peer")
         if self._film is not None:
             film = asyncio.get_running_loop().run_in_executor(self._executor, self._film.close)
@@ -197,7 +205,7 @@ class Session:
             self._pipeline.push(frame)
 
     def on_audio(self, packet: EncodedAudio) -> None:
-        if not self._paused and self._closer is None:
+        if not self._paused and self._closer is None and self._film is None:
             self._audio.push(packet)
 
     def on_message(self, data: str | bytes) -> None:
@@ -231,6 +239,14 @@ class Session:
 
     # -- EditControl
 
+    def read(self, prompt: str) -> Reading:
+        if self._model is None:
+            raise DeviceError("the session is not open yet: send the edit again")
+        return self._model.read(prompt)
+
+    def runs(self) -> Edit | None:
+        return self._film.followed() if self._film is not None else None
+
     def set_edit(self, edit: Edit) -> Reading:
         if self._pipeline is None or self._model is None:
             raise DeviceError("the session is not open yet: send the edit again")
@@ -242,6 +258,17 @@ class Session:
         if self._film is None:
             raise ProtocolError("this session edits what you send: only a film's preview can be sought in")
         self._film.seek(at_s)
+        self._hush()
+
+    def _hush(self) -> None:
+        """Nothing is heard of the place that was left."""
+        if self._film_sound is not None:
+            self._film_sound.hush()
+            self._audio.skip()
+
+    def _on_silent(self, why: str) -> None:
+        log.info("session %s: its film plays on without sound: %s", self.id[:6], why)
+        self._channel.say(protocol.Error(code="no-sound", message=f"{why}: the preview goes on without it"))
 
     def _follow(self, edit: Edit) -> None:
         """The film's thread: an edit of its timeline takes force."""
@@ -251,6 +278,7 @@ class Session:
     def pause(self) -> None:
         if self._film is not None:
             self._film.pause()
+            self._hush()
             return
         if self._pipeline is not None and not self._paused:
             self._paused = True

@@ -46,7 +46,7 @@ def open_film(path: Path, limits: FilmLimits = LIMITS) -> FilmReader:
     """Probed: every packet has been counted when this returns. Close it.
 
     Raises FilmError for what is no film, is damaged, or is beyond the limits."""
-    fd = _open_file(path, limits)
+    fd = open_file(path, limits)
     try:
         return FilmReader(fd, read_signature(fd), limits)
     finally:
@@ -78,6 +78,11 @@ class FilmReader:
     def ticks(self) -> I64:
         """[N]: when each frame is shown, from 0."""
         return self._ticks
+
+    @property
+    def zero(self) -> Fraction:
+        """The first frame's time as the container counts it, seconds."""
+        return int(self._index.pts[0]) * self._index.unit
 
     @property
     def key_ticks(self) -> I64:
@@ -266,7 +271,7 @@ class FilmReader:
         return FilmError(text)
 
 
-def _open_file(path: Path, limits: FilmLimits) -> int:
+def open_file(path: Path, limits: FilmLimits) -> int:
     """Open for reading; a link is followed. Never waits for a FIFO. Raises FilmError."""
     try:
         if not stat.S_ISREG(os.stat(path).st_mode):

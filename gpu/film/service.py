@@ -19,7 +19,6 @@ from gpu.film.types import FilmError, FilmLimits
 from gpu.film.wire import Ask, Gone, Mark, Message, Say, Wire
 
 _ALIVE_S = 0.5
-_MOST_ORDER = 256 << 20  # bytes: the index of a film that is known comes with it
 # What reading may take of the processor: never reached by a film that plays.
 _OPEN_CPU_S = 120.0
 _CPU_S_PER_BYTE = 1e-7
@@ -33,10 +32,10 @@ class Service:
         self._wire = wire
         self._queued: Message | None = None  # a READ that came while another was served
 
-    def serve(self) -> None:
-        """Raises Gone when the parent has ended it."""
+    def serve(self, order: Message) -> None:
+        """`order`: OPEN. Raises Gone when the parent has ended it."""
         try:
-            self._open(self._wire.receive(None, _MOST_ORDER))
+            self._open(order)
             self._make_ring(self._wire.receive(None))
             while True:
                 message = self._queued or self._wire.receive(None)

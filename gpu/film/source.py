@@ -16,8 +16,7 @@ _PICTURES = (
     "h264,hevc,vp8,vp9,libdav1d,av1,libvpx,libvpx-vp9,mpeg4,mpeg2video,mpeg1video,mjpeg,prores,dnxhd,ffv1,"
     "theora,rawvideo,png,h263,vc1,wmv3,qtrle,huffyuv,ffvhuff,utvideo"
 )
-# Only for the parameters of sound tracks; none is played.
-_SOUNDS = (
+SOUNDS = (
     "aac,ac3,eac3,mp3,mp3float,mp2,mp2float,opus,libopus,vorbis,libvorbis,flac,alac,pcm_s16le,pcm_s16be,"
     "pcm_s24le,pcm_s24be,pcm_s32le,pcm_f32le,pcm_u8,dca,amrnb,amrwb"
 )
@@ -126,7 +125,7 @@ def _open(opening: Opening) -> Any:
                 "fd": str(opening.fd),
                 "protocol_whitelist": "fd",
                 "format_whitelist": ",".join(opening.limits.containers),
-                "codec_whitelist": f"{_PICTURES},{_SOUNDS}",
+                "codec_whitelist": f"{_PICTURES},{SOUNDS}",
                 "max_streams": str(_MOST_STREAMS),
                 "max_pixels": str(opening.limits.most_pixels),
                 **({"enable_drefs": "0", "use_absolute_path": "0"} if opening.demuxer == "mov" else {}),

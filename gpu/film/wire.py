@@ -11,7 +11,7 @@ from enum import IntEnum
 # kind, flags, slot, bytes of the body, then two numbers of the kind
 _HEAD = struct.Struct("<BBHIqq")
 _MOST_FDS = 2
-MOST_BODY = 256 << 20  # what a message may have at all; each reader says its own, smaller bound
+MOST_ORDER = 256 << 20  # bytes of OPEN: the index of a film that is known comes with it
 
 
 class Say(IntEnum):
@@ -21,6 +21,8 @@ class Say(IntEnum):
     RING = 2  # a: slots; fd: the shared memory
     READ = 3  # a: generation; b: first frame; body: one i64, the frame behind the last; flags: Ask
     FREE = 4  # a: generation; the slot of the oldest frame sent is free again
+    LISTEN = 5  # in the place of OPEN, for the sound; body: JSON; fd: the film
+    PLAY = 6  # a: generation; b: first sample, at 48 kHz
 
     READY = 16  # body: JSON, which barriers hold
     INFO = 17  # body: JSON
@@ -31,6 +33,7 @@ class Say(IntEnum):
     REFUSED = 22  # body: text for whoever sent the film
     SOUND = 23  # body: JSON, of the sound track
     PACKETS = 24  # body: records of sound_child.py
+    PCM = 25  # a: generation; b: first sample; body: one block, see pcm_wire.py
 
 
 class Ask(IntEnum):

@@ -83,6 +83,11 @@ class Peer:
         found = self._link.offer.send if self._link else None
         return found.codec if found else None
 
+    @property
+    def hears(self) -> bool:
+        """It takes sound; False before an offer is accepted."""
+        return self._link is not None and self._link.audio_out is not None
+
     async def accept(self, offer_sdp: str) -> str:
         """-> the answer, all candidates in it. Raises ProtocolError with a remedy; what was connected stays.
 

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections import deque
 from collections.abc import Callable
-from fractions import Fraction
 from typing import cast
 
 import av
@@ -22,14 +20,12 @@ from server.errors import ProtocolError
 from server.peer.types import EncodedAudio
 
 from .codec_thread import CodecThread
+from .opus_encoder import OPUS_SAMPLES, OpusEncoder
 from .pcm_line import CHANNELS, S16, PcmLine
 from .types import RATE_HZ
 
 log = logging.getLogger(__name__)
 
-OPUS_SAMPLES = 960  # 20 ms, the default of RFC 7587 §4.2
-OPUS_BPS = 128_000  # stereo music without a fault to hear (RFC 7587 §3.1.1)
-PRE_SKIP = 312  # libopus's look-ahead at 48 kHz: a packet's sound is this much older than what went in
 HOPELESS = 50  # frames, a second of sound: where none of them can be decoded the next will not be either
 MAX_AAC_BYTES = 16_384  # eight channels of 6144 bits (ISO/IEC 14496-3 §4.5.3) are 6144 bytes
 
@@ -44,11 +40,10 @@ class AacToOpus:
         self._resampler: AudioResampler | None = None
         self._shape: tuple[str, str, int] | None = None
         self._line = PcmLine(OPUS_SAMPLES)
-        self._encoder = _opus_encoder()
-        self._fed = self._undecoded = 0
+        self._encoder = OpusEncoder()
+        self._undecoded = 0
         self._decoded = False  # one frame at least
         self._usual = 0  # samples of a frame, at RATE_HZ
-        self._times: deque[tuple[int, int]] = deque()  # (pts, arrived_ns) of what the encoder still has
         self._thread = CodecThread("aac-to-opus", self._transcode, on_packet)
 
     def push(self, data: bytes, pts_48k: int) -> None:
@@ -92,7 +87,7 @@ class AacToOpus:
         found: list[EncodedAudio] = []
         for samples in parts:
             for block, at in self._line.add(samples, pts):
-                found += self._encode(block, at, arrived_ns)
+                found += self._encoder.encode(block, at, arrived_ns)
             pts += len(samples)
             self._usual = len(samples)
         return found
@@ -107,17 +102,6 @@ class AacToOpus:
             for out in self._resampler.resample(frame)
         ]
 
-    def _encode(self, block: S16, pts: int, arrived_ns: int) -> list[EncodedAudio]:
-        frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(block).reshape(1, -1), "s16", "stereo")
-        frame.sample_rate, frame.time_base = RATE_HZ, Fraction(1, RATE_HZ)
-        frame.pts, self._fed = self._fed, self._fed + OPUS_SAMPLES  # the encoder's own: times may jump
-        self._times.append((pts, arrived_ns))
-        found: list[EncodedAudio] = []
-        for packet in self._encoder.encode(frame):
-            at, came_ns = self._times.popleft()
-            found.append(EncodedAudio(bytes(packet), at - PRE_SKIP, came_ns))
-        return found
-
 
 def _aac_decoder(config: bytes) -> AudioCodecContext:
     decoder = av.CodecContext.create("aac", "r")
@@ -129,12 +113,3 @@ def _aac_decoder(config: bytes) -> AudioCodecContext:
     except (av.FFmpegError, ValueError) as error:
         raise ProtocolError(f"the AAC config {config[:16].hex()} is none ({error}): send AAC-LC") from error
     return decoder
-
-
-def _opus_encoder() -> AudioCodecContext:
-    encoder = av.CodecContext.create("libopus", "w")
-    encoder.sample_rate, encoder.layout, encoder.format = RATE_HZ, "stereo", "s16"
-    encoder.time_base, encoder.bit_rate = Fraction(1, RATE_HZ), OPUS_BPS
-    encoder.options = {"frame_duration": "20", "application": "audio", "compression_level": "5"}
-    encoder.open()
-    return encoder

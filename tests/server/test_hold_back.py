@@ -98,3 +98,31 @@ async def test_over_the_bound_the_oldest_go() -> None:
     line.clear()
     await asyncio.sleep(0.02)
     assert sent == []
+
+
+async def test_a_films_sound_waits_for_the_first_picture() -> None:
+    sent: list[EncodedAudio] = []
+    line = HoldBack(sent.append, waits=True)
+    zero_s = time.monotonic()
+    line.push(packet(0.0))
+    await asyncio.sleep(0.1)
+    assert sent == []
+    line.video_left(0)  # 0.1 s after its time, as is the sound now
+    await until(lambda: sent)
+    line.push(packet(0.2))
+    assert line._offset == pytest.approx(zero_s + 0.1, abs=0.05)
+    line.clear()
+
+
+async def test_what_is_skipped_is_not_sent_and_the_delay_is_still_known() -> None:
+    sent: list[EncodedAudio] = []
+    line = HoldBack(sent.append)
+    show(line, 0.2)
+    before = line._offset
+    line.push(packet(time.monotonic()))
+    line.skip()
+    line.push(packet(time.monotonic() + 0.02))
+    assert line._offset == before
+    await until(lambda: sent)
+    assert len(sent) == 1
+    assert line.delay_s > 0.1
