@@ -19,6 +19,8 @@ MOST_PIXELS_PLUS = 640 * 360  # ... and so is 1280x720
 LEAST_ENLARGED = 240 * 180  # pixels of a source
 MULTIPLE = 4  # of w and h: the deepest level is at a quarter of [h, w]; twice as much on a fine canvas
 REPEATS = 512  # pixels, after which textures repeat
+# [4, 4] -1..1: by how much a pixel of pixel art is lighter, in order
+DITHER = np.array([[0, 8, 2, 10], [12, 4, 14, 6], [3, 11, 1, 9], [15, 7, 13, 5]], np.float32) / 8 - 15 / 16
 
 
 def is_halved(width: int, height: int, most: int = MOST_PIXELS) -> bool:
@@ -112,9 +114,8 @@ def _grid_tile() -> F32:
 
 def _bayer_tile() -> F32:
     """A 4x4 ordered dither whose pixels are blocks of 8x8."""
-    order = np.array([[0, 8, 2, 10], [12, 4, 14, 6], [3, 11, 1, 9], [15, 7, 13, 5]])
-    pattern = np.kron((order + 0.5) / 8 - 1, np.ones((8, 8)))
-    return np.tile(pattern, (REPEATS // 32, REPEATS // 32)).astype(np.float32)
+    pattern = np.kron(DITHER, np.ones((8, 8), np.float32))
+    return np.tile(pattern, (REPEATS // 32, REPEATS // 32))
 
 
 def _make_tile(name: str) -> F32:

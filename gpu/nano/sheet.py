@@ -54,7 +54,7 @@ class Sheet:
             self.own = None
             self.moves += bool(own.any())
             return
-        textured = _textured(luma)
+        textured = texture_of(luma)
         sure = np.minimum(share / np.float32(_SURE), 1)
         zoom, shift = camera(step, share * textured)
         middle = _from_middle(high, wide)
@@ -123,7 +123,7 @@ def _median(values: F32, weight: F32) -> float:
     return float(values.ravel()[order[np.searchsorted(heaped, heaped[-1] / 2)]])
 
 
-def _textured(luma: F32) -> F32:
+def texture_of(luma: F32) -> F32:
     """[2h,2w] -> [h/4,w/4] 0..1: how much there is to follow. Every fourth pixel is looked at."""
     few = luma[2::4, 2::4]
     contrast = np.zeros_like(few)
