@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
 from gpu.errors import FrameError
 from server.errors import ProtocolError
+from server.rtmp.multitrack import MAIN, read_tracks
 from server.rtmp.video_tag import read_modifier
 
 _AAC, _ENHANCED = 10, 9  # sound formats
@@ -22,8 +24,8 @@ _FOURCCS: dict[bytes, AudioCodec] = {b"mp4a": "aac", b"Opus": "opus"}
 class NotTaken(ProtocolError):
     """Sound of a kind that is not taken: `sound` names it."""
 
-    def __init__(self, sound: str, remedy: str = "set the encoder to AAC") -> None:
-        super().__init__(f"{sound} sound is not taken: {remedy}")
+    def __init__(self, sound: str) -> None:
+        super().__init__(f"{sound} sound is not taken: set the encoder to AAC")
         self.sound = sound
 
 
@@ -36,34 +38,50 @@ class AudioTag:
     body: bytes
 
 
-def read_audio_tag(payload: bytes) -> AudioTag | None:
-    """None for what holds no sound.
+@dataclass(frozen=True, slots=True)
+class FurtherTrack:
+    """Sound beside the main track's, number 0: there is a place for one."""
+
+    number: int
+
+
+def read_audio_tags(payload: bytes) -> Iterator[AudioTag | FurtherTrack]:
+    """What one message holds: nothing where that is no sound, several where it is of several tracks.
 
     Raises FrameError for a message that breaks off, NotTaken for a codec that is not taken."""
     if not payload:
-        return None
+        return
     form = payload[0] >> 4
     if form == _ENHANCED:
-        return _read_enhanced(payload)
+        yield from _read_enhanced(payload)
+        return
     if form != _AAC:
         raise NotTaken(_FORMATS.get(form, f"format {form}"))
     if len(payload) < 2:
         raise FrameError("an audio message that breaks off in its head")
-    return AudioTag("config" if payload[1] == _START else "frame", "aac", payload[2:])
+    yield AudioTag("config" if payload[1] == _START else "frame", "aac", payload[2:])
 
 
-def _read_enhanced(payload: bytes) -> AudioTag | None:
+def _read_enhanced(payload: bytes) -> Iterator[AudioTag | FurtherTrack]:
     packet_type, at = payload[0] & 15, 1
     while packet_type == _MODIFIER:
         packet_type, at = read_modifier(payload, at)
-    if packet_type == _MULTITRACK:
-        raise NotTaken("multitrack", "turn multitrack audio off")
+    if packet_type != _MULTITRACK:
+        yield from _read_one(packet_type, payload[at : at + 4], payload[at + 4 :])
+        return
+    for track in read_tracks(payload, at):
+        if track.number == MAIN:
+            yield from _read_one(track.packet_type, track.fourcc, track.body)
+        else:
+            yield FurtherTrack(track.number)
+
+
+def _read_one(packet_type: int, fourcc: bytes, body: bytes) -> Iterator[AudioTag]:
     if packet_type not in (_START, _FRAMES):
-        return None
-    fourcc = payload[at : at + 4]
+        return
     if len(fourcc) < 4:
         raise FrameError("an audio message that breaks off in its head")
     codec = _FOURCCS.get(fourcc)
     if codec is None:
         raise NotTaken("".join(char if char.isalnum() else "-" for char in fourcc.decode("ascii", "replace")))
-    return AudioTag("config" if packet_type == _START else "frame", codec, payload[at + 4 :])
+    yield AudioTag("config" if packet_type == _START else "frame", codec, body)

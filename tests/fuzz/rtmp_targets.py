@@ -9,7 +9,7 @@ from gpu.errors import FrameError
 from server.errors import ProtocolError
 from server.rtmp import amf0, messages
 from server.rtmp.address import read_address
-from server.rtmp.audio_tag import read_audio_tag
+from server.rtmp.audio_tag import read_audio_tags
 from server.rtmp.chunks import ChunkLimits, ChunkReader, ChunkWriter, Message
 from server.rtmp.connection import Connection
 from server.rtmp.events import PlayAsked, PublishAsked
@@ -86,7 +86,7 @@ def rtmp_media(data: bytes) -> None:
             frame = video.take(0, payload)
             assert frame is None or frame.data
         with suppress(FrameError, ProtocolError):
-            read_audio_tag(payload)
+            list(read_audio_tags(payload))
     to_lengths(data)
 
 

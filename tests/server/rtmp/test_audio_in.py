@@ -11,7 +11,7 @@ from gpu.errors import FrameError
 from server.errors import ProtocolError
 from server.peer.types import EncodedAudio
 from server.rtmp.audio_in import AudioIn
-from server.rtmp.audio_tag import AudioTag, read_audio_tag
+from server.rtmp.audio_tag import AudioTag, FurtherTrack, read_audio_tags
 from server.sound.aac_to_opus import HOPELESS
 from tests.server.sound.sounds import Clicks, aac, opus
 from tests.server.streams.stream_parts import until
@@ -63,7 +63,6 @@ async def test_what_is_not_taken_is_left_out_and_what_comes_after_is_heard() -> 
         (b"\xaf\x00", "aac (not taken)"),
         (b"\x90ac-3", "ac-3 (not taken)"),
         (b"\xaf\x01" + bytes(40), "ac-3 (not taken)"),
-        (b"\x95\x00mp4a", "multitrack (not taken)"),
     ]:
         audio.take(0, payload)
         assert audio.codec is None
@@ -74,6 +73,32 @@ async def test_what_is_not_taken_is_left_out_and_what_comes_after_is_heard() -> 
         audio.take(round(at_s * 1000), b"\xaf\x01" + data)
     await until(lambda: len(heard) > 10)
     assert audio.shown == "aac"
+    audio.close()
+
+
+def as_obs_sends(track: int, body: bytes, config: bool = False) -> bytes:
+    """An audio message of OBS 30.2 and later (plugins/obs-outputs/flv-mux.c): the first track as ever, each
+    further one by itself, its number behind the codec's name."""
+    kind = 0 if config else 1
+    return bytes([0xAF, kind]) + body if track == 0 else bytes([0x95, kind]) + b"mp4a" + bytes([track]) + body
+
+
+async def test_further_tracks_of_obs_are_left_out_and_named_once(caplog: pytest.LogCaptureFixture) -> None:
+    heard: list[EncodedAudio] = []
+    audio = AudioIn("cam", heard.append)
+    config, frames = aac(CLICKS, 48_000, "stereo")
+    audio.take(0, as_obs_sends(0, config, config=True))
+    for track in (1, 2, 5):
+        audio.take(0, as_obs_sends(track, config, config=True))
+    for data, at_s in frames:
+        for track in (0, 1, 2, 5):
+            audio.take(round(at_s * 1000), as_obs_sends(track, data))
+    await until(lambda: len(heard) > 40)
+    times = [packet.pts for packet in heard]
+    assert all(b - a == 960 for a, b in pairwise(times)), "no track is heard twice, or between"
+    assert audio.codec == "aac"
+    assert audio.shown == "aac, further tracks (not taken)"
+    assert caplog.text.count("first audio track is taken, and none beside it") == 1
     audio.close()
 
 
@@ -97,26 +122,32 @@ async def test_aac_of_which_nothing_can_be_decoded_is_said_until_something_can()
 
 
 @pytest.mark.parametrize(
-    ("payload", "tag"),
+    ("payload", "tags"),
     [
-        (b"", None),
-        (b"\xaf\x00\x12\x10", AudioTag("config", "aac", b"\x12\x10")),
-        (b"\xaf\x01abc", AudioTag("frame", "aac", b"abc")),
-        (b"\x90mp4a\x12\x10", AudioTag("config", "aac", b"\x12\x10")),
-        (b"\x91Opusabc", AudioTag("frame", "opus", b"abc")),
-        (b"\x97\x01\0\0\x01mp4aabc", AudioTag("frame", "aac", b"abc")),
-        (b"\x92mp4a", None),
-        (b"\x94\0", None),
+        (b"", []),
+        (b"\xaf\x00\x12\x10", [AudioTag("config", "aac", b"\x12\x10")]),
+        (b"\xaf\x01abc", [AudioTag("frame", "aac", b"abc")]),
+        (b"\x90mp4a\x12\x10", [AudioTag("config", "aac", b"\x12\x10")]),
+        (b"\x91Opusabc", [AudioTag("frame", "opus", b"abc")]),
+        (b"\x97\x01\0\0\x01mp4aabc", [AudioTag("frame", "aac", b"abc")]),
+        (b"\x92mp4a", []),
+        (b"\x94\0", []),
+        (b"\x95\x01mp4a\x00abc", [AudioTag("frame", "aac", b"abc")]),
+        (b"\x95\x01fLaC\x01abc", [FurtherTrack(1)]),
+        (
+            b"\x95\x20Opus\x03\0\0\x01xmp4a\x00\0\0\x02\x12\x10",
+            [FurtherTrack(3), AudioTag("config", "aac", b"\x12\x10")],
+        ),
     ],
 )
-def test_heads_of_messages(payload: bytes, tag: AudioTag | None) -> None:
-    assert read_audio_tag(payload) == tag
+def test_heads_of_messages(payload: bytes, tags: list[AudioTag | FurtherTrack]) -> None:
+    assert list(read_audio_tags(payload)) == tags
 
 
-@pytest.mark.parametrize("payload", [b"\xaf", b"\x90Op", b"\x97", b"\x97\xff\xff\xff"])
+@pytest.mark.parametrize("payload", [b"\xaf", b"\x90Op", b"\x97", b"\x97\xff\xff\xff", b"\x95\x01mp4a"])
 def test_heads_that_break_off(payload: bytes) -> None:
     with pytest.raises(FrameError, match="breaks off"):
-        read_audio_tag(payload)
+        list(read_audio_tags(payload))
 
 
 @pytest.mark.parametrize(
@@ -125,11 +156,11 @@ def test_heads_that_break_off(payload: bytes) -> None:
         (b"\x2f\0", "MP3 sound is not taken: set the encoder to AAC"),
         (b"\xb2\0", "Speex sound"),
         (b"\xd0\0", "format 13 sound"),
-        (b"\x95\x00mp4a", "turn multitrack audio off"),
+        (b"\x95\x01fLaC\x00", "fLaC sound"),
         (b"\x91fLaC", "fLaC sound"),
         (b'\x91\x00<"\xff', "---- sound"),
     ],
 )
 def test_what_is_not_taken_is_said(payload: bytes, words: str) -> None:
     with pytest.raises(ProtocolError, match=words):
-        read_audio_tag(payload)
+        list(read_audio_tags(payload))
