@@ -28,11 +28,7 @@ from server.streams.stream import Stream
 ANSWER_WITHIN_S = 7.0  # OBS gives up after 8 s
 RETRY_AFTER_S = 5
 NAME = Parameter("stream", "The stream's name", where="path", required=True)
-ID = Parameter("session", "The session, from Location", where="path", required=True)
 KEY = Parameter("key", "The key, for who cannot send it as a bearer token")
-IF_MATCH = Parameter(
-    "If-Match", "The newest ETag; `*` to restart ICE whatever came before", where="header", required=True
-)
 
 
 class NoStream(RelensError):

@@ -6,7 +6,8 @@ from aiohttp import web
 
 from gpu.errors import RelensError
 from server.routes import rtc
-from server.routes.route import SDP, SDP_FRAGMENT, Answer, Parameter, Route
+from server.routes.route import SDP, Answer, Parameter, Route
+from server.routes.rtc_table import OPENED, alike
 from server.state import STATE
 from server.streams.access import token_of
 from server.streams.whip import SILENT_S, Caller, WhipPublisher
@@ -43,101 +44,18 @@ async def look_at_whip(request: web.Request) -> web.StreamResponse:
     return web.Response(status=204)
 
 
-async def options_of_whip(request: web.Request) -> web.StreamResponse:
-    return rtc.preflighted(request)
-
-
-async def patch_publisher(request: web.Request) -> web.StreamResponse:
-    return await rtc.patched(request, WhipPublisher)
-
-
-async def end_publisher(request: web.Request) -> web.StreamResponse:
-    return await rtc.ended(request, WhipPublisher)
-
-
-async def look_at_publisher(request: web.Request) -> web.StreamResponse:
-    return rtc.looked_at(request, WhipPublisher)
-
-
-async def options_of_publisher(request: web.Request) -> web.StreamResponse:
-    return rtc.preflighted(request)
-
-
 ROUTES = (
     Route(
-        "POST",
-        "/whip/{stream}",
-        publish_by_whip,
-        "Publish to a stream with an SDP offer (WHIP)",
+        "POST", "/whip/{stream}", publish_by_whip, "Publish to a stream with an SDP offer (WHIP)", OPENED,
         (
-            Answer(201, "The answer; Location is the session", SDP, headers=("Location", "ETag", "Link")),
-            Answer(307, "Another server has this stream: ask there", headers=("Location",)),
-        ),
-        (
-            rtc.NAME,
-            rtc.KEY,
+            rtc.NAME, rtc.KEY,
             Parameter("takeover", "1: in the place of who publishes now, whose viewers stay"),
         ),
-        SDP,
-        (400, 401, 403, 404, 409, 413, 415, 422, 429, 500, 503),
+        SDP, (400, 401, 403, 404, 409, 413, 415, 422, 429, 500, 503),
     ),
     Route(
-        "GET",
-        "/whip/{stream}",
-        look_at_whip,
-        "Nothing (RFC 9725 reserves it)",
-        (Answer(204, "Nothing"),),
-        (rtc.NAME,),
-        "",
-        (404,),
+        "GET", "/whip/{stream}", look_at_whip, "Nothing (RFC 9725 reserves it)",
+        (Answer(204, "Nothing"),), (rtc.NAME,), "", (404,),
     ),
-    Route(
-        "OPTIONS",
-        "/whip/{stream}",
-        options_of_whip,
-        "What may be posted here",
-        (Answer(200, "Accept-Post names it", headers=("Accept-Post",)),),
-        (rtc.NAME,),
-    ),
-    Route(
-        "PATCH",
-        "/whip/{stream}/{session}",
-        patch_publisher,
-        "Candidates found after the offer, or an ICE restart (RFC 8840)",
-        (
-            Answer(200, "ICE restarts: our side of it", SDP_FRAGMENT, headers=("ETag",)),
-            Answer(204, "The candidates were taken"),
-        ),
-        (rtc.NAME, rtc.ID, rtc.IF_MATCH),
-        SDP_FRAGMENT,
-        (400, 403, 404, 412, 413, 415, 428, 429),
-    ),
-    Route(
-        "DELETE",
-        "/whip/{stream}/{session}",
-        end_publisher,
-        "Stop publishing",
-        (Answer(200, "Ended; the stream's viewers are kept for a moment"),),
-        (rtc.NAME, rtc.ID),
-        "",
-        (403, 404, 429),
-    ),
-    Route(
-        "GET",
-        "/whip/{stream}/{session}",
-        look_at_publisher,
-        "Nothing (RFC 9725 reserves it)",
-        (Answer(204, "Nothing"),),
-        (rtc.NAME, rtc.ID),
-        "",
-        (404,),
-    ),
-    Route(
-        "OPTIONS",
-        "/whip/{stream}/{session}",
-        options_of_publisher,
-        "What may be asked of a session",
-        (Answer(200, "CORS", headers=("Accept-Post",)),),
-        (rtc.NAME, rtc.ID),
-    ),
-)
+    *alike("/whip", WhipPublisher, "Stop publishing", "Ended; the stream's viewers are kept for a moment"),
+)  # fmt: skip
