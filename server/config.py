@@ -62,7 +62,9 @@ class Config:
         "are; empty: ~/.cache/relens/models.",
     )
     data_dir: str = _key(
-        "", "Folder for films, what is rendered of them and the database; empty: ~/.local/share/relens."
+        "",
+        "Folder for films, what is rendered of them and the database; empty: relens in $XDG_DATA_HOME where "
+        "that is set, else ~/.local/share/relens.",
     )
     database_url: str = _key(
         "",
@@ -162,8 +164,9 @@ class Config:
     allowed_origins: tuple[str, ...] = _key((), "Other origins whose pages may use the API, or `*`.")
     trusted_proxies: tuple[str, ...] = _key(
         TRUSTED,
-        "Addresses or networks of proxies that are believed in whom they name by X-Forwarded-For: wrong keys "
-        "and connections are counted by that. A list replaces this one; none of it makes anybody operator.",
+        "Addresses or networks of proxies that are believed: in whom they name by X-Forwarded-For, by which "
+        "wrong keys and connections are counted, and in what they were called (X-Forwarded-Proto, -Host, "
+        "-Port), which is shown for OBS. A list replaces this one; none of it makes anybody operator.",
     )
     max_body_bytes: int = _key(262_144, "Largest HTTP request body.", 1_024, 16_777_216)
     web_dir: str = _key("", "Folder of the built page; empty: web/dist of this checkout.")

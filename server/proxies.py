@@ -1,8 +1,11 @@
-"""Whom a request comes from: the proxies that are believed, and whom they name. Knows no routes, no keys."""
+"""Whom a request comes from, and what the server was called: which proxies are believed in that.
+
+The one place that reads what proxies say. Knows no routes, no keys."""
 
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Iterable
 
 from aiohttp import web
@@ -12,10 +15,12 @@ from server.streams.guesses import ip_of
 
 TRUSTED = ("127.0.0.0/8", "::1")  # what runs on this machine
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+_PORTS = {"http": "80", "https": "443"}
+_NUMBER, _ENDS_IN_PORT = re.compile(r"[0-9]{1,5}"), re.compile(r":[0-9]*$")
 
 
 class Proxies:
-    """Those whose `X-Forwarded-For` is believed."""
+    """Those whose `X-Forwarded-For`, `-Proto`, `-Host` and `-Port` are believed."""
 
     def __init__(self, trusted: Iterable[str] = TRUSTED) -> None:
         """Raises ConfigError for what is no address or network."""
@@ -33,6 +38,20 @@ class Proxies:
                 break
             address = hop
         return address
+
+    def called_as(self, request: web.Request) -> tuple[str, str]:
+        """(http or https, host and port) by which the server was called; where a trusted proxy called it, as
+        that says. The first of several names is meant: who asks alone reads it, and misleads nobody else."""
+        scheme, host = request.scheme, request.host
+        if not self._trusts(request.remote or ""):
+            return scheme, host
+        said = _first(request, "X-Forwarded-Proto").lower()
+        scheme = said if said in _PORTS else scheme
+        host = _first(request, "X-Forwarded-Host") or host
+        port = _first(request, "X-Forwarded-Port")
+        if _NUMBER.fullmatch(port) and port != _PORTS[scheme] and not _ENDS_IN_PORT.search(host):
+            host = f"{host}:{port}"
+        return scheme, host
 
     def _trusts(self, address: str) -> bool:
         found = ip_of(address)
@@ -55,6 +74,10 @@ def _network(text: str) -> Network:
             f"trusted_proxies: {text!r} is everybody, and anybody could name any address: write the proxy's"
         )
     return made
+
+
+def _first(request: web.Request, header: str) -> str:
+    return request.headers.get(header, "").partition(",")[0].strip()
 
 
 def _bare(hop: str) -> str:

@@ -1,10 +1,8 @@
-"""What to copy into OBS and its like for one stream, with the host name that was called."""
+"""What to copy into OBS and its like for one stream, with the name that was called. Knows no request."""
 
 from __future__ import annotations
 
 from urllib.parse import urlencode, urlsplit
-
-from aiohttp import web
 
 from server.rtmp.address import APP
 from server.stream_api import StreamSetup
@@ -12,10 +10,11 @@ from server.streams.types import SrtIn, StreamSettings
 
 
 def setup_of(
-    request: web.Request, name: str, settings: StreamSettings, rtmp_port: int, srt_problem: str
+    called: tuple[str, str], name: str, settings: StreamSettings, rtmp_port: int, srt_problem: str
 ) -> StreamSetup:
-    """For the operator alone: it holds keys. `rtmp_port` 0: there is no RTMP. `srt_problem`: in words."""
-    base, host = base_of(request)
+    """For the operator alone: it holds keys. `called`: see Proxies.called_as. `rtmp_port` 0: none.
+    `srt_problem`: in words."""
+    base, host = base_of(*called)
     view = f"?{urlencode({'key': settings.view_key})}" if settings.view_key else ""
     key = f"?{urlencode({'key': settings.key})}"
     rtmp = f"rtmp://{host}:{rtmp_port}/{APP}" if rtmp_port else ""
@@ -34,13 +33,9 @@ def setup_of(
     )
 
 
-def base_of(request: web.Request) -> tuple[str, str]:
-    """(URL of the server's root without its slash, host alone) as the browser called them; behind a proxy
-    that ends TLS, as that says. Only who asked reads it: their own headers mislead nobody else."""
-    scheme = request.headers.get("X-Forwarded-Proto", "").partition(",")[0].strip().lower()
-    if scheme not in ("http", "https"):
-        scheme = request.scheme
-    called = request.headers.get("X-Forwarded-Host", "").partition(",")[0].strip() or request.host
+def base_of(scheme: str, called: str) -> tuple[str, str]:
+    """(URL of the server's root without its slash, host alone) of what was called; localhost for what is no
+    host."""
     try:
         parts = urlsplit(f"//{called}")
         host, port = parts.hostname or "localhost", parts.port

@@ -15,7 +15,6 @@ import time
 from gpu import threads
 from server.jobs.board import Board
 from server.jobs.heart import Heart
-from server.jobs.listeners import Listeners
 from server.jobs.name import WorkerName
 from server.jobs.patience import Abandoned, Signal, persist
 from server.jobs.plan import Plans
@@ -26,6 +25,7 @@ from server.jobs.view import Views
 from server.kept.errors import KeptError
 from server.kept.kept import Kept
 from server.kept.types import Job
+from server.listeners import Listeners
 from server.workers import Workers
 
 log = logging.getLogger(__name__)
@@ -52,7 +52,7 @@ class Runner:
         self._seen: dict[str, tuple[int, int, float]] = {}
         self._thread = threading.Thread(target=self._run, name="relens-jobs", daemon=True)
         self.views = Views(kept, self._tools.board)
-        self.listeners = Listeners()  # this one and the next are the loop's to count
+        self.listeners = Listeners(kept_free=20)  # this one and the next are the loop's to count
         self.waiting = 0  # requests that wait for a segment
 
     @property

@@ -13,6 +13,7 @@ from server.jobs.runner import Runner
 from server.jobs.view import JobDetails
 from server.kept.errors import NotKept, Unavailable
 from server.kept.types import OVER
+from server.listeners import Place
 from server.routes.jobs import ID, job_of, refused, runner
 from server.routes.route import Answer, Route
 from server.state import STATE
@@ -27,28 +28,31 @@ async def events(request: web.Request) -> web.StreamResponse:
         jobs, _ = runner(request)
         job_id = job_of(request)
         details = await jobs.views.details(job_id)
-        address = request.app[STATE].streams.access.address_of(request)
-        jobs.listeners.check(address, f"GET /jobs/{job_id}")
+        access = request.app[STATE].streams.access
+        is_known = access.is_operator(request)
+        place = jobs.listeners.take(access.address_of(request), f"GET /jobs/{job_id}", is_known=is_known)
     except RelensError as error:
         return refused(request, error)
     response = web.StreamResponse(headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
     response.content_type = SSE
     response.charset = "utf-8"
-    if request.method == "HEAD":
+    try:
         await response.prepare(request)
-        return response
-    with jobs.listeners.one(address):
-        try:
-            await response.prepare(request)
-            await response.write(b"retry: 2000\n\n")
-            await _tell(request, response, jobs, details)
-            await response.write_eof()
-        except (ConnectionError, TimeoutError, NotKept):
-            response.force_close()
+        if request.method == "HEAD":
+            return response
+        await response.write(b"retry: 2000\n\n")
+        await _tell(request, response, jobs, details, place)
+        await response.write_eof()
+    except (ConnectionError, TimeoutError, NotKept):
+        response.force_close()
+    finally:
+        jobs.listeners.give_back(place)
     return response
 
 
-async def _tell(request: web.Request, out: web.StreamResponse, jobs: Runner, details: JobDetails) -> None:
+async def _tell(
+    request: web.Request, out: web.StreamResponse, jobs: Runner, details: JobDetails, place: Place
+) -> None:
     said, said_s, number = b"", time.monotonic(), 0
     while True:
         data = msgspec.json.encode(details)
@@ -61,7 +65,7 @@ async def _tell(request: web.Request, out: web.StreamResponse, jobs: Runner, det
         elif time.monotonic() - said_s > COMMENT_S:
             said_s = time.monotonic()
             await _write(out, b": still here\n\n")
-        if over or request.app[STATE].sessions.draining or jobs.closing:
+        if over or place.gone or request.app[STATE].sessions.draining or jobs.closing:
             return
         await asyncio.sleep(EVENT_S)
         try:
@@ -79,6 +83,6 @@ ROUTES = (
     Route(
         "GET", "/jobs/{job}/events", events, "How far a job is, as it goes (server-sent events)",
         (Answer(200, "Events `progress`, and `end` at last; data: a JobDetails as JSON", SSE),),
-        (ID,), "", (404, 503),
+        (ID,), "", (404, 429, 503),
     ),
 )  # fmt: skip

@@ -13,15 +13,13 @@ from aiohttp import web
 
 from gpu.errors import RelensError
 from server import protocol
-from server.errors import CapacityError
+from server.listeners import Place
 from server.routes.route import Answer, Route
 from server.routes.streams import KEY, NAME, refused, sight_of, stream_of
 from server.state import STATE, ServerState
 from server.streams.sight import Sight, seen
 from server.streams.stream import Stream
 
-MOST_LISTENERS = 200
-KEPT_FREE = 50  # beyond those, for the operator and who holds the stream's key: guests do not shut them out
 EVENT_S = 1.0  # `facts` at least as often
 GAP_S = 0.05  # and at most as often, whatever changes
 WRITE_S = 15.0  # a listener that takes nothing for so long is gone
@@ -34,42 +32,44 @@ async def follow_stream(request: web.Request) -> web.StreamResponse:
         stream = stream_of(request)
         sight = sight_of(request, stream)
         streams = request.app[STATE].streams
-        most = MOST_LISTENERS + (KEPT_FREE if sight in ("operator", "publisher") else 0)
-        if streams.listeners >= most:
-            raise CapacityError(f"{streams.listeners} listen already: ask GET /streams/{stream.name}", 10)
+        place = streams.listeners.take(
+            streams.access.address_of(request),
+            f"GET /streams/{stream.name}",
+            is_known=sight in ("operator", "publisher"),
+        )
     except RelensError as error:
         return refused(request, error)
     response = web.StreamResponse(headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
     response.content_type, response.charset = SSE, "utf-8"
-    if request.method == "HEAD":
-        await response.prepare(request)
-        return response
-    listener = Listener(request.app[STATE], stream, sight, response)
-    streams.listeners += 1
     try:
         await response.prepare(request)
-        await listener.tell()
+        if request.method == "HEAD":
+            return response
+        await Listener(request.app[STATE], stream, sight, response, place).tell()
         await response.write_eof()
     except (ConnectionError, TimeoutError):
         response.force_close()
     finally:
-        streams.listeners -= 1
+        streams.listeners.give_back(place)
     return response
 
 
 class Listener:
     """One who listens to one stream, and sees of it what the key opened that was shown."""
 
-    def __init__(self, state: ServerState, stream: Stream, sight: Sight, out: web.StreamResponse) -> None:
+    def __init__(
+        self, state: ServerState, stream: Stream, sight: Sight, out: web.StreamResponse, place: Place
+    ) -> None:
         self._state, self._stream, self._sight, self._out = state, stream, sight, out
+        self._place = place
         self._keys = keys_of(stream)
         self._number = 0
         self._applied = stream.edit_facts().applied
         self._changed = asyncio.Event()
 
     async def tell(self) -> None:
-        """Until the stream is deleted or the server goes down, or other keys open it: whoever comes back is
-        judged by those. Raises ConnectionError, TimeoutError."""
+        """Until the stream is deleted or the server goes down, another has its place, or other keys open it:
+        whoever comes back is judged by those. Raises ConnectionError, TimeoutError."""
         leave = self._stream.subscribe(lambda _: self._changed.set())
         try:
             await self._write(b"retry: 2000\n\n")
@@ -77,7 +77,7 @@ class Listener:
                 self._changed.clear()
                 await self._say_applied()
                 await self._say(b"facts", seen(self._stream.facts(), self._sight))
-                if self._state.places.draining:
+                if self._state.places.draining or self._place.gone:
                     return
                 await asyncio.sleep(GAP_S)
                 with contextlib.suppress(TimeoutError):

@@ -130,7 +130,8 @@ async def show_setup(request: web.Request) -> web.Response:
     except RelensError as error:
         return refused(request, error)
     state, name = request.app[STATE], stream.name
-    return json_of(setup_of(request, name, stream.settings, state.streams.rtmp_port, state.srt.problem(name)))
+    called = state.streams.access.proxies.called_as(request)
+    return json_of(setup_of(called, name, stream.settings, state.streams.rtmp_port, state.srt.problem(name)))
 
 
 async def show_edit(request: web.Request) -> web.Response:

@@ -47,16 +47,24 @@ class Access:
     def __init__(self, config: Config) -> None:
         self._operator_key = config.operator_key
         self._names = {_netloc(origin) for origin in config.allowed_origins}  # the server's own, too
-        self._proxies = Proxies(config.trusted_proxies)
+        self.proxies = Proxies(config.trusted_proxies)
         self._guesses = Guesses()
 
     def address_of(self, request: web.Request) -> str:
         """Who called; behind a trusted proxy, whom that names."""
-        return self._proxies.address_of(request)
+        return self.proxies.address_of(request)
 
     def operator(self, request: web.Request) -> None:
         """Raises NoKey for everybody else."""
         self._operator(request, "")
+
+    def is_operator(self, request: web.Request) -> bool:
+        """As `operator`, for who may come all the same."""
+        try:
+            self.operator(request)
+        except NoKey:
+            return False
+        return True
 
     def sight(self, request: web.Request, stream: Stream) -> Sight:
         """How much of the stream who asks may see. A key that is neither its nor the operator's is counted,

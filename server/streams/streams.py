@@ -14,6 +14,8 @@ from gpu.types import Edit
 from server.config import Config
 from server.errors import ProtocolError
 from server.kept.errors import KeptError
+from server.kept.session_log import SessionLog
+from server.listeners import Listeners
 from server.kept.kept import Kept
 from server.metrics import Metrics
 from server.places import Places
@@ -53,7 +55,7 @@ class Streams:
         """`places`: shared with who else takes some. `kept` None: settings last as long as the server, or
         until `late` has opened what was away at start."""
         self.access = Access(config)
-        self.listeners = 0  # to how streams fare, over HTTP
+        self.listeners = Listeners(kept_free=50)  # to how streams fare, over HTTP
         self.rtmp_port = 0  # on which they are published and played by RTMP; 0: they are not
         self._config = config
         self._metrics = metrics

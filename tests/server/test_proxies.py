@@ -12,9 +12,10 @@ from server.errors import ConfigError
 from server.proxies import Proxies
 
 
-def ask(remote: str, *named: str) -> Any:
-    headers = CIMultiDict([("X-Forwarded-For", each) for each in named])
-    return make_mocked_request("GET", "/", headers).clone(remote=remote)
+def ask(remote: str, *named: str, **headers: str) -> Any:
+    given = CIMultiDict([("X-Forwarded-For", each) for each in named])
+    given.update({name.replace("_", "-"): value for name, value in headers.items()})
+    return make_mocked_request("GET", "/", given).clone(remote=remote)
 
 
 @pytest.mark.parametrize(
@@ -53,6 +54,35 @@ def test_a_proxy_on_this_machine_alone_is_believed(remote: str, named: list[str]
 )
 def test_the_last_hop_that_is_not_trusted_counts(remote: str, named: list[str], address: str) -> None:
     assert Proxies(("10.0.0.0/24", "fd00::5")).address_of(ask(remote, *named)) == address
+
+
+SAID = {"X_Forwarded_Proto": "https", "X_Forwarded_Host": "tv.test"}
+
+
+@pytest.mark.parametrize(
+    ("headers", "called"),
+    [
+        ({}, ("http", "a:80")),
+        (SAID, ("https", "tv.test")),
+        ({**SAID, "X_Forwarded_Host": "tv.test, inner:81"}, ("https", "tv.test")),
+        ({**SAID, "X_Forwarded_Port": "8443"}, ("https", "tv.test:8443")),
+        ({**SAID, "X_Forwarded_Port": "443"}, ("https", "tv.test")),
+        ({**SAID, "X_Forwarded_Port": "nine"}, ("https", "tv.test")),
+        ({**SAID, "X_Forwarded_Host": "tv.test:1", "X_Forwarded_Port": "2"}, ("https", "tv.test:1")),
+        (
+            {**SAID, "X_Forwarded_Host": "[2001:db8::1]", "X_Forwarded_Port": "2"},
+            ("https", "[2001:db8::1]:2"),
+        ),
+        ({"X_Forwarded_Proto": "https, http"}, ("https", "a:80")),
+        ({"X_Forwarded_Proto": "gopher"}, ("http", "a:80")),
+    ],
+)
+def test_what_it_was_called_a_trusted_proxy_says_and_nobody_else(
+    headers: dict[str, str], called: tuple[str, str]
+) -> None:
+    proxies = Proxies(("10.0.0.5",))
+    assert proxies.called_as(ask("10.0.0.5", Host="a:80", **headers)) == called
+    assert proxies.called_as(ask("10.0.0.6", Host="a:80", **headers)) == ("http", "a:80")
 
 
 @pytest.mark.parametrize(

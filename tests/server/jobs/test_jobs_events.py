@@ -10,7 +10,7 @@ import aiohttp
 import msgspec
 import pytest
 
-from server.jobs.listeners import Listeners
+from server.listeners import Listeners
 from server.routes import job_events as routes
 from tests.server.jobs.job_film import Brake, Jobs, working
 from tests.server.visitor import until
@@ -84,8 +84,8 @@ async def test_where_nothing_changes_a_comment_keeps_the_line_open_and_listeners
 ) -> None:
     monkeypatch.setattr(routes, "EVENT_S", 0.05)
     monkeypatch.setattr(routes, "COMMENT_S", 0.2)
-    async with working(tmp_path / "kept", render_workers=0) as jobs:
-        jobs.runner.listeners = Listeners(2, fewest_each=1)
+    async with working(tmp_path / "kept", render_workers=0, operator_key="the-operators") as jobs:
+        jobs.runner.listeners = Listeners(2, kept_free=1, fewest_each=1)
         job = (await jobs.post(await jobs.add(film)))["job_id"]
         listener = Listener(jobs, job)
         listening = asyncio.ensure_future(listener.listen())
@@ -97,6 +97,8 @@ async def test_where_nothing_changes_a_comment_keeps_the_line_open_and_listeners
             assert "from 127.0.0.1" in await reply.text()
         async with jobs.http.get(url, headers={"X-Forwarded-For": "203.0.113.9"}) as reply:
             assert reply.status == 200, "one address does not shut out another"
+        async with jobs.http.get(url, headers={"Authorization": "Bearer the-operators"}) as reply:
+            assert reply.status == 200, "nor does it the operator"
         await until(lambda: len(jobs.runner.listeners) == 1)
         listening.cancel()
         await until(lambda: len(jobs.runner.listeners) == 0, what="who hung up is not counted")

@@ -11,6 +11,7 @@ import msgspec
 import pytest
 
 from gpu.types import Edit
+from server.listeners import Listeners
 from server.routes import stream_events as routes
 from server.streams.stream import Stream
 from server.streams.types import StreamSettings, Target
@@ -71,7 +72,7 @@ async def test_facts_and_what_is_applied_are_told_until_the_stream_is_deleted(
         await until(lambda: len(listener.events) > many + 1, what="facts at least every EVENT_S")
         await served.state.streams.delete("live")
         await asyncio.wait_for(listening, 10)
-        assert served.state.streams.listeners == 0
+        assert len(served.state.streams.listeners) == 0
 
 
 async def test_listeners_hear_what_their_key_opens_and_end_when_it_is_another(tmp_path: Path) -> None:
@@ -114,15 +115,12 @@ async def test_many_changes_are_told_as_one(tmp_path: Path) -> None:
         )
         assert len(listener.heard("facts")) < 20
         listening.cancel()
-        await until(lambda: served.state.streams.listeners == 0, what="who hung up is not counted")
+        await until(lambda: len(served.state.streams.listeners) == 0, what="who hung up is not counted")
 
 
-async def test_listeners_are_counted_and_end_with_the_server(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(routes, "MOST_LISTENERS", 1)
-    monkeypatch.setattr(routes, "KEPT_FREE", 1)
+async def test_listeners_are_counted_and_end_with_the_server(tmp_path: Path) -> None:
     async with serving(data_dir=str(tmp_path), operator_key="the-operators") as served:
+        served.state.streams.listeners = Listeners(1, kept_free=1)
         listener = Listener(served)
         listening = asyncio.ensure_future(listener.listen())
         await until(lambda: listener.heard("facts"))
@@ -146,6 +144,23 @@ async def test_listeners_are_counted_and_end_with_the_server(
             assert reply.content_type == routes.SSE
 
 
+async def test_whose_place_another_gets_is_ended(tmp_path: Path) -> None:
+    async with serving(data_dir=str(tmp_path), operator_key="the-operators") as served:
+        served.state.streams.listeners = Listeners(2, fewest_each=2)
+        first, second = Listener(served), Listener(served)
+        ending = asyncio.ensure_future(first.listen())
+        await until(lambda: first.heard("facts"))
+        staying = asyncio.ensure_future(second.listen())
+        await until(lambda: second.heard("facts"))
+        url = f"{served.base}/streams/live/events"
+        async with served.http.get(url, headers={"X-Forwarded-For": "203.0.113.9"}) as reply:
+            assert reply.status == 200
+            await asyncio.wait_for(ending, 10)
+            assert first.ended
+            assert not staying.done()
+        staying.cancel()
+
+
 async def test_who_reads_nothing_is_let_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(routes, "GAP_S", 0.0)
     monkeypatch.setattr(routes, "WRITE_S", 0.3)
@@ -157,7 +172,7 @@ async def test_who_reads_nothing_is_let_go(tmp_path: Path, monkeypatch: pytest.M
             loop = asyncio.get_running_loop()
             await loop.sock_connect(deaf, ("127.0.0.1", int(served.base.rpartition(":")[2])))
             await loop.sock_sendall(deaf, b"GET /streams/live/events HTTP/1.1\r\nHost: localhost\r\n\r\n")
-            await until(lambda: served.state.streams.listeners == 1)
+            await until(lambda: len(served.state.streams.listeners) == 1)
 
             async def change() -> None:
                 while True:
@@ -166,7 +181,7 @@ async def test_who_reads_nothing_is_let_go(tmp_path: Path, monkeypatch: pytest.M
 
             changing = asyncio.ensure_future(change())
             try:
-                await until(lambda: served.state.streams.listeners == 0, 30)
+                await until(lambda: len(served.state.streams.listeners) == 0, 30)
             finally:
                 changing.cancel()
         finally:
