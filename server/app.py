@@ -21,10 +21,10 @@ from gpu.cuda.report import GpuMachine
 from gpu.errors import RelensError
 from gpu.media import CPU_ONLY, Media
 from server.config import LOOPBACK, Config
-from server.jobs.metrics import JobMetrics
-from server.jobs.runner import Runner
-from server.kept.errors import KeptError
+from server.film_work import FilmWork
+from server.keeping import Keeping
 from server.kept.kept import Kept
+from server.kept.session_log import SessionLog
 from server.loop_delay import LoopDelay
 from server.metrics import Metrics
 from server.places import Places
@@ -34,10 +34,8 @@ from server.routes.table import ROUTES
 from server.sessions import Sessions
 from server.srt.ingests import SrtIngests
 from server.state import STATE, ServerState
-from server.streams.late import Late
 from server.streams.rtc_sessions import RtcSessions
 from server.streams.streams import Streams
-from server.uploads.films import Films
 from server.workers import Workers
 
 log = logging.getLogger(__name__)
@@ -89,15 +87,15 @@ def _parts(config: Config) -> Callable[[web.Application], AsyncIterator[None]]:
         media = Media(config.media_mode, gpus)
         workers = Workers(config.model, config.threads, executor, media, config.models)
         metrics.on_scrape(lambda: _set_loop_delay(metrics, loop_delay))
-        kept = await asyncio.get_running_loop().run_in_executor(executor, _open_kept, config)
-        log_to = kept.session_log if kept is not None else None
+        session_log = SessionLog()
         places = Places(config.max_sessions, metrics.session_refused)
-        sessions = Sessions(config, workers, metrics, executor, places, log_to)
-        late = Late(functools.partial(_kept_of, config), executor)
-        streams = Streams(config, workers, metrics, executor, places, kept, late)
+        sessions = Sessions(config, workers, metrics, executor, places, session_log)
+        streams = Streams(config, workers, metrics, executor, places, session_log)
         pushes, srt = Pushes(streams), SrtIngests(streams, config.host)
-        films = Films(kept, config.most_video_bytes, config.quota_bytes) if kept is not None else None
-        jobs = _jobs(config, kept, workers, metrics)
+        film_work = FilmWork(config, workers, metrics)
+        open_kept = functools.partial(Kept.open, config.data_dir, config.database_url, config.storage_url)
+        keeping = Keeping(open_kept, executor, session_log.take_up, streams.take_up, film_work.take_up)
+        metrics.on_scrape(lambda: metrics.kept.set(not keeping.problem))
         app[STATE] = ServerState(
             config,
             version(),
@@ -107,9 +105,9 @@ def _parts(config: Config) -> Callable[[web.Application], AsyncIterator[None]]:
             loop_delay,
             gpus,
             media,
-            kept,
-            films,
-            jobs,
+            keeping,
+            film_work,
+            session_log,
             places,
             streams,
             srt,
@@ -117,65 +115,26 @@ def _parts(config: Config) -> Callable[[web.Application], AsyncIterator[None]]:
         )
         try:
             await workers.start()
-            if films is not None:
-                await films.start()
-            if kept is not None:
-                kept.start(config.keep_days)
-            if jobs is not None:
-                jobs.start()
+            await keeping.start()
             await streams.start()
             loop_delay.start()
             yield
         finally:
+            await keeping.stop()
             await sessions.close()
             await pushes.close()
             await srt.close()
             await streams.close()
             await rtc.close()
-            if jobs is not None:  # before the models it renders with
-                await asyncio.get_running_loop().run_in_executor(executor, jobs.close)
-            if films is not None:
-                await films.close()
+            await film_work.close(executor)
             await loop_delay.close()
             await workers.close()
-            if kept is not None:
-                await kept.stop()
-                kept.close()
+            await session_log.close()
+            await keeping.close()
             await asyncio.get_running_loop().run_in_executor(executor, media.close)
             executor.shutdown(wait=False, cancel_futures=True)
 
     return run
-
-
-def _open_kept(config: Config) -> Kept | None:
-    """None where nothing can be kept: live edits go on without, and the log says what is missing."""
-    try:
-        return _kept_of(config)
-    except KeptError as error:
-        log.error(
-            "films are off until the server is started again, and streams, their keys and edits are not kept "
-            "until what is missing is there; live edits are not off: %s",
-            error,
-        )
-        return None
-
-
-def _kept_of(config: Config) -> Kept:
-    """Raises KeptError."""
-    return Kept.open(config.data_dir, config.database_url, config.storage_url)
-
-
-def _jobs(config: Config, kept: Kept | None, workers: Workers, metrics: Metrics) -> Runner | None:
-    """None where nothing can be kept."""
-    if kept is None:
-        return None
-    try:
-        jobs = Runner(kept, workers, config.render_workers, asyncio.get_running_loop())
-    except OSError as error:
-        log.error("films cannot be edited, live edits go on: %s", error)
-        return None
-    metrics.on_scrape(JobMetrics(metrics.registry, jobs.board).refresh)
-    return jobs
 
 
 def _set_loop_delay(metrics: Metrics, loop_delay: LoopDelay) -> None:

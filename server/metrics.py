@@ -79,6 +79,9 @@ class Metrics:
         self.errors = Counter(
             "relens_errors", "Errors of streams and requests, by type", ["type"], registry=registry
         )
+        self.kept = Gauge(
+            "relens_kept", "1: films, streams and sessions are kept; 0: it is waited for", registry=registry
+        )
         self.loop_delay = Gauge(
             "relens_loop_delay_seconds",
             "The event loop's delay over the last minute",

@@ -66,7 +66,10 @@ def problem_of(error: RelensError) -> web.Response:
         case Full():
             return problem(413, "quota", "No room for it", detail, "Delete videos, or raise quota_bytes.")
         case Unavailable():
-            return problem(503, "storage", "Not reachable now", detail, "Try again.", {"Retry-After": "5"})
+            retry = {"Retry-After": str(error.retry_after_s)}
+            return problem(
+                503, "storage", "Not reachable now", detail, "Try again after Retry-After seconds.", retry
+            )
         case KeptError():
             return problem(400, "kept", "This cannot be kept", detail)
         case FilmError():

@@ -1,4 +1,4 @@
-"""What every request handler reaches: the parts of one running server. Data only."""
+"""What every request handler reaches: the parts of one running server. Holds them, does nothing."""
 
 from __future__ import annotations
 
@@ -9,8 +9,11 @@ from aiohttp import web
 from gpu.cuda.report import GpuMachine
 from gpu.media import Media
 from server.config import Config
+from server.film_work import FilmWork
 from server.jobs.runner import Runner
+from server.keeping import Keeping
 from server.kept.kept import Kept
+from server.kept.session_log import SessionLog
 from server.loop_delay import LoopDelay
 from server.metrics import Metrics
 from server.places import Places
@@ -32,13 +35,27 @@ class ServerState:
     loop_delay: LoopDelay
     gpus: GpuMachine  # what was found at start
     media: Media
-    kept: Kept | None  # None: this server keeps nothing, see its log
-    films: Films | None
-    jobs: Runner | None
+    keeping: Keeping
+    film_work: FilmWork
+    session_log: SessionLog
     places: Places  # of sessions and streams together
     streams: Streams
     srt: SrtIngests
     rtc: RtcSessions  # of WHIP and WHEP
+
+    # What stands on what is kept comes once that is there: None until then, and `keeping` says why.
+
+    @property
+    def kept(self) -> Kept | None:
+        return self.keeping.kept
+
+    @property
+    def films(self) -> Films | None:
+        return self.film_work.films
+
+    @property
+    def jobs(self) -> Runner | None:
+        return self.film_work.jobs
 
 
 STATE = web.AppKey("relens", ServerState)

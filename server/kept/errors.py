@@ -36,6 +36,10 @@ class StorageFull(Full):
 class Unavailable(KeptError):
     """It cannot be reached, or did not answer in time; the same call may succeed later."""
 
+    def __init__(self, message: str, retry_after_s: int = 5) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
 
 class DatabaseUnavailable(Unavailable):
     """The database cannot be reached or used."""

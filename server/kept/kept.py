@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from gpu import threads
 from server.kept.errors import KeptError, Unavailable
-from server.kept.session_log import SessionLog
 
 if TYPE_CHECKING:  # slow to import, and only needed where something is kept
     from server.kept.blobs import Blobs
@@ -70,7 +69,6 @@ class Kept:
         self.videos, self.uploads = Videos(database), Uploads(database)
         self.jobs, self.segments = Jobs(database), Segments(database)
         self.sessions = SessionRecords(database)
-        self.session_log = SessionLog(self)
         self._executor = ThreadPoolExecutor(
             DATABASE_THREADS, thread_name_prefix="relens-kept", initializer=threads.name_this
         )
@@ -146,12 +144,11 @@ class Kept:
         self._collecting = asyncio.get_running_loop().create_task(self._collect(keep_days), name="collect")
 
     async def stop(self) -> None:
-        """Write down what is left of sessions, end collecting; `close` comes after it."""
+        """End collecting; `close` comes after it."""
         self._closing.set()
         if self._collecting is not None:
             self._collecting.cancel()
             await asyncio.gather(self._collecting, return_exceptions=True)
-        await self.session_log.close()
 
     async def _collect(self, keep_days: float) -> None:
         wait_s = FIRST_COLLECT_S

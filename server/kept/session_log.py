@@ -1,7 +1,7 @@
 """Writes down live sessions for the event loop, which never waits for it. Knows no session's parts.
 
-What is said is held in a bounded queue and written a few times a second. While the database is away it waits
-there; once full, what is new is dropped, counted and said once in the log.
+What is said is held in a bounded queue and written a few times a second. While the database is away, at the
+start too, it waits there; once full, what is new is dropped, counted and said once in the log.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from gpu.film.timeline import EditAt
 from gpu.types import CLOCK_HZ
-from server.kept.errors import KeptError
+from server.kept.errors import KeptError, Unavailable
 from server.kept.types import SessionEdit
 
 if TYPE_CHECKING:
@@ -39,8 +39,9 @@ Record = Callable[["SessionRecords"], None]
 class SessionLog:
     """Loop thread only; every method but `flush` and `close` returns at once."""
 
-    def __init__(self, kept: Kept, most: int = MOST, seen_s: float = SEEN_S) -> None:
-        """`most`: records that wait. `seen_s`: between two words that a session goes on."""
+    def __init__(self, kept: Kept | None = None, most: int = MOST, seen_s: float = SEEN_S) -> None:
+        """`kept` None: see `take_up`. `most`: records that wait. `seen_s`: between two words that a session
+        goes on."""
         self._kept, self._most, self._seen_s = kept, most, seen_s
         self._open: set[str] = set()
         self._said_s = time.monotonic()
@@ -48,7 +49,14 @@ class SessionLog:
         self._wake = asyncio.Event()
         self._writing = asyncio.Lock()
         self._task: asyncio.Task[None] | None = None
+        self._said = ""  # why nothing is written, once
         self.dropped = 0
+
+    async def take_up(self, kept: Kept) -> None:
+        """What was said so far is written there, and what is said from now on."""
+        self._kept = kept
+        if self._records:
+            self._start()
 
     def begin(self, session_id: str, model: str, width: int = 0, height: int = 0) -> None:
         """A session began. `width` and `height`: of its pictures, where known; else see `size`."""
@@ -85,8 +93,12 @@ class SessionLog:
         """All that was said is written. Raises KeptError where it cannot be; it is kept then. A record that
         the database does not take is left out: others wait behind it."""
         async with self._writing:
+            if self._records and self._kept is None:
+                raise Unavailable(
+                    "the database is not there yet: what sessions did is written down once it is"
+                )
             most = MOST_AT_ONCE
-            while self._records:
+            while self._records and self._kept is not None:
                 some = list(islice(self._records, most))
                 try:
                     await self._kept.run(_write, self._kept.sessions, some)
@@ -103,12 +115,11 @@ class SessionLog:
 
     async def close(self) -> None:
         """Write what is left, within five seconds."""
-        if self._task is None:
-            return
-        self._task.cancel()
-        await asyncio.gather(self._task, return_exceptions=True)
-        self._task = None
-        await _quietly(asyncio.wait_for(self.flush(), CLOSE_S))
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+            self._task = None
+            await self._quietly(asyncio.wait_for(self.flush(), CLOSE_S))
         if self._records:
             log.warning("%d records of sessions could not be written", len(self._records))
 
@@ -119,8 +130,11 @@ class SessionLog:
             self.dropped += 1
             return
         self._records.append(record)
+        self._start()
+
+    def _start(self) -> None:
         self._wake.set()
-        if self._task is None:
+        if self._task is None and self._kept is not None:
             self._task = asyncio.get_running_loop().create_task(self._run(), name="session-log")
 
     def _say_open(self) -> None:
@@ -139,9 +153,20 @@ class SessionLog:
             self._wake.clear()
             self._say_open()
             await asyncio.sleep(EVERY_S)  # what comes together is written together
-            if not await _quietly(self.flush()):
+            if not await self._quietly(self.flush()):
                 self._wake.set()
                 await asyncio.sleep(AGAIN_S)
+
+    async def _quietly(self, work: Awaitable[None]) -> bool:
+        said = ""
+        try:
+            await work
+        except (KeptError, TimeoutError) as error:
+            said = str(error) or "it takes too long"
+            if said != self._said:
+                log.warning("sessions are written down later: %s", said)
+        self._said = said
+        return not said
 
 
 def edits_at(edits: Sequence[SessionEdit]) -> tuple[EditAt, ...]:
@@ -171,12 +196,3 @@ def _write(records: SessionRecords, some: list[Record | SessionEdit]) -> None:
         record(records)
     if edits:
         records.add(edits)
-
-
-async def _quietly(work: Awaitable[None]) -> bool:
-    try:
-        await work
-    except (KeptError, TimeoutError) as error:
-        log.warning("sessions are written down later: %s", error)
-        return False
-    return True

@@ -12,10 +12,10 @@ import time
 
 from gpu.stats import RateMeter
 from gpu.types import EncodedFrame
+from server.backoff import Backoff
 from server.peer.types import EncodedAudio
 from server.push import ffmpeg
 from server.push.address import Address, BadTarget, read_address, shown_host
-from server.push.backoff import Backoff
 from server.push.connection import Connection, End, Feed, Patience, Sound
 from server.sound.types import AacFrame
 from server.streams.types import Target, TargetFacts, TargetState, ViewerKind

@@ -24,7 +24,7 @@ from server.jobs.request import (
 from server.jobs.runner import Runner
 from server.jobs.tender import INIT, RESULT, SOUND
 from server.jobs.view import JobBody, JobDetails, JobList, JobStarted
-from server.kept.errors import NotKept, Refused, Unavailable
+from server.kept.errors import NotKept, Refused
 from server.kept.kept import Kept
 from server.kept.keys import job_key
 from server.kept.types import ACTIVE
@@ -44,10 +44,10 @@ _KEY = re.compile(r"[\x21-\x7e]{1,255}")
 
 
 def runner(request: web.Request) -> tuple[Runner, Kept]:
-    """Raises Unavailable where this server keeps nothing."""
+    """Raises Unavailable while what they are kept in is away."""
     state = request.app[STATE]
     if state.jobs is None or state.kept is None:
-        raise Unavailable("this server edits no films: its log and `relens doctor` say why")
+        raise state.keeping.missing("renders")
     return state.jobs, state.kept
 
 

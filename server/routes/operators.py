@@ -75,7 +75,7 @@ async def readyz(request: web.Request) -> web.Response:
         return _not_ready("the server is going down", "Send visitors to another one.")
     if state.workers.loaded(state.workers.default) is None:
         return _not_ready("the model is not loaded yet", "Wait.")
-    return _json(Health(status="ready", version=state.version))
+    return _json(Health(status="ready", version=state.version, waits_for=state.keeping.problem))
 
 
 async def metrics(request: web.Request) -> web.Response:
@@ -139,7 +139,7 @@ ROUTES = (
         "/readyz",
         readyz,
         "Whether visitors may be sent here",
-        (Answer(200, "They may", JSON, Health),),
+        (Answer(200, "They may; `waitsFor` says why there are no films yet, if so", JSON, Health),),
         problems=(503,),
     ),
     Route("GET", "/metrics", metrics, "Prometheus metrics", (Answer(200, "Text format", "text/plain"),)),

@@ -15,7 +15,6 @@ from gpu.types import Edit
 from server import protocol
 from server.api import SessionList
 from server.errors import ProtocolError
-from server.kept.errors import Unavailable
 from server.kept.session_log import edits_at
 from server.problem import problem, problem_of
 from server.routes.route import JSON, SDP, SDP_FRAGMENT, Answer, Parameter, Route
@@ -109,12 +108,11 @@ async def list_sessions(request: web.Request) -> web.Response:
 
 async def session_timeline(request: web.Request) -> web.Response:
     """Of a session that is open or was: its edits over time, as `relens edit --timeline` takes them."""
-    session_id = request.match_info["session"]
-    kept = request.app[STATE].kept
+    state, session_id = request.app[STATE], request.match_info["session"]
     try:
-        if kept is None:
-            raise Unavailable("this server keeps nothing: its log and `relens doctor` say why")
-        await kept.session_log.flush()
+        if (kept := state.kept) is None:
+            raise state.keeping.missing("timelines")
+        await state.session_log.flush()
         session = await kept.run(kept.sessions.get, session_id)
         edits = edits_at(await kept.run(kept.sessions.edits, session_id))
     except RelensError as error:

@@ -68,11 +68,11 @@ class Thumbnails(msgspec.Struct, rename="camel", frozen=True, kw_only=True):
 
 
 def films(request: web.Request) -> Films:
-    """Raises Unavailable where this server keeps nothing."""
-    found = request.app[STATE].films
-    if found is None:
-        raise Unavailable("this server keeps no films: its log and `relens doctor` say why")
-    return found
+    """Raises Unavailable while what they are kept in is away."""
+    state = request.app[STATE]
+    if state.films is None:
+        raise state.keeping.missing("films")
+    return state.films
 
 
 def video_body(video: Video) -> VideoBody:

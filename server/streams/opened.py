@@ -42,7 +42,7 @@ class Shared:
     metrics: Metrics
     executor: Executor
     places: Places
-    log_to: Callable[[], SessionLog | None]
+    log_to: SessionLog | None
     viewer_room: Callable[[], bool]  # whether one more may watch
     keep_edit: Callable[[str, Edit], None]  # a stream's edit is another now
 
@@ -104,7 +104,7 @@ async def open_for(
         raise
     number = f"{time.time_ns() // 1_000_000}-{secrets.token_hex(ID_BYTES)}"
     recorded = f"stream-{name[:ID_NAME_CHARS]}-{number}"
-    recording = Recording(shared.log_to(), recorded)
+    recording = Recording(shared.log_to, recorded)
     recording.begin(worker.model.spec.name)
     way = pipeline.path.words
     log.info("stream %s (%s): %s in, model %s: %s", name, recorded, codec, worker.model.spec.name, way)

@@ -13,16 +13,14 @@ from gpu.errors import RelensError
 from gpu.types import Edit
 from server.config import Config
 from server.errors import ProtocolError
-from server.kept.errors import KeptError
+from server.kept.kept import Kept
 from server.kept.session_log import SessionLog
 from server.listeners import Listeners
-from server.kept.kept import Kept
 from server.metrics import Metrics
 from server.places import Places
 from server.streams.access import Access
 from server.streams.changes import Changes
 from server.streams.edit_keeper import EditKeeper
-from server.streams.late import Late
 from server.streams.opened import Shared
 from server.streams.store import KeptStream, StreamStore
 from server.streams.stream import Stream
@@ -49,21 +47,19 @@ class Streams:
         metrics: Metrics,
         executor: Executor,
         places: Places,
-        kept: Kept | None = None,
-        late: Late | None = None,
+        log_to: SessionLog | None = None,
     ) -> None:
-        """`places`: shared with who else takes some. `kept` None: settings last as long as the server, or
-        until `late` has opened what was away at start."""
+        """`places`: shared with who else takes some. `log_to`: where what they showed is written down.
+        Settings last as long as the server, or for good from `take_up` on."""
         self.access = Access(config)
         self.listeners = Listeners(kept_free=50)  # to how streams fare, over HTTP
         self.rtmp_port = 0  # on which they are published and played by RTMP; 0: they are not
         self._config = config
         self._metrics = metrics
         self._places = places
-        self._kept = kept
-        self._store = StreamStore(kept.database) if kept is not None else None
-        self._keeper = EditKeeper(kept, self._store) if kept is not None and self._store is not None else None
-        self._late = late
+        self._kept: Kept | None = None  # what follows is there when it is
+        self._store: StreamStore | None = None
+        self._keeper: EditKeeper | None = None
         self._first: StreamSettings | None = None  # of the stream that is there where nothing can be read
         self._unkept: dict[str, Edit] = {}  # in force since the start, by stream, while nothing is kept
         self._streams: dict[str, Stream] = {}
@@ -75,7 +71,7 @@ class Streams:
             metrics=metrics,
             executor=executor,
             places=places,
-            log_to=lambda: self._kept.session_log if self._kept is not None else None,
+            log_to=log_to,
             viewer_room=lambda: self.viewers < config.max_viewers,
             keep_edit=self._keep_edit,
         )
@@ -140,18 +136,10 @@ class Streams:
         return self._changes.subscribe(callback)
 
     async def start(self) -> None:
-        """Take up what is kept, or what will be read once the database is back. At the first start ever there
-        is one stream, with a key of its own."""
-        found = await self._load()
-        if not found:
-            first = KeptStream(FIRST, StreamSettings(key=new_key()), None)
-            self._first = first.settings
-            await self._write("add", first.name, first.settings)
-            found = await self._load() or [first]  # another server may have been first
-        for kept in found:
-            self._hear_of(kept)
-        if self._store is None and self._late is not None:
-            self._late.start(self._kept, self._take_up)
+        """Where nothing was taken up so far there is one stream, with a key of its own."""
+        async with self._changing:
+            if not self._streams:
+                self._begin()
 
     async def close(self) -> None:
         """End all of them, and write down what is in force; bounded in time."""
@@ -160,32 +148,30 @@ class Streams:
         )
         if self._keeper is not None:
             await self._keeper.close()
-        if self._late is not None:
-            await self._late.close()
 
-    async def _load(self) -> list[KeptStream]:
-        if self._kept is None or self._store is None:
-            return []
-        try:
-            return await self._kept.run(self._store.all)
-        except KeptError as error:
-            log.error("streams are not kept for now, what was kept is left alone: %s", error)
-            self._store = self._keeper = None
-            return []
+    def _begin(self) -> None:
+        """There is one stream, at the first start ever or where nothing can be read."""
+        self._first = StreamSettings(key=new_key())
+        self._hear_of(KeptStream(FIRST, self._first, None))
 
-    async def _take_up(self, kept: Kept) -> None:
-        """What is kept, at last. It wins over what was set meanwhile, for that was set without knowing it;
-        what was made meanwhile is kept from now on; nobody who publishes or watches is ended.
+    async def take_up(self, kept: Kept) -> None:
+        """What is kept, at the start or once it is there. It wins over what was set meanwhile, for that was
+        set without knowing it; what was made meanwhile is kept from now on; nobody who publishes or watches
+        is ended.
 
-        Raises KeptError; then nothing is changed here."""
+        Raises KeptError; then nothing that was there is changed, and it may be called again."""
         store = StreamStore(kept.database)
         async with self._changing:
             found = {one.name: one for one in await kept.run(store.all)}
+            if not found and not self._streams:
+                self._begin()
             new = [stream for stream in self.all() if stream.name not in found]
             unused = [stream for stream in new if found and self._is_unused(stream)]
             for stream in new:
                 if stream not in unused:
                     await kept.run(store.add, stream.name, stream.settings)
+            if len(new) > len(unused):  # another server may have been first
+                found = {one.name: one for one in await kept.run(store.all)}
             self._kept, self._store, self._keeper = kept, store, EditKeeper(kept, store)
             for one in found.values():
                 self._hear_of(one)
@@ -195,7 +181,7 @@ class Streams:
             for name, edit in self._unkept.items():
                 self._keeper.put(name, edit)
             self._unkept.clear()
-        log.info("the database is back, and streams are kept: %s", ", ".join(self._streams))
+        log.info("streams are kept: %s", ", ".join(sorted(self._streams)))
         for stream in unused:
             await stream.end("deleted", "there is no such stream, as the database knows now that it is back")
 
@@ -209,7 +195,7 @@ class Streams:
         if stream is None:
             self._streams[kept.name] = Stream(kept.name, kept.settings, self._shared, kept.edit)
         else:
-            if stream.settings is not self._first:
+            if stream.settings != kept.settings and stream.settings is not self._first:
                 log.warning("stream %s: what was set while the database was away is left out", kept.name)
             stream.set_settings(kept.settings)
             if kept.edit is not None and kept.name not in self._unkept:
@@ -222,7 +208,7 @@ class Streams:
     def _keep_edit(self, name: str, edit: Edit) -> None:
         if self._keeper is not None:
             self._keeper.put(name, edit)
-        elif self._late is not None:
+        else:
             self._unkept[name] = edit
 
     async def _write(self, what: Literal["add", "put", "delete"], *values: Any) -> None:

@@ -306,7 +306,10 @@ async def test_a_server_that_cannot_keep_anything_edits_live_all_the_same(tmp_pa
     async with serving(data_dir=str(in_the_way)) as served:
         assert served.state.kept is None
         reply = await ask(served, "GET", "/videos", 503)
-        assert "keeps no films" in await reply.text()
+        problem = await reply.json(content_type=None)
+        assert "films are not there yet" in problem["detail"]
+        assert f"data_dir {in_the_way} cannot be written" in problem["detail"]
+        assert 1 <= int(reply.headers["Retry-After"]) <= 16
         await served.visitor().connect()
 
 

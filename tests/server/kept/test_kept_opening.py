@@ -106,7 +106,7 @@ async def test_too_much_at_once_is_refused(kept: Kept, monkeypatch: pytest.Monke
 
 
 async def test_a_session_is_written_down(kept: Kept) -> None:
-    log = kept.session_log
+    log = SessionLog(kept)
     log.begin("s", "nano", 640, 480)
     log.edit("s", 1, 0, "make it night")
     log.edit("s", 2, 90_000 * 7, "ink", strength=0.5, transition_ms=0, seed=3)
@@ -128,19 +128,37 @@ async def test_a_session_is_written_down(kept: Kept) -> None:
     ]  # fmt: skip
     with pytest.raises(NotKept):
         kept.sessions.edits("other")
-    await kept.stop()
+    await log.close()
 
 
 async def test_sessions_are_written_without_being_asked(kept: Kept) -> None:
-    kept.session_log.begin("s", "nano")
+    log = SessionLog(kept)
+    log.begin("s", "nano")
     for _ in range(200):
         await asyncio.sleep(0.05)
         if kept.sessions.list():
             break
     assert [session.id for session in kept.sessions.list()] == ["s"]
-    kept.session_log.end("s", "bye")
-    await kept.stop()
+    log.end("s", "bye")
+    await log.close()
     assert kept.sessions.get("s").reason == "bye", "the last ones are written at the end"
+
+
+async def test_what_is_said_before_the_database_is_there_is_written_once_it_is(kept: Kept) -> None:
+    log = SessionLog(most=3)
+    log.begin("early", "nano")
+    log.edit("early", 1, 0, "snow")
+    log.end("early", "bye")
+    log.begin("one-too-many", "nano")
+    with pytest.raises(Unavailable, match="not there yet"):
+        await log.flush()
+    await log.take_up(kept)
+    await log.flush()
+    log.begin("late", "nano")
+    await log.close()
+    assert {session.id: session.reason for session in kept.sessions.list()} == {"early": "bye", "late": None}
+    assert [edit.prompt for edit in kept.sessions.edits("early")] == ["snow"]
+    assert log.dropped == 1
 
 
 async def test_what_cannot_be_written_waits_and_has_a_bound(
@@ -163,7 +181,7 @@ async def test_what_cannot_be_written_waits_and_has_a_bound(
 async def test_a_record_that_no_database_takes_holds_up_no_other(
     kept: Kept, caplog: pytest.LogCaptureFixture
 ) -> None:
-    log = kept.session_log
+    log = SessionLog(kept)
     log.begin("s", "nano")
     log.edit("s", 1, 0, "snow\0")
     log.edit("s", 2, 1 << 70, "never")

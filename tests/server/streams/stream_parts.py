@@ -9,18 +9,19 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from functools import cache
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from gpu.codec import EncoderConfig, open_encoder
 from gpu.types import Codec, EncodedFrame, Frame
 from server.config import Config
+from server.keeping import Keeping
 from server.kept.kept import Kept
+from server.kept.session_log import SessionLog
 from server.metrics import Metrics
 from server.peer.types import EncodedAudio
 from server.places import Places
-from server.streams.late import Late
 from server.streams.stream import Stream
 from server.streams.streams import Streams
 from server.streams.types import PublisherFacts, PublisherKind, StreamSettings, ViewerKind
@@ -141,6 +142,7 @@ class Server:
     metrics: Metrics
     workers: Workers
     config: Config
+    session_log: SessionLog
 
     async def stream(self, name: str = "live", **settings: Any) -> Stream:
         made, _ = await self.streams.put(name, StreamSettings(key=KEY, **settings))
@@ -155,22 +157,30 @@ async def server(
     open_kept: Callable[[], Kept] | None = None,
     **settings: Any,
 ) -> AsyncIterator[Server]:
-    """`loaded`: workers whose model is loaded, and stays so. `open_kept`: tried again where that was away."""
+    """`kept`: whoever gives it closes it. `loaded`: workers whose model is loaded, and stays so. `open_kept`:
+    what it gives is closed; tried again where that was away."""
     config = Config(**{"model": "passthrough", "media": "cpu", "linger_s": 0.3, **settings})
     executor = ThreadPoolExecutor(4)
     metrics = Metrics()
     workers = loaded or Workers(config.model, 1, executor)
     places = Places(config.max_sessions, metrics.session_refused)
-    late = Late(open_kept, executor) if open_kept is not None else None
-    streams = Streams(config, workers, metrics, executor, places, kept, late)
+    session_log = SessionLog()
+    streams = Streams(config, workers, metrics, executor, places, session_log)
+    keeping = Keeping(open_kept or (lambda: cast(Kept, kept)), executor, session_log.take_up, streams.take_up)
     if loaded is None:
         await workers.start()
+    if kept is not None or open_kept is not None:
+        await keeping.start()
     if start:
         await streams.start()
     try:
-        yield Server(streams, places, metrics, workers, config)
+        yield Server(streams, places, metrics, workers, config, session_log)
     finally:
+        await keeping.stop()
         await streams.close()
+        await session_log.close()
+        if open_kept is not None:
+            await keeping.close()
         if loaded is None:
             await workers.close()
         executor.shutdown(wait=True)

@@ -10,10 +10,10 @@ import pytest
 import sqlalchemy as sa
 
 from gpu.types import Edit
+from server import keeping
 from server.kept.database import Database
 from server.kept.errors import KeptError
 from server.kept.kept import Kept
-from server.streams import late
 from server.streams.store import StreamStore
 from server.streams.types import SrtIn, StreamSettings, Target
 from tests.server.kept.conftest import cluster
@@ -29,7 +29,7 @@ KEPT = StreamSettings(key="kept-key-of-live", view_key="seen", targets=(TARGET,)
 
 @pytest.fixture(autouse=True)
 def often(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(late, "AGAIN_S", 0.05)
+    monkeypatch.setattr(keeping, "MOST_S", 0.05)
 
 
 def keep(folder: Path, *names: str, edit: Edit | None = None, url: str = "") -> None:
@@ -70,7 +70,7 @@ def take_away(folder: Path) -> Callable[[], None]:
 async def test_a_running_server_takes_up_what_is_kept_and_ends_nobody(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level("INFO", "server.streams.streams")
+    caplog.set_level("INFO", "server.keeping")
     keep(tmp_path, "live", "mine", edit=Edit(revision=7, prompt=""))
     bring_back = take_away(tmp_path)
     async with serving(data_dir=str(tmp_path)) as served:
@@ -96,7 +96,7 @@ async def test_a_running_server_takes_up_what_is_kept_and_ends_nobody(
         live.edit(Edit(prompt=""))
         await streams.put("after", StreamSettings(key="made-after"))
         await streams.delete("mine")
-    assert "the database is back" in caplog.text
+    assert "what was waited for is there" in caplog.text
     now = kept_now(tmp_path)
     assert {name: key for name, (key, _) in now.items()} == {
         "live": KEPT.key, "made": "made-meanwhile", "after": "made-after",
@@ -136,7 +136,7 @@ async def test_tables_that_cannot_be_read_are_read_later(
     rename = "ALTER TABLE {} RENAME TO {}"
     hide, show = rename.format("streams", "hidden"), rename.format("hidden", "streams")
     kept.database.write(lambda connection: connection.execute(sa.text(hide)))
-    async with server(kept, start=True, open_kept=lambda: Kept.open("never")) as served:
+    async with server(kept, start=True) as served:
         (live,) = served.streams.all()
         meanwhile = StreamSettings(key="set-meanwhile", srt=SrtIn(port=9, passphrase="0123456789"))
         await served.streams.put("live", meanwhile)
@@ -195,25 +195,3 @@ async def test_an_empty_database_keeps_what_there_is(tmp_path: Path) -> None:
         await until(lambda: served.streams._store)
         assert live.settings.key == key
     assert kept_now(tmp_path)["live"][0] == key
-
-
-async def test_who_goes_down_meanwhile_waits_no_longer(tmp_path: Path) -> None:
-    opened: list[Kept] = []
-
-    def open_kept() -> Kept:
-        opened.append(Kept.open(str(tmp_path)))
-        return opened[0]
-
-    async with server(start=True) as served:
-        waiting = late.Late(open_kept, served.streams._shared.executor)
-
-        async def never(_: Kept) -> None:
-            raise KeptError("it is away")
-
-        waiting.start(None, never)
-        await until(lambda: opened)
-        await asyncio.sleep(0.1)
-        await waiting.close()
-        assert len(opened) == 1, "opened once"
-        with pytest.raises(RuntimeError):
-            await opened[0].run(lambda: 1)

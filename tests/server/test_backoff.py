@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from server.push.backoff import Backoff
+from server.backoff import Backoff
 
 
 def backoff(chance: float = 1.0) -> Backoff:

@@ -1,4 +1,4 @@
-"""How long a target is left alone after a failure: longer each time, with chance in it. Pure."""
+"""How long what failed is left alone: longer each time, with chance in it. Pure."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import random
 from collections.abc import Callable
 
 Chance = Callable[[float, float], float]
-_LEAST_SHARE = 0.75  # of the wait: targets that failed together do not come back together
+_LEAST_SHARE = 0.75  # of the wait: who failed together does not come back together
 
 
 class Backoff:
-    """One target's. Seconds."""
+    """Of one that is tried again. Seconds."""
 
     def __init__(self, first_s: float, most_s: float, good_s: float, chance: Chance = random.uniform) -> None:
         """`good_s`: of good running, after which a failure counts as the first again."""

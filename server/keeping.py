@@ -1,0 +1,126 @@
+"""What is kept, opened as soon as it can be, and handed to all that stands on it. Knows none of that.
+
+A database or a folder that is away when the server starts is waited for, ever more slowly and without an end;
+the server serves meanwhile what needs nothing kept, and this says what it waits for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import math
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import Executor
+from typing import TYPE_CHECKING
+
+from server.backoff import Backoff
+from server.kept.errors import KeptError, Unavailable
+
+if TYPE_CHECKING:
+    from server.kept.kept import Kept
+
+log = logging.getLogger(__name__)
+
+FIRST_S, MOST_S = 1.0, 15.0  # between two tries
+START_S = 12.0  # of the server's start, for the first try: a database that is away gives up before
+OPENING = "what is kept is being opened"
+TakeUp = Callable[["Kept"], Awaitable[None]]
+
+
+class Keeping:
+    """Loop thread only. The one place where it is waited for."""
+
+    def __init__(self, open_kept: Callable[[], Kept], executor: Executor, *take_up: TakeUp) -> None:
+        """`open_kept` is called on a thread, until it raises nothing; then each of `take_up`, in order, with
+        what it gave, until that raises nothing: one that is not ready stops none of the others."""
+        self.kept: Kept | None = None  # None: not yet
+        self.problem = OPENING  # what is waited for, in words with the remedy; "": all is there
+        self._open_kept, self._executor = open_kept, executor
+        self._left: Sequence[TakeUp] = take_up
+        self._due_s = 0.0  # when it is tried again
+        self._tried = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self._defects: set[str] = set()  # each is logged once, not four times a minute all night
+
+    async def start(self) -> None:
+        """Returns after the first try, however that went, or START_S: it goes on beside the server."""
+        self._task = asyncio.get_running_loop().create_task(self._run(), name="keeping")
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(START_S):
+                await self._tried.wait()
+
+    def missing(self, what: str) -> Unavailable:
+        """For who asks for what stands on it, and is not there yet: "films"."""
+        left_s = max(0.0, self._due_s - time.monotonic())
+        return Unavailable(
+            f"{what} are not there yet, and come by themselves: {self.problem}",
+            math.ceil(left_s) + 1,
+        )
+
+    async def stop(self) -> None:
+        """It is not waited for any more. Idempotent."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    async def close(self) -> None:
+        """After all that stands on it. What was opened is closed."""
+        await self.stop()
+        if self.kept is not None:
+            await self.kept.stop()
+            self.kept.close()
+
+    async def _run(self) -> None:
+        backoff = Backoff(FIRST_S, MOST_S, math.inf)
+        while problem := await self._try():
+            wait_s = backoff.failed(0.0)
+            if problem != self.problem:
+                log.error("live edits go on, films and what is kept of streams wait: %s", problem)
+            self.problem, self._due_s = problem, time.monotonic() + wait_s
+            self._tried.set()
+            await asyncio.sleep(wait_s)
+        if backoff.failures:
+            log.info("what was waited for is there: films, streams and sessions are kept from now on")
+        self.problem = ""
+        self._tried.set()
+
+    async def _try(self) -> str:
+        """What is still missing, in words; "": nothing."""
+        if self.kept is None and (problem := await self._told(self._open())):
+            return problem
+        assert self.kept is not None
+        problems: dict[TakeUp, str] = {}
+        for take_up in self._left:
+            if problem := await self._told(take_up(self.kept)):
+                problems[take_up] = problem
+        self._left = tuple(problems)
+        return "; ".join(dict.fromkeys(problems.values()))
+
+    async def _told(self, work: Awaitable[None]) -> str:
+        """Why it cannot be done yet; "": it is. A defect of ours must not end the waiting."""
+        try:
+            await work
+        except KeptError as error:
+            return str(error)
+        except Exception as error:
+            if repr(error) not in self._defects:
+                self._defects.add(repr(error))
+                log.exception("what is kept cannot be taken up")
+            return f"a defect of relens ({type(error).__name__}), its log says more"
+        return ""
+
+    async def _open(self) -> None:
+        opening = asyncio.get_running_loop().run_in_executor(self._executor, self._open_kept)
+        try:
+            self.kept = await asyncio.shield(opening)
+        except asyncio.CancelledError:
+            opening.add_done_callback(_close)
+            raise
+
+
+def _close(opening: asyncio.Future[Kept]) -> None:
+    """It came too late for everybody."""
+    if not opening.cancelled() and opening.exception() is None:
+        opening.result().close()

@@ -1,0 +1,96 @@
+"""A server that starts while its database is away serves, and takes everything up once that is there."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from server import keeping
+from server.kept.database import Database
+from server.kept.kept import Kept
+from tests.server.jobs.conftest import silent
+from tests.server.jobs.job_film import Jobs, add_film
+from tests.server.kept.conftest import cluster
+from tests.server.kept.postgres import Cluster
+from tests.server.visitor import Served, serving, until
+
+__all__ = ["cluster", "silent"]
+
+
+async def problem(served: Served, path: str, method: str = "GET", **body: Any) -> dict[str, Any]:
+    """What a 503 says; it names the remedy, and when to come again."""
+    async with served.http.request(method, served.base + path, **body) as reply:
+        said: dict[str, Any] = await reply.json(content_type=None)
+        assert reply.status == 503, (path, said)
+        assert 1 <= int(reply.headers["Retry-After"]) <= 16
+        assert "see that it runs" in said["detail"]
+        assert said["remedy"]
+        return said
+
+
+async def ready(served: Served) -> dict[str, Any]:
+    async with served.http.get(served.base + "/readyz") as reply:
+        said: dict[str, Any] = await reply.json()
+        assert reply.status == 200, "live edits are not off"
+        return said
+
+
+async def test_everything_is_taken_up_once_the_database_is_there(
+    cluster: Cluster, tmp_path: Path, silent: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(Database.__init__.__kwdefaults__, "give_up_s", 0.2)
+    monkeypatch.setattr(keeping, "MOST_S", 0.1)
+    url = cluster.make_database("film-work")
+    before = Kept.open(str(tmp_path), url)
+    video = add_film(before, silent)
+    job, _ = before.jobs.create(video, "passthrough", {"version": 1, "edits": []})
+    before.uploads.create("expired.mp4", 1000, 0.0)
+    before.close()
+    cluster.stop()
+    try:
+        async with serving(data_dir=str(tmp_path), database_url=url, media="cpu") as served:
+            for path in ("/videos", f"/videos/{video}", "/jobs", f"/jobs/{job.id}", "/sessions/x/timeline"):
+                await problem(served, path)
+            await problem(served, "/files", "POST", headers={"Tus-Resumable": "1.0.0", "Upload-Length": "9"})
+            await problem(served, "/edit-video", "POST", json={"videoId": video, "instruction": "night"})
+            assert "see that it runs" in (await ready(served))["waitsFor"]
+            visitor = await served.visitor().connect()
+            await until(lambda: visitor.pictures > 3, what="live edits go on")
+            await asyncio.to_thread(cluster.start)
+            await until(lambda: served.state.jobs is not None, 30)
+            assert (await ready(served))["waitsFor"] == ""
+            done = await Jobs(served).until(job.id, "DONE")
+            assert done["frames"] == done["framesDone"] > 0
+            await _swept(served)
+            location = visitor.location
+            await visitor.leave()
+            timeline = await _timeline(served, location)
+            assert timeline["model"] == "passthrough", "a session of meanwhile is written down too"
+            added = await Jobs(served).add(silent, "another.mov")
+            made = await Jobs(served).post(added)
+            await Jobs(served).until(made["job_id"], "DONE")
+    finally:
+        cluster.stop()
+        cluster.start()
+
+
+async def _swept(served: Served) -> None:
+    """Uploads that nobody goes on with go by themselves, as with a database that was there."""
+    kept = served.state.kept
+    assert kept is not None
+    async with asyncio.timeout(30):
+        while await kept.run(kept.uploads.expired, time.time()):  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+
+
+async def _timeline(served: Served, location: str) -> dict[str, Any]:
+    reply: aiohttp.ClientResponse
+    async with served.http.get(f"{location}/timeline") as reply:
+        assert reply.status == 200, await reply.text()
+        found: dict[str, Any] = await reply.json()
+        return found
