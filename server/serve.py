@@ -7,6 +7,7 @@ import contextlib
 import errno
 import logging
 import os
+import resource
 import signal
 import socket
 import ssl
@@ -25,6 +26,10 @@ from server.state import STATE
 log = logging.getLogger(__name__)
 
 HTTP_SHUTDOWN_S = 2.0  # for requests still running after the sessions ended
+HTTP_IDLE_S = (
+    90.0  # a connection without a request, or with one whose head does not end; aiohttp's own is an hour
+)
+OPEN_FILES = 65_536  # sockets are files: as many as the system lets us have, up to this
 
 
 async def serve(config: Config, say: Callable[[str], None] = print) -> None:
@@ -32,8 +37,15 @@ async def serve(config: Config, say: Callable[[str], None] = print) -> None:
 
     Raises ConfigError (address, certificate), ModelError or DeviceError before anything is served."""
     tls = tls_context(config)
+    allow_open_files()
     app = make_app(config)
-    runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=HTTP_SHUTDOWN_S)
+    runner = web.AppRunner(
+        app,
+        access_log=None,
+        handle_signals=False,
+        shutdown_timeout=HTTP_SHUTDOWN_S,
+        keepalive_timeout=HTTP_IDLE_S,
+    )
     await runner.setup()
     try:
         site = web.TCPSite(runner, config.host, config.port, ssl_context=tls)
@@ -183,6 +195,15 @@ def listen_remedy(error: OSError) -> str:
     if error.errno in (errno.EACCES, errno.EPERM):
         return "ports below 1024 need rights; choose another with --port"
     return "give --host an address of this machine, such as 127.0.0.1, or 0.0.0.0 for all"
+
+
+def allow_open_files() -> None:
+    """Many systems give a program 1024 at first and let it have more: idle connections could use those up."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, OPEN_FILES)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 def tls_context(config: Config) -> ssl.SSLContext | None:

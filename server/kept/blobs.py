@@ -9,6 +9,7 @@ import contextlib
 import errno
 import logging
 import os
+import re
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -41,7 +42,7 @@ class Blobs:
     ) -> None:
         """`url`: a folder's path, or s3://bucket/prefix with the rest (endpoint, keys, region) from the
         environment as AWS names it. `cache`: a folder for what is fetched. Raises StorageUnavailable."""
-        self.url, self._tries_s = url, tries_s
+        self.url, self._tries_s = shown(url), tries_s
         self._cache = BlobCache(cache, cache_bytes)
         self._folder: Path | None = None
         try:
@@ -67,7 +68,7 @@ class Blobs:
                 self._store = LocalStore(self._folder, mkdir=True, automatic_cleanup=True)
         except Exception as error:  # obstore's own classes begin at Exception
             raise StorageUnavailable(
-                f"storage_url {url} cannot be used ({_words(error)}): give a folder, or s3://bucket/prefix"
+                f"storage_url {self.url} cannot be used ({_words(error)}): give a folder, or s3://bucket/prefix"
             ) from error
 
     def put(self, key: str, data: bytes | Path) -> int:
@@ -199,6 +200,11 @@ class Blobs:
                 said = True
             time.sleep(wait_s)
             wait_s = min(2 * wait_s, LONGEST_WAIT_S)
+
+
+def shown(url: str) -> str:
+    """Without keys that somebody wrote into it."""
+    return re.sub(r"//[^/@]*@", "//***@", url)
 
 
 def _known(error: Exception, key: str) -> KeptError | None:

@@ -23,6 +23,7 @@ POOL = 8  # connections; as many as threads use them
 BUSY_S = 5.0  # how long SQLite itself waits for another writer
 GIVE_UP_S = 10.0  # of tries of one transaction, all together
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.05, 1.0
+LOG_EVERY_S = 30.0  # that it is away: many threads find that out, many times a second
 AGAIN = ("40001", "40P01")  # PostgreSQL: serialization failure, deadlock: the same transaction may pass next
 
 
@@ -33,6 +34,8 @@ class Database:
         """Connects at the first call only. Raises DatabaseUnavailable for a URL that cannot be one, or
         where the driver is missing."""
         self._give_up_s = give_up_s
+        self._logged_s = -LOG_EVERY_S
+        self._is_away = False
         self.url = shown(url)
         try:
             self.engine = _engine(url)
@@ -67,7 +70,9 @@ class Database:
                     self.engine.connect().execution_options(relens_writes=writes) as connection,
                     connection.begin(),
                 ):
-                    return work(connection)
+                    made = work(connection)
+                self._is_there()
+                return made
             except (exc.DBAPIError, exc.TimeoutError) as error:
                 if not _passes(error):
                     raise _unusable(self.url, error) from error
@@ -75,9 +80,21 @@ class Database:
                     raise DatabaseUnavailable(
                         f"the database {self.url} cannot be used ({_words(error)}): see that it runs"
                     ) from error
-                log.info("the database answered %s; trying again", _words(error))
+                self._is_not_there(error)
             time.sleep(wait_s * random.uniform(0.5, 1))
             wait_s = min(2 * wait_s, LONGEST_WAIT_S)
+
+    def _is_not_there(self, error: Exception) -> None:
+        """Said once in a while, whoever finds it."""
+        self._is_away, now_s = True, time.monotonic()
+        if now_s - self._logged_s >= LOG_EVERY_S:
+            self._logged_s = now_s
+            log.warning("the database %s answers %s; it is tried again", self.url, _words(error))
+
+    def _is_there(self) -> None:
+        if self._is_away:
+            self._is_away = False
+            log.info("the database answers again")
 
 
 def insert_new(connection: Connection, table: Any, rows: Mapping[str, Any] | list[dict[str, Any]]) -> None:
@@ -96,20 +113,32 @@ def now_of(connection: Connection) -> float:
 
 
 def shown(url: str) -> str:
-    """Without the password."""
+    """Without the password, also where it ends in what is taken for a host."""
     try:
-        return sa.make_url(url).render_as_string(hide_password=True)
-    except exc.ArgumentError:
+        parsed = sa.make_url(url)
+    except (exc.ArgumentError, ValueError):  # of a port
         return "(not a URL)"
+    host = (parsed.host or "").rpartition("@")[2]
+    return parsed.set(host=host or None).render_as_string(hide_password=True)
 
 
 def _engine(url: str) -> Engine:
-    parsed = sa.make_url(url)
+    try:
+        parsed = sa.make_url(url)
+    except ValueError:  # it holds what stands there, and that may be a password without its host
+        raise ValueError("its port is no number") from None
+    if "@" in (parsed.host or ""):  # the end of a password would be shown as a host, and looked up as one
+        raise ValueError("an @ in its user or password is written %40")
     if parsed.drivername in ("postgres", "postgresql"):
         parsed = parsed.set(drivername="postgresql+psycopg")
     if parsed.get_backend_name() == "sqlite":
         engine = sa.create_engine(
-            parsed, pool_size=POOL, max_overflow=0, pool_timeout=GIVE_UP_S, connect_args={"timeout": BUSY_S}
+            parsed,
+            pool_size=POOL,
+            max_overflow=0,
+            pool_timeout=GIVE_UP_S,
+            hide_parameters=True,
+            connect_args={"timeout": BUSY_S},
         )
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
@@ -125,6 +154,7 @@ def _engine(url: str) -> Engine:
         pool_timeout=GIVE_UP_S,
         pool_pre_ping=True,
         pool_recycle=1800,
+        hide_parameters=True,  # keys of streams and targets are among them, and errors are logged
         connect_args={"connect_timeout": 5, "options": options, "application_name": "relens"},
     )
 

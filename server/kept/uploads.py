@@ -9,12 +9,13 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Row
 
 from server.kept.database import Database, insert_new
-from server.kept.errors import Full, NotKept, Refused
+from server.kept.errors import Full, NotKept, Refused, Unavailable
 from server.kept.models import UploadRow, VideoRow
 from server.kept.types import Upload
 from server.kept.videos import add_video, kept_bytes
 
 _UPLOADS = UploadRow.__table__
+MOST = 1000  # begun at once: what was not said to be long counts for no quota, and costs nothing to begin
 
 
 class Uploads:
@@ -32,11 +33,17 @@ class Uploads:
         quota_bytes: int = 0,
     ) -> Upload:
         """A new one with its video. Raises Full where all that is kept and announced exceeds `quota_bytes`
-        (0: no limit)."""
+        (0: no limit), and Unavailable where MOST are begun already."""
         upload_id, video_id = secrets.token_urlsafe(16), secrets.token_urlsafe(16)
 
         def work(connection: Connection) -> Upload:
             _check_quota(connection, length or 0, quota_bytes)
+            begun = connection.execute(sa.select(sa.func.count()).select_from(_UPLOADS)).scalar_one()
+            if begun >= MOST:
+                raise Unavailable(
+                    f"{begun} uploads are begun and not whole: give some up, or try again when they expired",
+                    60,
+                )
             add_video(connection, video_id, name, length or 0)
             values = {
                 "id": upload_id, "video_id": video_id, "length": length, "offset": 0,

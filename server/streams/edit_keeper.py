@@ -32,6 +32,7 @@ class EditKeeper:
         self._edits: dict[str, Edit] = {}
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self._said = ""  # why nothing is written, once
 
     def put(self, name: str, edit: Edit) -> None:
         """A stream's edit in force is another now."""
@@ -50,12 +51,15 @@ class EditKeeper:
             try:
                 await self._kept.run(self._store.put_edit, name, edit)
             except KeptError as error:
-                log.warning("the edit of stream %s is written down later: %s", name, error)
+                if str(error) != self._said:
+                    self._said = str(error)
+                    log.warning("the edit of stream %s is written down later: %s", name, error)
                 return False
             except Exception:  # an edit that the database does not take: others wait behind it
                 log.exception("the edit of stream %s cannot be written down and is left out", name)
             if self._edits.get(name) is edit:
                 del self._edits[name]
+        self._said = ""
         return True
 
     async def close(self) -> None:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from server import serve as module
 from server.config import Config
 from server.serve import named_elsewhere, serve
 from tests.server.visitor import until
@@ -43,3 +47,34 @@ async def test_a_proxy_without_an_operators_key_is_warned_of(tmp_path: Path) -> 
     finally:
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_a_connection_that_says_nothing_whole_is_closed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "HTTP_IDLE_S", 0.3)
+    said: list[str] = []
+    config = Config(model="passthrough", media="cpu", port=0, rtmp_port=0, data_dir=str(tmp_path))
+    running = asyncio.ensure_future(serve(config, said.append))
+    try:
+        await until(lambda: running.done() or any("is ready" in line for line in said), 40)
+        (port,) = re.findall(r"http://[^/:]*:(\d+)/", " ".join(said))
+        for begun in (b"", b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nX: "):
+            reader, writer = await asyncio.open_connection("127.0.0.1", int(port))
+            writer.write(begun)
+            async with asyncio.timeout(20):
+                await reader.read()  # to its end
+            writer.close()
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
+def test_as_many_files_are_allowed_as_the_system_has_for_us() -> None:
+    script = (
+        "import resource; resource.setrlimit(resource.RLIMIT_NOFILE, (100, 200))\n"
+        "from server.serve import allow_open_files; allow_open_files()\n"
+        "print(resource.getrlimit(resource.RLIMIT_NOFILE))"
+    )
+    shown = subprocess.check_output([sys.executable, "-c", script], text=True)
+    assert shown == "(200, 200)\n"

@@ -18,8 +18,9 @@ from gpu.models.choice import AUTO, Choice
 from gpu.models.liveedit_spec import spec_of
 from gpu.models.passthrough import PassthroughModel
 from gpu.models.settings import ModelSettings
-from gpu.types import ModelSpec
+from gpu.types import ModelSpec, Reading
 from server import workers as module
+from server.errors import CapacityError
 from server.workers import Workers
 
 
@@ -206,4 +207,31 @@ async def test_what_a_model_says_of_itself_once_loaded_counts(
     await workers.get()
     assert [spec.note for spec in workers.specs if spec.name == "passthrough"] == ["loaded"]
     await workers.close()
+    executor.shutdown()
+
+
+async def test_readings_that_wait_are_bounded(
+    executor: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "MOST_READING", 3)
+    workers, go = Workers("passthrough", 0, executor), threading.Event()
+
+    def read(prompt: str) -> Reading:
+        assert go.wait(20)
+        return Reading(parts=(), confidence=1.0, label=prompt)
+
+    waiting = [asyncio.ensure_future(workers.read(read, f"{number}")) for number in range(3)]
+    await asyncio.sleep(0)
+    with pytest.raises(CapacityError, match="ask again"):
+        await workers.read(read, "one more")
+    waiting.pop().cancel()  # who does not wait any more: the thread is still at it
+    await asyncio.sleep(0)
+    with pytest.raises(CapacityError):
+        await workers.read(read, "one more")
+    go.set()
+    assert [reading.label for reading in await asyncio.gather(*waiting)] == ["0", "1"]
+    async with asyncio.timeout(10):
+        while workers._reading:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    assert (await workers.read(read, "after")).label == "after"
     executor.shutdown()

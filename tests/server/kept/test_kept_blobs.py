@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from server.kept import blobs as module
 from server.kept.blob_cache import BlobCache
-from server.kept.blobs import Blobs
+from server.kept.blobs import Blobs, shown
 from server.kept.errors import KeptError, NotKept, StorageFull, StorageUnavailable
 from server.kept.keys import check_key, job_key, video_key, work_blob
 from tests.server.kept.s3_process import S3Process
@@ -318,3 +318,9 @@ def test_a_fetch_that_breaks_off_leaves_nothing(tmp_path: Path) -> None:
         cache.path("a", lambda: 10, broken)
     assert list(tmp_path.iterdir()) == []
     assert cache.path("a", lambda: 10, Bucket().pieces).read_bytes() == b"x" * 10
+
+
+def test_keys_that_were_written_into_the_address_are_not_shown() -> None:
+    assert shown("s3://key:secret@bucket/prefix") == "s3://***@bucket/prefix"
+    assert shown("s3://bucket/a@b") == "s3://bucket/a@b"
+    assert shown("/a/folder@home") == "/a/folder@home"

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+import traceback
 from pathlib import Path
 
 import pytest
@@ -85,7 +86,10 @@ def test_a_database_that_was_restarted_is_found_again(cluster: Cluster) -> None:
     database.close()
 
 
-def test_a_database_that_stays_away_is_said_in_time(cluster: Cluster) -> None:
+def test_a_database_that_stays_away_is_said_in_time(
+    cluster: Cluster, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "server.kept.database")
     database = Database(cluster.make_database("away"), give_up_s=0.4)
     upgrade(database)
     cluster.stop()
@@ -98,6 +102,10 @@ def test_a_database_that_stays_away_is_said_in_time(cluster: Cluster) -> None:
         cluster.start()
     assert Videos(database).list() == ()
     database.close()
+    said = [record.message for record in caplog.records]
+    assert len(said) == 2, "once that it is away, however often it is tried, and once that it is back"
+    assert "it is tried again" in said[0]
+    assert said[1] == "the database answers again"
 
 
 def test_sqlite_waits_for_another_writer(tmp_path: Path) -> None:
@@ -174,6 +182,25 @@ def test_passwords_are_not_shown() -> None:
     with pytest.raises(DatabaseUnavailable) as refused:
         Videos(Database("postgresql://me:secret@127.0.0.1:1/name", give_up_s=0)).list()
     assert "secret" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "remedy"),
+    [("postgresql://me:1@secret@host/name", "%40"), ("postgresql://me:secret/name", "port")],
+)
+def test_nor_what_is_left_of_one_that_was_written_wrong(url: str, remedy: str) -> None:
+    with pytest.raises(DatabaseUnavailable, match=remedy) as refused:
+        Database(url)
+    assert "secret" not in str(refused.value)
+    assert "secret" not in shown(url)
+
+
+def test_what_was_to_be_written_is_in_no_error(database: Database) -> None:
+    """Keys of streams are, and a defect of ours is logged with where it comes from."""
+    query, key = sa.text("INSERT INTO nowhere (settings) VALUES (:settings)"), "a-secret-key"
+    with pytest.raises((DatabaseUnavailable, sa.exc.DBAPIError)) as refused:
+        database.write(lambda connection: connection.execute(query, {"settings": key}))
+    assert "a-secret" + "-key" not in "".join(traceback.format_exception(refused.value))
 
 
 def test_a_folder_that_may_not_be_written(tmp_path: Path) -> None:

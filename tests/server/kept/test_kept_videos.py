@@ -6,8 +6,9 @@ import time
 
 import pytest
 
+from server.kept import uploads as module
 from server.kept.database import Database
-from server.kept.errors import Full, NotKept, Refused
+from server.kept.errors import Full, NotKept, Refused, Unavailable
 from server.kept.jobs import Jobs
 from server.kept.segments import Segments
 from server.kept.uploads import Uploads
@@ -133,3 +134,14 @@ def test_expired_uploads_are_found_and_go_with_their_video(database: Database) -
     assert uploads.get(new.id) == new
     with pytest.raises(NotKept):
         Videos(database).get(old.video_id)
+
+
+def test_uploads_that_are_begun_are_bounded(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MOST", 2)
+    uploads = Uploads(database)
+    first = uploads.create("a.mp4", None, FAR)
+    uploads.create("b.mp4", None, FAR)
+    with pytest.raises(Unavailable, match="2 uploads are begun and not whole: give some up"):
+        uploads.create("c.mp4", None, FAR)
+    uploads.delete(first.id)
+    uploads.create("c.mp4", None, FAR)
