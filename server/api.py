@@ -91,8 +91,8 @@ class SessionList(_Body, frozen=True):
 class Health(_Body, frozen=True):
     status: str
     version: str
-
     waits_for: str = ""  # what films, streams and session records wait for; "" where all is there
+
 
 def model_info(
     spec: ModelSpec, default: bool, device: str, why: str = "", path: str = "", state: str = "ready"
