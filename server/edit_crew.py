@@ -60,8 +60,6 @@ class Crew:
         self._source, self._name = source, name
         self._workers, self._threads = shares(name, threads)
         self._given_up = threading.Event()
-        self._warm = threading.Event()
-        self._warm.set()
         self._free: SimpleQueue[Tools | None] = SimpleQueue()
         self._open = contextlib.ExitStack()
         self._lock = threading.Lock()
@@ -79,12 +77,10 @@ class Crew:
         return self._given_up.is_set()
 
     def warm(self, edit: Edit) -> None:
-        """Before anything is put: compile what an edit runs, while the first span is being found. The other
-        workers begin when that is done, as what is compiled serves all of them; where there are none,
-        nothing is gained."""
+        """Before anything is put: compile what an edit runs, while the first span is being found. A crew of
+        one, be its model large, has nothing to gain."""
         if self._workers == 1:
             return
-        self._warm.clear()
         self._waiting.add(self._executor.submit(self._do, partial(self._step_once, edit)))
 
     def put(self, work: Callable[[Tools], None]) -> None:
@@ -119,22 +115,18 @@ class Crew:
         tools = self._free.get()
         try:
             if tools is None:
-                self._warm.wait(_END_S)
                 tools = self._tools()
             work(tools)
         finally:
             self._free.put(tools)
 
     def _step_once(self, edit: Edit, tools: Tools) -> None:
-        try:
-            video, model = tools.reader.info.video, tools.model
-            grey = np.full((video.height, video.width), 128, np.uint8)
-            half = np.ascontiguousarray(grey[::2, ::2])
-            state = model.open_state(video.width, video.height)
-            model.set_edit(state, edit)
-            model.step(state, [Frame(grey, half, half, 0)] * model.spec.frames_per_chunk)
-        finally:
-            self._warm.set()
+        video, model = tools.reader.info.video, tools.model
+        grey = np.full((video.height, video.width), 128, np.uint8)
+        half = np.ascontiguousarray(grey[::2, ::2])
+        state = model.open_state(video.width, video.height)
+        model.set_edit(state, edit)
+        model.step(state, [Frame(grey, half, half, 0)] * model.spec.frames_per_chunk)
 
     def _tools(self) -> Tools:
         with contextlib.ExitStack() as made:

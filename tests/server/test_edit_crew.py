@@ -51,7 +51,7 @@ def test_without_a_word_all_cores_count(monkeypatch: pytest.MonkeyPatch) -> None
     assert shares("nano", 0) == (4, 1)
 
 
-def test_what_it_is_warmed_with_is_compiled_for_all(film: Path) -> None:
+def test_warmed_or_not_all_work_is_done(film: Path) -> None:
     given: list[Tools] = []
     with Crew(film, "nano", 2) as crew:
         crew.warm(Edit(1, "make it night"))
