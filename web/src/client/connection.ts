@@ -158,6 +158,7 @@ export class Connection {
     const { source: stream, clockWorkerUrl } = this.config;
     if (!(stream instanceof MediaStream)) {
       preferH264(this.#pc.addTransceiver("video", { direction: "recvonly" }));
+      this.#pc.addTransceiver("audio", { direction: "recvonly" });
       return;
     }
     const video = stream.getVideoTracks()[0];

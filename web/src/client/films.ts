@@ -15,6 +15,8 @@ export interface Film {
   fps: number;
   /** Seconds. */
   duration: number;
+  /** The sound's codec; "" without sound. */
+  audio: string;
 }
 
 /** Small pictures in rows of `columns` in one image; `at`: their times in seconds. */
@@ -219,6 +221,7 @@ export function parseFilm(value: unknown): Film {
     height: number(film.height, 0),
     fps: number(film.fps, 0),
     duration: number(film.duration, 0),
+    audio: text(film.audio),
   };
 }
 

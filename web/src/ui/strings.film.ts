@@ -42,6 +42,11 @@ export const filmStrings = {
 
   play: "Play",
   pause: "Pause",
+  sound: {
+    on: "Play the sound",
+    off: "Mute",
+    none: "This video has no sound",
+  },
   scrubber: "Place in the video",
   place: (at: number, whole: number) => `${clock(at)} of ${clock(whole)}`,
   sourceAbsent: "Edit only: this video lies on the server. Choose its file again to compare with it.",

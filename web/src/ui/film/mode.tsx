@@ -6,6 +6,7 @@ import { Icon } from "../icons";
 import { client } from "../live";
 import { useFilm } from "../session";
 import { hasSource, pressed, store } from "../store";
+import { StreamIcon } from "../streams/icons";
 import { clock, filmStrings as words } from "../strings.film";
 import { open, refresh } from "./library";
 import { WatchedRender } from "./player";
@@ -13,6 +14,7 @@ import { editNow, followJobs, refreshJobs, renderAll } from "./renders";
 import { JobRow, UploadRow } from "./rows";
 import { Scrubber } from "./scrubber";
 import { ChooseButton, Shelf } from "./shelf";
+import { followSound, toggleSound } from "./sound";
 import { dropUnplayable, followSource } from "./sourceside";
 import { shown } from "./state";
 import { send } from "./upload";
@@ -30,6 +32,7 @@ export async function enter(id: string, wanted: () => boolean, at = 0): Promise<
     began = true;
     followJobs();
     followSource();
+    followSound();
     dropUnplayable();
   }
   const film = found.find((each) => each.id === id && each.state === "ready");
@@ -54,6 +57,26 @@ function playOrPause(): void {
   togglePause();
 }
 
+function SoundButton() {
+  const { sound, silent } = shown;
+  const label = silent.value || (sound.value ? words.sound.off : words.sound.on);
+  return (
+    <button
+      type="button"
+      class="tool film-sound"
+      data-testid="film-sound"
+      aria-pressed={sound.value}
+      aria-label={label}
+      aria-keyshortcuts="m"
+      title={label}
+      disabled={silent.value !== ""}
+      onClick={toggleSound}
+    >
+      <StreamIcon name={sound.value ? "sound" : "mute"} />
+    </button>
+  );
+}
+
 function Transport() {
   const position = store.position.value;
   const duration = position?.duration || store.film.value?.duration || 0;
@@ -70,6 +93,7 @@ function Transport() {
       >
         <Icon name={paused.value ? "play" : "pause"} filled={paused.value} />
       </button>
+      <SoundButton />
       <output class="scrub-now" data-testid="film-time" aria-live="off">
         {clock(position?.at ?? 0)}
         <span class="soft"> / {clock(duration)}</span>

@@ -31,6 +31,10 @@ export const shown = {
   details: signal<Record<string, JobDetails>>({}),
   /** The job whose render is on the stage in the place of the live preview. */
   watched: signal<string | null>(null),
+  /** The film is heard. */
+  sound: signal(false),
+  /** Why it cannot be; "": it can. */
+  silent: signal(""),
   /** A file is held over the page. */
   dragging: signal(false),
 };
