@@ -22,6 +22,7 @@ from server.push.wire import KEYFRAME, Broken, Say, Unpacker, last_words, packed
 _MEMORY_BYTES = 1 << 30
 _NOTE_S = 10.0  # between two words about callers that were refused
 _MOST_WORDS = 4096
+_HEADS_BYTES = 1024
 _WRONG = b"a caller with a wrong passphrase, or without one, was refused"
 _OPTIONS = {"probesize": "50000", "analyzeduration": "100000"}  # the head says almost all
 
@@ -42,7 +43,8 @@ def main() -> None:
         source = Source(sock, process)
         why = "the caller is gone"
         try:
-            _pass_on(sock, Packets(av.open(source, format=order["between"], options=_OPTIONS)))
+            container = av.open(source, format=order["between"], options=_OPTIONS)
+            _pass_on(sock, Packets(container, source.begun))
         except Exception as error:  # of what came from the network: told, and the process ends
             why = type(error).__name__
         last_words(sock, code="ended", message=source.words() or why)
@@ -88,6 +90,7 @@ class Source:
         self._data, self._errors = process.stdout.fileno(), process.stderr.fileno()
         self._heard = [self._data, self._errors, sock.fileno()]
         self._said = ""
+        self.begun = b""  # how it begins: heads of streams
         self._noted_s = -_NOTE_S
 
     def read(self, size: int) -> bytes:
@@ -98,13 +101,18 @@ class Source:
             if self._errors in ready:
                 self._hear()
             if self._data in ready:
-                return os.read(self._data, size)
+                data = os.read(self._data, size)
+                if len(self.begun) < _HEADS_BYTES:
+                    self.begun = (self.begun + data)[:_HEADS_BYTES]
+                return data
 
     def words(self) -> str:
         """Why FFmpeg ended, in words; "" where it said nothing that is known."""
         if select.select([self._errors], [], [], 0.5)[0]:
             self._hear()
         low = self._said.lower()
+        if "codec tag" in low or "incompatible with output codec" in low:
+            return "sound"  # such as TrueHD: NUT has no name for it, and nor would we take it
         if "address already in use" in low or "unable to create/configure srt socket" in low:
             return "port"
         return "silent" if "timed out" in low else ""

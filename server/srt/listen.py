@@ -9,12 +9,14 @@ BETWEEN = "nut"  # says where a packet ends: MPEG-TS once more would hold each p
 _PROTOCOLS = "pipe,srt,udp"  # SRT is opened as itself; nothing else can be named from inside
 
 
-def command(ffmpeg: str) -> list[str]:
-    """It reads `script` on its standard input and writes what the caller sends to its output."""
+def command(ffmpeg: str, sound: bool = True) -> list[str]:
+    """It reads `script` on its standard input and writes what the caller sends to its output, its first sound
+    among it or not."""
+    sounds = ["-map", "0:a:0?"] if sound else []
     return [
         ffmpeg, "-hide_banner", "-nostats", "-loglevel", "error",
         "-protocol_whitelist", _PROTOCOLS, "-f", "concat", "-safe", "0", "-i", "pipe:0",
-        "-map", "0:v:0", "-map", "0:a:0?", "-c", "copy", "-copy_unknown",
+        "-map", "0:v:0", *sounds, "-c", "copy", "-copy_unknown",
         "-max_interleave_delta", "200000", "-flush_packets", "1", "-f", BETWEEN, "pipe:1",
     ]  # fmt: skip
 

@@ -42,6 +42,7 @@ class SrtListener:
         self._stream, self._host, self._silent_s = stream, host, silent_s
         self._task: asyncio.Task[None] | None = None
         self._caller: _Caller | None = None
+        self._sound = True  # False: of a caller whose sound FFmpeg cannot pass on, when it calls again
 
     @property
     def pid(self) -> int:
@@ -67,7 +68,7 @@ class SrtListener:
             return
         delay_s = _FIRST_S
         while True:
-            one = self._caller = _Caller(self._stream, self._host, self.settings, self._silent_s)
+            one = self._caller = _Caller(self._stream, self._host, self.settings, self._silent_s, self._sound)
             began_s = time.monotonic()
             try:
                 await self._listen(one, found.path)
@@ -75,6 +76,7 @@ class SrtListener:
                 log.exception("stream %s: its SRT listener failed", self._stream.name)
                 one.failed, one.why = True, _DEFECT
             self._say(one.why)
+            self._sound = not one.sound_fails and (self._sound or one.called)
             if one.failed or (not one.called and time.monotonic() - began_s < _LISTENS_S):
                 delay_s = min(2 * delay_s, _MOST_S)
             else:
@@ -102,11 +104,14 @@ class SrtListener:
 class _Caller:
     """One child, from its listening to the end of the one that called."""
 
-    def __init__(self, stream: Stream, host: str, settings: SrtIn, silent_s: float) -> None:
+    def __init__(self, stream: Stream, host: str, settings: SrtIn, silent_s: float, sound: bool) -> None:
+        """`sound` False: it is left out, whatever it is."""
         self.child = MediaChild(self._on_message, self._on_gone)
+        self.sound_fails = False  # FFmpeg cannot pass it on
         self.called = self.refused = self.failed = False  # it sent media; it was not taken; a defect of ours
         self.why = ""  # nobody published, in words
         self._stream, self._host, self._settings, self._silent_s = stream, host, settings, silent_s
+        self._sound = sound
         self._clock: asyncio.Timeout | None = None  # runs while somebody publishes
         self._publisher: SrtPublisher | None = None
         self._published = False  # the stream took it
@@ -119,7 +124,7 @@ class _Caller:
         except OSError as error:
             self.why = f"no process to listen with ({error.strerror}): free some memory"
             return
-        self.child.send(order(program, self._host, self._settings, self._silent_s))
+        self.child.send(order(program, self._host, self._settings, self._silent_s, self._sound))
         try:
             async with asyncio.timeout(None) as self._clock:
                 await self._over.wait()  # as long as it takes until somebody calls; `close` cancels
@@ -162,7 +167,7 @@ class _Caller:
         publisher = self._publisher = SrtPublisher(
             self._stream, codec, str(said.get("audio", "")), self._on_end
         )
-        if left_out := str(said.get("not_taken", "")):
+        if left_out := str(said.get("not_taken", "")) if self._sound else "unknown":
             publisher.leave_out(left_out, f"{left_out} sound is not taken: set the encoder to AAC")
         self._wait()
         self._opening = asyncio.get_running_loop().create_task(self._publish(publisher), name="srt-publish")
@@ -207,6 +212,11 @@ class _Caller:
         if why == "port":
             port = self._settings.port
             self.why = f"port {port} cannot be listened on: is it in use? Set another one"
+        elif not self.called and why == "sound":
+            self.sound_fails = True
+            self.why = (
+                "the last caller's sound is not taken, and is left out when it calls again: set it to AAC"
+            )
         elif not self.called and why == "silent":
             self.why = f"the last caller sent nothing within {self._silent_s:g} s: start its encoder"
         elif not self.called:
@@ -224,7 +234,7 @@ class _Caller:
         self._over.set()
 
 
-def order(program: str, host: str, settings: SrtIn, silent_s: float = SILENT_S) -> bytes:
+def order(program: str, host: str, settings: SrtIn, silent_s: float = SILENT_S, sound: bool = True) -> bytes:
     """What a child is told to do."""
     said = script(host, settings, silent_s)
-    return packed_json(Say.OPEN, command=command(program), script=said, between=BETWEEN)
+    return packed_json(Say.OPEN, command=command(program, sound), script=said, between=BETWEEN)

@@ -10,14 +10,15 @@ from server.push.wire import Say
 from server.srt.adts import frames
 
 _SPS = {"h264": 7, "hevc": 33}  # NAL types (H.264 Table 7-1, H.265 Table 7-1) of what is taken
+_TAGS = {b"BSSD": "SMPTE 302M"}  # format identifiers (SMPTE's registry) that FFmpeg keeps
 _WRAP = 1 << 33  # ticks of MPEG-TS (ISO/IEC 13818-1 §2.4.3.7)
 
 
 class Packets:
     """Iterates (kind, pts, data, is_keyframe): video in 90 kHz, AAC in 48 kHz ticks of one clock."""
 
-    def __init__(self, container: Any) -> None:
-        """Raises ValueError where there is no video that is taken."""
+    def __init__(self, container: Any, begun: bytes = b"") -> None:
+        """`begun`: its first bytes. Raises ValueError where there is no video that is taken."""
         self._container = container
         videos = [stream for stream in container.streams.video if stream.codec_context is not None]
         self._video = next((each for each in videos if each.codec_context.name in _SPS), None)
@@ -25,7 +26,7 @@ class Packets:
             raise ValueError("no H.264 or HEVC")
         sounds = container.streams.audio
         self._audio = next((each for each in sounds if codec_of(each) == "aac"), None)
-        self._not_taken = codec_of(sounds[0]) if sounds and self._audio is None else ""
+        self._not_taken = codec_of(sounds[0], begun) if sounds and self._audio is None else ""
         self._codec: str = self._video.codec_context.name
         self._newest: int | None = None
         self._config: bytes | None = b""  # None: what came last was not taken
@@ -91,7 +92,10 @@ RATES = (96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 1
 """Of AAC (ISO/IEC 14496-3 §1.6.3.4)."""
 
 
-def codec_of(stream: Any) -> str:
-    """Of a container's stream, not of its decoder (mp3float); "unknown" for what libav has no decoder for."""
+def codec_of(stream: Any, begun: bytes = b"") -> str:
+    """Of a container's stream, not of its decoder (mp3float). What NUT has no name for is known by MPEG-TS'
+    tag in its heads, `begun`; "unknown" for all else that libav does not know here."""
     context = stream.codec_context
-    return str(context.codec.canonical_name) if context is not None else "unknown"
+    if context is not None:
+        return str(context.codec.canonical_name)
+    return next((name for tag, name in _TAGS.items() if tag in begun), "unknown")

@@ -23,7 +23,7 @@ async def caller(
     url = f"srt://127.0.0.1:{port}?mode=caller&connect_timeout=3000"
     process = await asyncio.create_subprocess_exec(
         FFMPEG, "-hide_banner", "-nostdin", "-loglevel", "error", *_PICTURES, *_SOUND, *_X264,
-        "-pix_fmt", "yuv420p", "-c:a", sound, "-t", "60", "-f", kind,
+        "-pix_fmt", "yuv420p", "-c:a", sound, "-strict", "-2", "-ac", "2", "-t", "60", "-f", kind,
         "-passphrase", passphrase, url, stderr=asyncio.subprocess.DEVNULL,
     )  # fmt: skip
     try:

@@ -93,10 +93,15 @@ async def test_pictures_and_sound_come_and_the_passphrase_is_not_shown() -> None
     assert watcher.ends == [("going-away", "the server stops: connect again")]
 
 
-async def test_sound_that_is_not_taken_leaves_the_pictures_alone() -> None:
-    async with listening() as (_, stream, _, port), await published(stream, port, sound="mp2"):
+@pytest.mark.parametrize(
+    ("sound", "shown"),
+    [("mp2", "mp2"), ("s302m", "smpte 302m"), pytest.param("truehd", "unknown", id="nameless")],
+)
+async def test_sound_that_is_not_taken_leaves_the_pictures_alone(sound: str, shown: str) -> None:
+    """What FFmpeg cannot pass on at all, it is asked for without when the caller comes again."""
+    async with listening() as (_, stream, _, port), await published(stream, port, sound=sound):
         assert stream.publisher is not None
-        assert stream.publisher.facts().audio == "mp2 (not taken)"
+        assert stream.publisher.facts().audio == f"{shown} (not taken)"
         watcher = Watcher()
         await stream.add_viewer(watcher)
         await until(lambda: len(watcher.frames) > 5)

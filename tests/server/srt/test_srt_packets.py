@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import shutil
+import subprocess
 from fractions import Fraction
 from itertools import pairwise
 from typing import Any
@@ -12,6 +14,7 @@ import numpy as np
 import pytest
 
 from server.push.wire import Say
+from server.srt.listen import BETWEEN, command
 from server.srt.packets import Packets, has_parameters
 
 
@@ -58,6 +61,23 @@ def test_sound_that_is_not_taken_is_said_and_left_out(encoder: str, codec: str) 
     packets = Packets(av.open(transport(sound_is=encoder), format="mpegts"))
     assert packets.head() == {"video": "h264", "audio": "", "not_taken": codec}
     assert {kind for kind, _, _, _ in packets} == {Say.VIDEO}
+
+
+@pytest.mark.skipif(not shutil.which("ffmpeg"), reason="needs ffmpeg")
+@pytest.mark.parametrize(("encoder", "codec"), [("s302m", "SMPTE 302M"), ("mp2", "mp2")])
+def test_what_ffmpeg_passes_on_without_a_name_has_one(encoder: str, codec: str) -> None:
+    """As the child has it: MPEG-TS made NUT by FFmpeg's own command."""
+    told = command("ffmpeg")
+    pictures = ["-f", "lavfi", "-i", "color=black:96x64:25", "-f", "lavfi", "-i", "sine=r=48000", "-t", "1"]
+    codecs = ["-c:v", "libx264", "-preset", "ultrafast", "-c:a", encoder, "-strict", "-2", "-ac", "2"]
+    quiet = ["-hide_banner", "-loglevel", "error"]
+    sent = subprocess.check_output(["ffmpeg", *quiet, *pictures, *codecs, "-f", "mpegts", "-"])
+    passed = subprocess.check_output(
+        ["ffmpeg", *quiet, "-f", "mpegts", "-i", "-", *told[told.index("-map") :]], input=sent
+    )
+    packets = Packets(av.open(io.BytesIO(passed), format=BETWEEN), passed[:1024])
+    assert packets.head() == {"video": "h264", "audio": "", "not_taken": codec}
+    assert sum(kind == Say.VIDEO for kind, _, _, _ in packets) == 25
 
 
 def test_aac_without_heads_is_left_out_once_and_what_comes_after_is_taken() -> None:
