@@ -27,6 +27,7 @@ export const filmStrings = {
   filmsOn: "Videos on this server",
   none: "No videos are on this server yet.",
   gone: "There is no such video here any more: choose another one.",
+  away: (detail: string) => `${detail.charAt(0).toUpperCase()}${detail.slice(1)}.`,
   close: "Close the list",
   delete: (name: string) => `Delete ${name}`,
   deleteSure: (name: string) => `Delete ${name} for good, with everything rendered of it?`,

@@ -1,18 +1,39 @@
 /** The films on the server: listed, opened, deleted, watched until they are ready. */
 import type { Film } from "../../client";
+import { Refusal } from "../../client/refusal";
 import { useFilm } from "../session";
 import { store } from "../store";
+import { filmStrings as words } from "../strings.film";
 import { explain, files, films, shown } from "./state";
 
 const LOOK_MS = 1_000;
 
 let looking: ReturnType<typeof setTimeout> | undefined;
 let url: string | null = null;
+/** Why the server has no films for now, as it is shown; "": it has. */
+let away = "";
+let onBack = (): void => {};
 
-/** Asks for the list, and again each second while one of them is being looked into. Raises Refusal. */
+/**
+ * Asks for the list, and again each second while one of them is being looked into; while the server has none for now,
+ * when it says. Raises Refusal for anything else.
+ */
 export async function refresh(): Promise<Film[]> {
   clearTimeout(looking);
-  shown.films.value = await films.list();
+  try {
+    shown.films.value = await films.list();
+  } catch (error) {
+    if (!(error instanceof Refusal && error.status === 503)) throw error;
+    away = words.away(error.message);
+    shown.problem.value = away;
+    looking = setTimeout(() => void refreshQuietly(), (error.retryAfterS ?? 5) * 1_000);
+    return shown.films.value;
+  }
+  if (away) {
+    if (shown.problem.value === away) shown.problem.value = "";
+    away = "";
+    onBack();
+  }
   if (shown.films.value.some(({ state }) => state === "checking")) {
     looking = setTimeout(() => void refreshQuietly(), LOOK_MS);
   }
@@ -25,6 +46,12 @@ export async function refreshQuietly(): Promise<void> {
   await refresh().catch(() => {
     looking = setTimeout(() => void refreshQuietly(), LOOK_MS * 5);
   });
+}
+
+/** Whether the server has no films for now; `back` is called once it has. */
+export function isAway(back: () => void): boolean {
+  onBack = away ? back : () => {};
+  return away !== "";
 }
 
 /** Plays a film that is ready, from `at` seconds on; with its file at hand, beside its source. */

@@ -8,7 +8,7 @@ import { useFilm } from "../session";
 import { hasSource, pressed, store } from "../store";
 import { StreamIcon } from "../streams/icons";
 import { clock, filmStrings as words } from "../strings.film";
-import { open, refresh } from "./library";
+import { isAway, open, refresh } from "./library";
 import { WatchedRender } from "./player";
 import { editNow, followJobs, refreshJobs, renderAll } from "./renders";
 import { JobRow, UploadRow } from "./rows";
@@ -42,6 +42,8 @@ export async function enter(id: string, wanted: () => boolean, at = 0): Promise<
   }
   shown.shelf.value = true;
   useFilm(null);
+  const wantedStill = (): boolean => store.source.value === "video" && !store.film.value;
+  if (isAway(() => void enter(id, wantedStill, at).catch(() => {}))) return;
   if (id && !found.some((each) => each.id === id)) shown.problem.value = words.gone;
 }
 
