@@ -34,6 +34,7 @@ REGISTRY_HOSTS = re.compile(
 # Source files that no test imports, each with the reason.
 UNTESTED = {
     "gpu/film/child.py": "a process of its own: tests run it by open_film",
+    "gpu/film/pcm_service.py": "runs in the child that reads a film: tests run it by PcmReader",
     "gpu/film/pictures.py": "runs in the child that reads a film: tests run it by open_film",
     "gpu/film/service.py": "runs in the child that reads a film: tests run it by open_film",
     "server/push/child.py": "a process of its own: tests run it by Pushers",

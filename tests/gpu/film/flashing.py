@@ -18,7 +18,8 @@ W, H = 64, 48
 
 @dataclass(frozen=True, slots=True)
 class Sound:
-    """`begins`: the film has it from there on; `ends`: before its last picture."""
+    """`begins`: the film has it from there on; `ends`: before its last picture; `slow`: its times go so many
+    times slower than its samples."""
 
     codec: str = "aac"
     rate: int = 48_000
@@ -26,6 +27,7 @@ class Sound:
     form: str = "fltp"
     begins: float = 0.0
     ends: float = 1e9
+    slow: float = 1.0
 
 
 def make_flashes(path: Path, seconds: float, sound: Sound | None = None, fps: int = 25) -> Path:
@@ -65,5 +67,9 @@ def _sound(sound: Sound, ends: float, size: int) -> Any:
         if not sound.form.endswith("p"):
             block = np.ascontiguousarray(block.T).reshape(1, -1)
         made: Any = av.AudioFrame.from_ndarray(block, sound.form, sound.layout)
-        made.sample_rate, made.pts, made.time_base = sound.rate, start, Fraction(1, sound.rate)
+        made.sample_rate, made.pts, made.time_base = (
+            sound.rate,
+            round(start * sound.slow),
+            Fraction(1, sound.rate),
+        )
         yield made

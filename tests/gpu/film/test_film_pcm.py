@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import contextlib
 import os
+import random
 from collections.abc import Callable, Iterator
+from fractions import Fraction
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
 
+from gpu.film.pcm import CONTIGUOUS_S, Pcm
 from gpu.film.pcm_reader import PcmReader
 from gpu.film.pcm_wire import BLOCK_BYTES, RATE_HZ, SAMPLES
 from gpu.film.reader import LIMITS, open_file, open_film
 from gpu.film.sandbox import FILTER
 from gpu.film.sound import SoundLost
+from gpu.film.source import Opening, Source
 from gpu.film.types import FilmError
 from gpu.types import CLOCK_HZ
 from tests.gpu.film.flashing import Sound, make_flashes
@@ -101,13 +105,15 @@ def test_where_the_film_has_no_sound_there_is_silence(name: str, tmp_path: Path)
     assert beeps(behind) == []
 
 
-def spoil(film: Path, which: Callable[[float], bool]) -> Path:
-    """Overwrites the sound's packets at such times by bytes that mean nothing."""
+def spoil(film: Path, which: Callable[[float], bool], chance: random.Random | None = None) -> Path:
+    """Overwrites the sound's packets at such times by bytes that mean nothing, or by any."""
     data = bytearray(film.read_bytes())
     with av.open(str(film)) as file:
         for packet in file.demux(audio=0):
             if packet.size and packet.pos and which(float((packet.pts or 0) * packet.time_base)):
-                data[packet.pos : packet.pos + packet.size] = b"\xff" * packet.size
+                data[packet.pos : packet.pos + packet.size] = (
+                    chance.randbytes(packet.size) if chance else b"\xff" * packet.size
+                )
     film.write_bytes(data)
     return film
 
@@ -117,6 +123,27 @@ def test_what_is_damaged_is_silence_and_the_rest_is_in_its_time(tmp_path: Path) 
     (blocks,) = heard(film, 0.0)
     assert whole(blocks, 0.0)
     assert beeps(blocks) == pytest.approx([0, 3], abs=EXACT_S)
+
+
+def test_sound_that_is_slower_than_its_samples_stays_in_its_time(tmp_path: Path) -> None:
+    film = make_flashes(tmp_path / "film.mkv", SECONDS, Sound("pcm_s16le", form="s16", ends=3.9, slow=1.02))
+    source = Source(Opening(os.open(film, os.O_RDONLY), "matroska", LIMITS))
+    pcm = Pcm(source, Fraction(0), round(SECONDS * RATE_HZ))
+    blocks = [block for block in pcm.blocks(0) if block is not None]
+    assert whole(blocks, 0.0)
+    assert beeps(blocks) == pytest.approx([0, 1.02, 2.04, 3.06], abs=CONTIGUOUS_S + EXACT_S)
+
+
+@pytest.mark.parametrize("codec", ["aac", "libopus", "libmp3lame"])
+def test_whatever_bytes_it_has_it_has_its_blocks_or_a_word(codec: str, tmp_path: Path) -> None:
+    film = make_flashes(
+        tmp_path / "film.mp4", SECONDS, Sound(codec, form="flt" if codec == "libopus" else "fltp")
+    )
+    chance = random.Random(codec)
+    for _ in range(2):
+        spoil(film, lambda at: chance.random() < 0.3, chance)
+        with contextlib.suppress(SoundLost):
+            assert whole(heard(film, 0.0)[0], 0.0)
 
 
 def test_of_sound_that_cannot_be_decoded_it_is_said(tmp_path: Path) -> None:
