@@ -67,9 +67,6 @@ def _sound(sound: Sound, ends: float, size: int) -> Any:
         if not sound.form.endswith("p"):
             block = np.ascontiguousarray(block.T).reshape(1, -1)
         made: Any = av.AudioFrame.from_ndarray(block, sound.form, sound.layout)
-        made.sample_rate, made.pts, made.time_base = (
-            sound.rate,
-            round(start * sound.slow),
-            Fraction(1, sound.rate),
-        )
+        made.sample_rate, made.time_base = sound.rate, Fraction(1, sound.rate)
+        made.pts = round(start * sound.slow)
         yield made

@@ -127,18 +127,19 @@ def test_what_is_damaged_is_silence_and_the_rest_is_in_its_time(tmp_path: Path) 
 
 def test_sound_that_is_slower_than_its_samples_stays_in_its_time(tmp_path: Path) -> None:
     film = make_flashes(tmp_path / "film.mkv", SECONDS, Sound("pcm_s16le", form="s16", ends=3.9, slow=1.02))
-    source = Source(Opening(os.open(film, os.O_RDONLY), "matroska", LIMITS))
-    pcm = Pcm(source, Fraction(0), round(SECONDS * RATE_HZ))
-    blocks = [block for block in pcm.blocks(0) if block is not None]
+    with film.open("rb") as file:
+        source = Source(Opening(file.fileno(), "matroska", LIMITS))
+        pcm = Pcm(source, Fraction(0), round(SECONDS * RATE_HZ))
+        blocks = [block for block in pcm.blocks(0) if block is not None]
+        source.close()
     assert whole(blocks, 0.0)
     assert beeps(blocks) == pytest.approx([0, 1.02, 2.04, 3.06], abs=CONTIGUOUS_S + EXACT_S)
 
 
 @pytest.mark.parametrize("codec", ["aac", "libopus", "libmp3lame"])
 def test_whatever_bytes_it_has_it_has_its_blocks_or_a_word(codec: str, tmp_path: Path) -> None:
-    film = make_flashes(
-        tmp_path / "film.mp4", SECONDS, Sound(codec, form="flt" if codec == "libopus" else "fltp")
-    )
+    form = "flt" if codec == "libopus" else "fltp"
+    film = make_flashes(tmp_path / "film.mp4", SECONDS, Sound(codec, form=form))
     chance = random.Random(codec)
     for _ in range(2):
         spoil(film, lambda at: chance.random() < 0.3, chance)
