@@ -32,7 +32,7 @@ function Standing() {
       <span class="applied" data-testid="applied-edit" data-revision={applied?.revision ?? ""}>
         <span class="dot" aria-hidden="true" />
         <span class="hidden">{words.applied}: </span>
-        <b>{(!isOriginal(applied?.reading) && applied?.prompt) || words.nothing}</b>
+        <b title={applied?.prompt}>{(!isOriginal(applied?.reading) && applied?.prompt) || words.nothing}</b>
         <AppliedParts />
         {applied?.tookMs != null && (
           <span class="took" data-testid="applied-ms" title={tookLabel(applied.tookMs)}>

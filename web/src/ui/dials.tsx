@@ -4,7 +4,7 @@ import { restrength, togglePause } from "./edits";
 import { Icon } from "./icons";
 import { withLate } from "./later";
 import { toggleFullscreen } from "./session";
-import { clearNotice, store } from "./store";
+import { atRest, clearNotice, store } from "./store";
 import { strings } from "./strings";
 import { throttle } from "./throttle";
 
@@ -92,7 +92,7 @@ function Tools() {
       <Tool
         id="pause"
         label={paused.value ? tools.resume : tools.pause}
-        disabled={store.source.value === "streams"} // others watch it too
+        disabled={atRest.value} // a stream has no session of its own: others watch it too
         run={togglePause}
       >
         <Icon name={paused.value ? "play" : "pause"} filled={paused.value} />

@@ -2,7 +2,7 @@
 import type { InForce, Reading } from "../client";
 import { client, videos } from "./live";
 import { thumbnailOf } from "./snapshot";
-import { clearNotice, filmNow, presetsInOrder, pressed, promptFor, store } from "./store";
+import { atRest, clearNotice, filmNow, presetsInOrder, pressed, promptFor, store } from "./store";
 import { strings } from "./strings";
 import { appendEntry, markShown, placeEntry } from "./timeline";
 import { refused, taken } from "./typed";
@@ -132,7 +132,7 @@ function nameUndone(revision: number, inForce: InForce): void {
 }
 
 export function togglePause(): void {
-  if (elsewhere.door) return;
+  if (atRest.value) return;
   const at = filmNow();
   store.paused.value = !store.paused.value;
   const heardMs = performance.now();

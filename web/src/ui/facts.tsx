@@ -1,7 +1,7 @@
 /** What is measured on this stream, and the one-word verdict. A figure that was not measured is not shown. */
 import type { ComponentChildren } from "preact";
 import { useModel } from "./session";
-import { currentModel, runningModel, store, verdict } from "./store";
+import { atRest, currentModel, runningModel, store, verdict } from "./store";
 import { strings } from "./strings";
 import { limitIn } from "./verdict";
 
@@ -110,8 +110,7 @@ function limitTitle(): string {
 
 /** What is said while there is nothing to judge by; "" where nothing is to be judged. */
 function unjudged(): string {
-  const { state } = store.connection.value;
-  if (store.resting.value || state === "closed" || state === "refused") return "";
+  if (atRest.value) return "";
   return store.paused.value ? strings.stage.paused : strings.verdict.none;
 }
 

@@ -59,7 +59,7 @@ function Recent() {
   return (
     <div class="chips">
       {store.recent.value.map((prompt) => (
-        <button key={prompt} type="button" class="chip" onClick={() => void apply(prompt)}>
+        <button key={prompt} type="button" class="chip" title={prompt} onClick={() => void apply(prompt)}>
           {prompt}
         </button>
       ))}

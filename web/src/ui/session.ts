@@ -171,6 +171,7 @@ export async function useSource(kind: OwnKind): Promise<void> {
   try {
     next = await openSource(kind);
   } catch (error) {
+    store.resting.value = mine === opening && source === null && isOwn(store.source.value);
     if (error instanceof PartMissing) return;
     const words = await loadLate().catch(() => null);
     if (words && mine === opening) store.notice.value = words.sourceNotice(error, actions);

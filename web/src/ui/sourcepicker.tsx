@@ -24,7 +24,7 @@ export function SourcePicker() {
             key={kind}
             type="button"
             data-testid={kind === "video" ? "source-file" : `source-${kind}`}
-            aria-pressed={store.source.value === kind}
+            aria-pressed={store.source.value === kind && !store.resting.value}
             onClick={() => chooseSource(kind)}
           >
             {label}

@@ -163,6 +163,7 @@ export function Stage() {
   const { NoticeBar } = late.value ?? {};
   const { width, height } = store.picture.value;
   const view = !hasSource.value ? "edit" : store.peeking.value ? "peek" : store.view.value;
+  const resting = store.resting.value; // there is nothing to compare
   const share = view === "split" ? store.divider.value : view === "peek" ? 1 : 0;
   return (
     <section class="stage" data-testid="stage" data-view={view} aria-label={words.label}>
@@ -170,11 +171,11 @@ export function Stage() {
         <EditedVideo />
         <SourceVideo />
         {view === "split" && <Divider />}
-        {view !== "edit" && <span class="tag left">{words.tagSource}</span>}
-        {view !== "peek" && <span class="tag right">{words.tagEdit}</span>}
+        {view !== "edit" && !resting && <span class="tag left">{words.tagSource}</span>}
+        {view !== "peek" && !resting && <span class="tag right">{words.tagEdit}</span>}
         <Cover />
       </div>
-      <ViewSwitch />
+      {!resting && <ViewSwitch />}
       <ModeCover />
       <ModelNote />
       <DegradedTag />

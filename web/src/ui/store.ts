@@ -80,7 +80,7 @@ export const store = {
   /** Where it is, as it was heard at `heardMs` (performance.now()). */
   position: signal<(FilmPosition & { heardMs: number }) | null>(null),
   picture: signal<{ width: number; height: number }>({ width: 16, height: 9 }),
-  /** Nothing was begun: the address asked for that. */
+  /** Nothing was begun: the address asked for that, or there was nothing to begin with. */
   resting: signal(false),
   playing: signal(false),
   paused: signal(false),
@@ -161,6 +161,11 @@ export function filmNow(): number {
   const since = position.playing ? (performance.now() - position.heardMs) / 1000 : 0;
   return Math.min(position.duration, position.at + since);
 }
+
+/** Nothing is edited, and nothing is about to be. */
+export const atRest = computed(
+  () => store.resting.value || ["closed", "refused"].includes(store.connection.value.state),
+);
 
 export const verdict = computed<Verdict | null>(() => {
   const stats = store.stats.value;

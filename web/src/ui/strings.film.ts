@@ -20,6 +20,7 @@ export const filmStrings = {
   deck: "Video",
   choose: "Choose a video",
   drop: "Drop a video here",
+  bring: "Bring a video",
   dropTitle: "A video of your own, edited from its first frame to its last",
   dropOr: "or take one from the list below",
   dropHere: "Let go to upload it",

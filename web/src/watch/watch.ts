@@ -105,7 +105,7 @@ function onState({ state, refusal }: WhepStateEvent, key: string): void {
   if (hold) holdPicture();
   drop(shown);
   shown = null;
-  if (refusal?.status === 401 || (refusal?.status === 429 && key)) void ask(key, refusal.retryAfterS ?? 0);
+  if (refusal?.status === 401 || refusal?.status === 429) void ask(key, refusal.retryAfterS ?? 0);
 }
 
 /** Not in a scene of OBS, where it would be on air. `waitS`: no key is heard for so long. */

@@ -13,7 +13,7 @@ import { WatchedRender } from "./player";
 import { editNow, followJobs, refreshJobs, renderAll } from "./renders";
 import { JobRow, UploadRow } from "./rows";
 import { Scrubber } from "./scrubber";
-import { ChooseButton, Shelf } from "./shelf";
+import { ChooseButton, onShelf, Shelf } from "./shelf";
 import { followSound, toggleSound } from "./sound";
 import { dropUnplayable, followSource } from "./sourceside";
 import { shown } from "./state";
@@ -21,6 +21,7 @@ import { send } from "./upload";
 
 const PRESSED_MS = 700; // what the server said before it heard of a press is not news
 const MOST_JOBS = 20;
+const HAND_HELD = matchMedia("(hover: none)").matches; // nothing is dropped there
 
 let began = false;
 
@@ -252,9 +253,9 @@ export function StageCover() {
   if (!store.film.value) {
     return (
       <div class="drop" data-testid="drop">
-        <p class="drop-title">{words.drop}</p>
+        <p class="drop-title">{HAND_HELD ? words.bring : words.drop}</p>
         <ChooseButton id="choose" />
-        <p class="soft">{shown.films.value.length > 0 ? words.dropOr : words.dropTitle}</p>
+        <p class="soft">{onShelf().length > 0 ? words.dropOr : words.dropTitle}</p>
       </div>
     );
   }

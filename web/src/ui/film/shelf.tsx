@@ -59,7 +59,9 @@ function FilmRow({ film }: { film: Film }) {
         disabled={!ready}
         onClick={() => open(film)}
       >
-        <span class="film-name">{film.name}</span>
+        <span class="film-name" title={film.name}>
+          {film.name}
+        </span>
         <span class="film-said" title={said}>
           {said}
         </span>
@@ -77,12 +79,20 @@ function FilmRow({ film }: { film: Film }) {
   );
 }
 
+/** Those that can be taken: the one that is being sent has a line of its own. */
+export function onShelf(): Film[] {
+  const upload = shown.upload.value;
+  const comes = ({ state, name, bytes }: Film): boolean =>
+    state === "uploading" && upload?.state !== "refused" && upload?.name === name && upload.bytes === bytes;
+  return shown.films.value.filter((film) => !comes(film));
+}
+
 export function Shelf() {
-  const films = shown.films.value;
+  const films = onShelf();
   return (
     <div class="shelf" id="shelf" data-testid="shelf">
       {films.length === 0 ? (
-        <p class="soft">{words.none}</p>
+        !shown.upload.value && <p class="soft">{words.none}</p>
       ) : (
         <ul aria-label={words.filmsOn}>
           {films.map((film) => (
