@@ -93,6 +93,19 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
+class Change:
+    """More or less of what is in force: `times` what it is and `plus`, within 0..1. See gpu/history.py."""
+
+    times: float = 1.0
+    plus: float = 0.0
+    of: tuple[str, ...] = ()  # names of edits, of which the first in force is changed; none: all that is
+
+    @property
+    def takes_away(self) -> bool:
+        return self.times == self.plus == 0
+
+
+@dataclass(frozen=True, slots=True)
 class Reading:
     """What a model understood of a prompt."""
 
@@ -103,6 +116,13 @@ class Reading:
     label: str = ""  # in words: "night + rain"
     left_out: tuple[str, ...] = ()  # in words: what was asked for and cannot be done along with the parts
     steps_back: bool = False  # asks for the edit before the one in force; a model by itself gives the source
+    change: Change | None = None  # asks for more or less of what is in force; parts: where that is not
+    note: str = ""  # what became of what was in force, or why nothing can
+
+    @property
+    def hangs(self) -> bool:
+        """Whether what it asks for hangs on what is in force."""
+        return self.steps_back or self.change is not None
 
 
 @dataclass(frozen=True, slots=True)

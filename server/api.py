@@ -54,6 +54,7 @@ class ReadingInfo(_Body, frozen=True):
     understood: bool
     nearest: list[str]
     left_out: list[str]
+    note: str
 
 
 class IceServerInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -125,6 +126,7 @@ def reading_info(reading: Reading) -> ReadingInfo:
         understood=reading.understood,
         nearest=list(reading.nearest),
         left_out=list(reading.left_out),
+        note=reading.note,
     )
 
 

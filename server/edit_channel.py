@@ -31,8 +31,16 @@ LIMIT_NOTICE_S = 1.0  # one `rate-limited` a second says it all
 class EditControl(Protocol):
     """What a client may steer. Each call takes less than 5 ms."""
 
+    def read(self, prompt: str) -> Reading:
+        """What the model takes a prompt for. Raises RelensError where there is none to ask."""
+        ...
+
     def set_edit(self, edit: Edit) -> Reading:
-        """Put it in force, but for what is not understood and what steps back: who asked knows to what."""
+        """Put an edit in force that was understood and stands by itself."""
+        ...
+
+    def runs(self) -> Edit | None:
+        """The edit in force that this client did not ask for: that of a film's timeline."""
         ...
 
     def pause(self) -> None: ...
@@ -61,7 +69,7 @@ class EditChannel:
         self._unsent: deque[protocol.ServerMessage] = deque(maxlen=MAX_UNSENT)
         self._binary = False  # the client's last message was MessagePack
         self._noticed_s = -LIMIT_NOTICE_S
-        self._edits = Edits(lambda edit: control.set_edit(edit))
+        self._edits = Edits(lambda edit: control.set_edit(edit), control.read, control.runs)
 
     @property
     def applied(self) -> int:
@@ -139,6 +147,7 @@ class EditChannel:
 
     def on_refused(self, revision: int, why: str) -> None:
         """The model could not put an edit in force that it had understood: the one before stays."""
+        self._edits.on_refused(revision)
         self._refuse("edit-refused", why, revision)
 
     def _edit(self, message: protocol.EditMessage) -> None:

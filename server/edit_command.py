@@ -24,7 +24,9 @@ from gpu.checkpoints.progress import duration
 from gpu.errors import FrameError
 from gpu.film.timeline import EditAt, Timeline, check_timeline, read_timeline, steps_of
 from gpu.film.types import FilmError, FilmInfo, Span
+from gpu.history import settled_in_order
 from gpu.types import CLOCK_HZ
+from server.reading import why_not
 
 GOOD, FAULT, INTERRUPTED = 0, 1, 130
 _READ_BYTES = 1 << 20
@@ -216,13 +218,17 @@ def _timeline(arguments: dict[str, Any]) -> Timeline:
 
 def _say_reading(model: Any, timeline: Timeline) -> None:
     """What the words were taken for. Raises FilmError where the only ones mean nothing to the model."""
-    for number, edit in enumerate(timeline.edits):
-        reading = model.read(edit.prompt)
-        what = f"{edit.prompt!r}" if len(timeline.edits) == 1 else f"edit {number}, {edit.prompt!r}"
-        nearest = f"; the nearest it can do: {', '.join(reading.nearest)}" if reading.nearest else ""
-        if not reading.understood and len(timeline.edits) == 1:
-            raise FilmError(f"{model.spec.name} cannot do {what}{nearest}")
-        taken = reading.label or "the source" if reading.understood else f"not understood{nearest}"
+    edits = [step.edit for step in steps_of(timeline)]
+    for number, (edit, settled) in enumerate(zip(edits, settled_in_order(edits, model.read), strict=True)):
+        reading = settled.reading
+        what = f"{edit.prompt!r}" if len(edits) == 1 else f"edit {number}, {edit.prompt!r}"
+        if not reading.understood and len(edits) == 1:
+            raise FilmError(f"{model.spec.name} cannot do {what}{why_not(reading)}")
+        taken = reading.label or "the source"
+        if reading.note:
+            taken += f" ({reading.note})"
+        if not reading.understood:
+            taken = f"not understood{why_not(reading)}"
         print(f"{what}: {taken}", file=sys.stderr)
 
 

@@ -4,40 +4,50 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from gpu.history import EditHistory, Read
 from gpu.types import Edit, Reading
 from server import protocol
-from server.history import EditHistory
 from server.reading import received
 
 
 class Edits:
     """Loop thread only."""
 
-    def __init__(self, put: Callable[[Edit], Reading]) -> None:
-        """`put` puts an edit in force, but for what is not understood and what steps back: who asked knows
-        to what."""
-        self._put = put
+    def __init__(
+        self, put: Callable[[Edit], Reading], read: Read, runs: Callable[[], Edit | None] = lambda: None
+    ) -> None:
+        """`put` puts in force an edit that was understood and stands by itself; `read` says what a prompt is
+        taken for; `runs` is the edit in force where nobody asked for it here."""
+        self._put, self._read, self._runs = put, read, runs
         self._history = EditHistory()
         self.revision = -1  # the newest taken
         self.applied = -1  # the newest that left with a picture
 
     def take(self, edit: Edit) -> protocol.Received:
-        """Put an edit in force and say what it was taken for; "undo that" is the edit before it. Raises as
-        `put` does; the revision is taken all the same."""
+        """Put an edit in force and say what it was taken for: "undo that" and "more" are said of the edit in
+        force. Raises as `read` and `put` do; the revision is taken all the same."""
         self.revision = edit.revision
-        reading = self._put(edit)
-        if reading.steps_back:
-            edit = self._history.before(edit)
-            reading = self._put(edit)
-            self._history.step_back()
-        if reading.understood:
-            self._history.add(edit)
-        return received(edit, reading)
+        if (runs := self._runs()) is not None:
+            self._history.add(runs)
+        settled = self._history.settle(edit, self._read)
+        if settled.reading.understood:
+            self._put(settled.edit)
+            self._history.keep(settled)
+        return received(settled.edit, settled.reading)
 
     def go_on_from(self, edit: Edit) -> None:
-        """It was in force before this began."""
+        """It is in force, and nothing was before it."""
         self.revision = edit.revision
+        self._history = EditHistory()
         self._history.add(edit)
+
+    def read_again(self) -> Edit:
+        """What is in force, now that what was taken before can be read."""
+        return self._history.read_again(self._read)
+
+    def on_refused(self, revision: int) -> None:
+        """The model would not put it in force after all: the one before stays."""
+        self._history.drop(revision)
 
     def on_applied(self, revision: int) -> None:
         """The first picture under `revision` left."""

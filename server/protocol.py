@@ -73,7 +73,8 @@ class Received(_Message, tag="received", frozen=True):
     understood: bool = True
     nearest: list[str] = []
     left_out: list[str] = []  # asked for and not done along with the parts, in words
-    # What this is the reading of: the edit's own, or after "undo that" those of the edit before.
+    note: str = ""  # for people: how much "more" came to, or why what was asked for is beyond the model
+    # What this is the reading of: the edit's own, or after "undo that" and "more" what that came to.
     prompt: str = ""
     strength: float = 1.0
     seed: int = 0

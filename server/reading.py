@@ -27,4 +27,11 @@ def received(edit: Edit, reading: Reading) -> protocol.Received:
         understood=reading.understood,
         nearest=list(reading.nearest),
         left_out=list(reading.left_out),
+        note=reading.note,
     )
+
+
+def why_not(reading: Reading) -> str:
+    """What there is to say after "it cannot do that": why, and what is near."""
+    nearest = f"; the nearest it can do: {', '.join(reading.nearest)}" if reading.nearest else ""
+    return (f": {reading.note}" if reading.note else "") + nearest

@@ -90,8 +90,8 @@ async def open_pipeline(
 def put_edit(edit: Edit, model: EditModel, pipeline: Pipeline, recording: Recording) -> Reading:
     """Put it in force, and write it down, but for what is not understood and what steps back."""
     reading = model.read(edit.prompt)
-    # What is not understood must not be applied: the picture keeps the edit in force. What steps back is
-    # asked for again as the edit that it steps back to.
+    # What is not understood must not be applied: the picture keeps the edit in force. What steps back comes
+    # as the edit that it steps back to.
     if not reading.understood or reading.steps_back:
         return reading
     recording.asked(edit)

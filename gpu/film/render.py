@@ -14,6 +14,7 @@ from typing import Protocol
 from gpu.editor import Editor
 from gpu.film.timeline import Step
 from gpu.film.types import FilmError, Span
+from gpu.history import settled_in_order
 from gpu.models.base import EditModel
 from gpu.types import CLOCK_HZ, Edit, Frame
 
@@ -32,22 +33,11 @@ class Frames(Protocol):
 
 def resolved(model: EditModel, steps: Sequence[Step]) -> tuple[Step, ...]:
     """What `model` makes of a timeline, as a live session does: what it does not understand changes nothing,
-    what steps back is the edit before the one in force."""
-    made: list[Step] = []
-    before = [Edit()]
-    for step in steps:
-        reading = model.read(step.edit.prompt)
-        if not reading.understood:
-            continue
-        if reading.steps_back:
-            if len(before) > 1:
-                before.pop()
-            edit = replace(before[-1], revision=step.edit.revision, transition_ms=step.edit.transition_ms)
-        else:
-            edit = step.edit
-            before.append(edit)
-        made.append(Step(step.at, edit))
-    return tuple(made)
+    and what hangs on the edit in force ("more", "undo that") becomes one that stands by itself."""
+    settled = settled_in_order([step.edit for step in steps], model.read)
+    return tuple(
+        Step(step.at, each.edit) for step, each in zip(steps, settled, strict=True) if each.reading.understood
+    )
 
 
 def in_force(steps: Sequence[Step], at: int) -> Edit:

@@ -1,4 +1,5 @@
-"""What an open-ended model takes a prompt for: an instruction as it stands, the source, or the edit before.
+"""What an open-ended model takes a prompt for: an instruction as it stands, the source, the edit before, or
+more or less of the one in force.
 
 It knows no list of edits, so every text is one, but for words that can only mean "none": those are told by a
 closed vocabulary, for to lose an instruction is worse than to pass "undo" on to a network.
@@ -8,7 +9,9 @@ from __future__ import annotations
 
 import re
 
+from gpu.nano.text.degrees import degree_of
 from gpu.nano.text.reading import BEFORE, ORIGINAL
+from gpu.nano.text.relative import more_or_less
 from gpu.nano.text.wording import steps_back
 from gpu.types import Reading
 
@@ -41,12 +44,17 @@ _AS_IT_IS = re.compile(
 
 
 def read(prompt: str) -> Reading:
-    """Any text, any thread, microseconds. What is not the source has no parts and its own words as label."""
+    """Any text, any thread, microseconds. What is not the source has no parts and its own words as label.
+
+    "More" by itself is not understood; "more rain" is an instruction like any other."""
     text = " ".join(prompt.split())
     if not text or _means_source(text):
         return ORIGINAL
     if steps_back(text):
         return BEFORE
+    degree = degree_of(text)
+    if degree and not degree.thing:
+        return more_or_less(degree.change)
     return Reading((), 1.0, (), True, _shortened(text))
 
 

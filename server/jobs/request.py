@@ -6,11 +6,12 @@ from typing import Any
 
 import msgspec
 
-from gpu.film.timeline import MOST_PROMPT, EditAt, Timeline, check_timeline
+from gpu.film.timeline import MOST_PROMPT, EditAt, Timeline, check_timeline, steps_of
 from gpu.film.types import FilmError, FilmInfo
+from gpu.history import settled_in_order
 from gpu.models.base import EditModel
-from gpu.types import Reading
 from server.errors import ProtocolError
+from server.reading import why_not
 from server.wrong import in_words
 
 _ALSO = {"video_id": "videoId"}  # as architecture's first clients say it
@@ -74,10 +75,10 @@ def plain(timeline: Timeline) -> dict[str, Any]:
 def check_understood(model: EditModel, timeline: Timeline) -> None:
     """Raises NotUnderstood where the model understands none of the instructions, with the nearest it knows;
     as in a live session, one among others that it does not understand changes nothing."""
-    readings = [(edit.prompt, model.read(edit.prompt)) for edit in timeline.edits]
-    if readings and not any(reading.understood for _, reading in readings):
-        prompt, reading = readings[0]
-        raise NotUnderstood(f"{model.spec.name} cannot do {prompt[:200]!r}{_nearest(reading)}")
+    edits = [step.edit for step in steps_of(timeline)]
+    readings = [settled.reading for settled in settled_in_order(edits, model.read)]
+    if readings and not any(reading.understood for reading in readings):
+        raise NotUnderstood(f"{model.spec.name} cannot do {edits[0].prompt[:200]!r}{why_not(readings[0])}")
 
 
 def check_size(model: EditModel, info: FilmInfo) -> None:
@@ -88,7 +89,3 @@ def check_size(model: EditModel, info: FilmInfo) -> None:
             f"the film is {info.video.width}x{info.video.height}, {model.spec.name} takes up to "
             f"{width}x{height}: choose another model, or send it smaller"
         )
-
-
-def _nearest(reading: Reading) -> str:
-    return f"; the nearest it can do: {', '.join(reading.nearest)}" if reading.nearest else ""

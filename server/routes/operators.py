@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import msgspec
 from aiohttp import web
 
 from gpu.errors import RelensError
-from gpu.types import ModelSpec
+from gpu.history import EditHistory
+from gpu.models.base import EditModel
+from gpu.types import Edit, ModelSpec, Reading
 from server import protocol
 from server.api import Health, ModelList, PageConfig, ReadingInfo, model_info, page_config, reading_info
 from server.metrics import CONTENT_TYPE
@@ -38,24 +38,43 @@ async def list_models(request: web.Request) -> web.Response:
 
 async def understand(request: web.Request) -> web.Response:
     state = request.app[STATE]
-    prompt = request.query.get("prompt", "")
-    if len(prompt) > protocol.MAX_PROMPT_CHARS:
+    prompt, running = request.query.get("prompt", ""), request.query.get("running", "")
+    longest = max(len(prompt), len(running))
+    if longest > protocol.MAX_PROMPT_CHARS:
         return problem(
             400,
             "prompt",
             "The instruction is too long",
-            f"it has {len(prompt)} characters",
+            f"it has {longest} characters",
             f"At most {protocol.MAX_PROMPT_CHARS} are taken.",
         )
+    strength = _share(request.query.get("strength", "1"))
+    if strength is None:
+        return problem(400, "strength", "That is no strength", "strength must be a number", "Give 0 to 1.")
     try:
         worker = await state.workers.get(request.query.get("model", ""))
+        running_edit = Edit(prompt=running, strength=strength)
+        reading = await state.workers.read(_read, worker.model, prompt, running_edit)
     except RelensError as error:
         return problem_of(error)
-    # Asked at each key stroke: in a thread, so that the streams' packets do not wait for it.
-    reading = await asyncio.get_running_loop().run_in_executor(
-        state.workers.executor, worker.model.read, prompt
-    )
     return _json(reading_info(reading))
+
+
+def _read(model: EditModel, prompt: str, running: Edit) -> Reading:
+    """After the edit that runs: "more" is more of that."""
+    history = EditHistory()
+    history.add(running)
+    asked = Edit(prompt=prompt)
+    settled = history.settle(asked, model.read)
+    return settled.asked if settled.asked.steps_back else settled.reading
+
+
+def _share(text: str) -> float | None:
+    try:
+        share = float(text)
+    except ValueError:
+        return None
+    return share if 0 <= share <= 1 else None
 
 
 async def config(request: web.Request) -> web.Response:
@@ -75,7 +94,9 @@ async def readyz(request: web.Request) -> web.Response:
         return _not_ready("the server is going down", "Send visitors to another one.")
     if state.workers.loaded(state.workers.default) is None:
         return _not_ready("the model is not loaded yet", "Wait.")
-    return _json(Health(status="ready", version=state.version, waits_for=state.keeping.problem))
+    keeping = state.keeping
+    waits_for = keeping.problem if state.streams.access.is_operator(request) else keeping.told
+    return _json(Health(status="ready", version=state.version, waits_for=waits_for))
 
 
 async def metrics(request: web.Request) -> web.Response:
@@ -123,8 +144,13 @@ ROUTES = (
         understand,
         "What a model takes an instruction for",
         (Answer(200, "The reading", JSON, ReadingInfo),),
-        (MODEL, Parameter("prompt", "The instruction")),
-        problems=(400, 500),
+        (
+            MODEL,
+            Parameter("prompt", "The instruction"),
+            Parameter("running", "The instruction in force, of which it may ask for more or less"),
+            Parameter("strength", "The strength of that, 0 to 1", kind="number"),
+        ),
+        problems=(400, 500, 503),
     ),
     Route(
         "GET",

@@ -34,10 +34,10 @@ class Editing:
     ) -> None:
         """`first`: in force as long as none is asked for; `kept`: asked for before the server started.
         `read` reads a prompt while no pipeline is open, if it can; `keep` hears what is in force now."""
-        self._read, self._keep = read, keep
+        self._read_closed, self._keep = read, keep
         self._asked = kept is not None
         self._in_force = self._before = kept or first
-        self._edits = Edits(self._put)
+        self._edits = Edits(self._put, self._read)
         self._edits.go_on_from(self._in_force)
         self._received = received(kept, _unread(kept.prompt)) if kept else None
         self._opened: Opened | None = None
@@ -49,6 +49,7 @@ class Editing:
         """What is in force as long as none is asked for."""
         if not self._asked and self._opened is None:
             self._in_force = replace(edit, revision=self._in_force.revision)
+            self._edits.go_on_from(self._in_force)
 
     def take(self, edit: Edit) -> protocol.Received:
         """Put it in force, numbered here. Raises as the model does."""
@@ -60,8 +61,11 @@ class Editing:
         """There is a pipeline: its picture begins edited, with nothing to fade in from. What is in force may
         not have been read yet, or by another model: what it cannot read leaves the picture as it is."""
         self._opened, self.refusal = opened, ""
-        edit = self._in_force
         try:
+            if self._read(self._in_force.prompt).hangs:  # "more", taken when nobody could read it
+                again = self._edits.read_again()
+                self._in_force = replace(again, revision=self._in_force.revision)
+            edit = self._in_force
             reading = opened.put(replace(edit, transition_ms=0))
         except RelensError as error:
             self.refusal = str(error)
@@ -84,6 +88,7 @@ class Editing:
         if error.revision != self._in_force.revision:
             return
         self._in_force = self._before
+        self._edits.on_refused(error.revision)
         self._keep(self._in_force)
         self.refusal = error.why
         self._settled.set()
@@ -103,15 +108,16 @@ class Editing:
         return self._edits.applied >= revision
 
     def _put(self, edit: Edit) -> Reading:
-        """In the picture, or for when there is one; but for what is not understood and what steps back."""
-        if self._opened is not None:
-            reading = self._opened.put(edit)
-        else:
-            reading = self._read(edit.prompt) or _unread(edit.prompt)
-        if reading.understood and not reading.steps_back:
-            self._before, self._in_force = self._in_force, edit
-            self._keep(edit)
+        """In the picture, or for when there is one."""
+        reading = self._read(edit.prompt) if self._opened is None else self._opened.put(edit)
+        self._before, self._in_force = self._in_force, edit
+        self._keep(edit)
         return reading
+
+    def _read(self, prompt: str) -> Reading:
+        if self._opened is not None:
+            return self._opened.model.read(prompt)
+        return self._read_closed(prompt) or _unread(prompt)
 
 
 def _unread(prompt: str) -> Reading:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gpu.errors import ModelError
-from gpu.types import Edit, Reading
+from gpu.types import Change, Edit, Reading
 from server import protocol
 from server.edit_channel import MAX_MESSAGE_BYTES, MAX_UNSENT, EditChannel
 from server.rate import TokenBucket
@@ -21,15 +21,23 @@ class Control:
         self.edits: list[Edit] = []
         self.calls: list[str] = []
 
+    def read(self, prompt: str) -> Reading:
+        if prompt == "gibberish":
+            return Reading((), 0.0, understood=False)
+        if prompt == "undo that":
+            return Reading((), 1.0, label="the edit before", steps_back=True)
+        if prompt == "less":
+            return Reading((), 0.0, understood=False, change=Change(0.5))
+        return Reading((), 1.0, label=prompt)
+
+    def runs(self) -> Edit | None:
+        return None
+
     def set_edit(self, edit: Edit) -> Reading:
         if edit.prompt == "refuse":
             raise ModelError("not this one")
-        if edit.prompt == "gibberish":
-            return Reading((), 0.0, understood=False)
-        if edit.prompt == "undo that":
-            return Reading((), 1.0, label="the edit before", steps_back=True)
         self.edits.append(edit)
-        return Reading((), 1.0, label=edit.prompt)
+        return self.read(edit.prompt)
 
     def pause(self) -> None:
         self.calls.append("pause")

@@ -203,7 +203,9 @@ async def test_models_readings_and_configuration_are_what_the_page_reads() -> No
         assert one["maxSize"] == list(model_info(spec, True, "").max_size)
         async with served.http.get(served.base + "/understand?prompt=hello") as reply:
             reading = await reply.json()
-        assert set(reading) == {"label", "parts", "confidence", "understood", "nearest", "leftOut"}
+        assert set(reading) == {"label", "parts", "confidence", "understood", "nearest", "leftOut", "note"}
+        await refused(served, "GET", "/understand?prompt=x&strength=2", 400)
+        await refused(served, "GET", "/understand?prompt=x&strength=half", 400)
         await refused(served, "GET", "/understand?model=nothing&prompt=x", 400)
         await refused(served, "GET", "/understand?prompt=" + "x" * 2_001, 400)
         async with served.http.get(served.base + "/config.json") as reply:

@@ -51,8 +51,8 @@ def colour_of(word: str) -> str | None:
             return _BY_WORD[stem]
     if len(word) < _SHORTEST_SLIP or word in _NOT_SLIPS:
         return None
-    near = [colour for colour in COLOURS if len(colour) >= _SHORTEST_SLIP and _one_slip(word, colour)]
-    near = near or [_BY_WORD[name] for name in _BY_WORD if len(name) > 5 and _one_slip(word, name)]
+    near = [colour for colour in COLOURS if len(colour) >= _SHORTEST_SLIP and is_one_slip(word, colour)]
+    near = near or [_BY_WORD[name] for name in _BY_WORD if len(name) > 5 and is_one_slip(word, name)]
     return near[0] if near else None
 
 
@@ -75,7 +75,7 @@ def _stems(word: str) -> tuple[str, ...]:
     return tuple(stems)
 
 
-def _one_slip(typed: str, meant: str) -> bool:
+def is_one_slip(typed: str, meant: str) -> bool:
     """One letter lost, doubled or put in, wrong, or two neighbours swapped."""
     if abs(len(typed) - len(meant)) > 1 or typed[0] != meant[0]:
         return False

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from gpu.nano.text.labels import labels_of
 from gpu.nano.text.places import Clause
+from gpu.nano.text.reach import ADDS
 from gpu.types import Part, Reading
 
 UNSURE = 0.7  # most confidence in a sentence only part of which can be done
@@ -38,6 +39,16 @@ def joined(clauses: Sequence[Clause], readings: Sequence[Reading]) -> Reading | 
     return Reading(
         tuple(parts), confidence, tuple(nearest[:_NEAREST]), True, labels_of(parts), tuple(left_out)
     )
+
+
+def with_left_out(reading: Reading, pieces: Sequence[str]) -> Reading:
+    """The reading of a prompt without these pieces, which are named in the user's own words.
+
+    Where nothing else was said they are things to add."""
+    if not reading.parts:
+        return replace(reading, understood=False, note=ADDS)
+    quoted = tuple(f'"{piece}"' for piece in pieces)
+    return replace(reading, confidence=min(reading.confidence, UNSURE), left_out=(*reading.left_out, *quoted))
 
 
 def _placed(part: Part, clause: Clause) -> Part:

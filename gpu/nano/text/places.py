@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass
 
 from gpu.nano.edits import Region
+from gpu.nano.text.colours import colour_of
 
 MOST_CLAUSES = 4  # each is read by itself: bounds the time of a reading
 _MARK = "#"  # stands for what is behind; no letter, so that it is no part of any word
@@ -37,6 +38,10 @@ _LEFT_ALONE = re.compile(
     r"|real|as (?:i am|it is|they are|we are)|in (?:full )?colou?r|sharp|in focus|only the|undo|remove)\b"
 )
 _OF_ALL = re.compile(r"\b(?:everything(?! else\b)|the (?:whole )?(?:picture|image|scene|video)|all of it)\b")
+_WORD = re.compile(r"[a-z]+")
+_COLOURS = 2  # at least, where things get other colours
+_FILL = "~"
+_GREY = re.compile(r"\b(?:black|b) ?(?:and|&|n|'n'?) ?(?:white|w)\b")
 _JOINT = re.compile(r" ?[,;.+] ?(?:and |but |while |then |also )?| (?:and|but|while|whereas|with|plus|then) ")
 
 
@@ -91,6 +96,33 @@ def set_beside(text: str) -> tuple[Clause, ...]:
         return ()
     at = len(first) + len(joint)
     return Clause(text[: len(first)], None), Clause(text[at:], places[0])
+
+
+def beside_things(text: str) -> tuple[Clause, ...]:
+    """Two clauses of a lower-case prompt, one of a place and one of colours for things, in either order:
+    "make the red things blue and the room black and white". () where it is no such prompt."""
+    if len(set(map(colour_of, _WORD.findall(text))) - {None}) < _COLOURS:
+        return ()
+    marked = _BEHIND.sub(lambda found: _MARK * len(found.group()), text.replace(_MARK, " "))
+    if _LEFT_ALONE.search(marked):
+        return ()
+    marked = _GREY.sub(lambda found: _FILL * len(found.group()), marked)  # its "and" joins no clauses
+    clauses: list[Clause] = []
+    begun = start = 0
+    joints = [(joint.start(), joint.end()) for joint in _JOINT.finditer(marked)]
+    for end, after in [*joints, (len(text), len(text))]:
+        places = [place for place in _places(marked[start:end]) if place != "everywhere"]
+        if len(places) > 1:
+            return ()
+        region = places[0] if places else None
+        if clauses and clauses[-1].region == region:
+            clauses[-1] = Clause(text[begun:end], region)
+        else:
+            begun = start
+            clauses.append(Clause(text[start:end], region))
+        start = after
+    is_apart = len(clauses) == 2 and (clauses[0].region is None) != (clauses[1].region is None)
+    return tuple(clauses) if is_apart else ()
 
 
 def _places(marked: str) -> list[Region]:

@@ -34,7 +34,8 @@ _SECOND = 0.75  # least probability of an edit beside the likeliest one: most pr
 _JOINTS = frozenset(
     {"and", "plus", "then", "also", "mix", "mixed", "combine", "together", ",", "+", "&", ";", "."}
 )
-_NEAR = 0.05  # least probability of an edit to be offered as near
+_ITEM_ENDS = frozenset({",", ";", ".", "+"})
+_NEAR = 0.1  # least probability of an edit to be offered as near
 _SOURCE = len(EDITS)
 _RECOLOUR = next(i for i, edit in enumerate(EDITS) if edit.name == "recolour")
 _BACKDROP_UNSAID, _KEPT_UNSAID = "white", "red"
@@ -130,6 +131,8 @@ def _amounts(chosen: list[int], scores: Scores, words: Words) -> dict[int, float
     for edit in chosen:
         level = int(scores.levels[edit])
         at = int(scores.words[edit])
+        if level == _PERCENT and not _counts(at, numbers, words):
+            level = _PLAIN
         if level == _PERCENT and len(numbers) == len(counted):
             amounts[edit] = words.percents[numbers[counted.index((at, edit))]]
         elif level == _PERCENT and numbers:
@@ -139,3 +142,23 @@ def _amounts(chosen: list[int], scores: Scores, words: Words) -> dict[int, float
         else:
             amounts[edit] = _AMOUNTS[level]
     return amounts
+
+
+def _counts(at: int, numbers: list[int], words: Words) -> bool:
+    """Whether a number can be said of the edit at a word: not one that stands before a thing in another item
+    of the list ("cartoon; 0% fog")."""
+    item = _item(at, words)
+    return any(number in item or _ends(number, words) for number in numbers)
+
+
+def _item(at: int, words: Words) -> range:
+    """The words of the list's item around one."""
+    said = words.words
+    first = next((i + 1 for i in range(at, -1, -1) if said[i] in _ITEM_ENDS), 0)
+    last = next((i for i in range(at, len(said)) if said[i] in _ITEM_ENDS), len(said))
+    return range(first, last)
+
+
+def _ends(number: int, words: Words) -> bool:
+    """Whether a number is the last of its item, and so may be said of all: "rain, snow at 40%"."""
+    return number + 1 == _item(number, words).stop

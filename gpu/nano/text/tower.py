@@ -15,12 +15,16 @@ from numpy.typing import NDArray
 
 from gpu.errors import ModelError
 from gpu.nano.edits import Region
-from gpu.nano.text.features import Words, split, word_rows
+from gpu.nano.text.degrees import Degree, degree_of
+from gpu.nano.text.features import MAX_CHARS, Words, split, word_rows
 from gpu.nano.text.headings import beside_colour, headed
-from gpu.nano.text.joining import joined
+from gpu.nano.text.joining import joined, with_left_out
 from gpu.nano.text.listing import UNSURE_OF_WHOLE, items_of, with_items
-from gpu.nano.text.places import clauses_of, set_beside
+from gpu.nano.text.places import beside_things, clauses_of, set_beside
+from gpu.nano.text.reach import Beyond, beyond, strangers
 from gpu.nano.text.reading import BEFORE, NOTHING, ORIGINAL, Scores, denial_of, reading_of
+from gpu.nano.text.relative import changing, more_or_less
+from gpu.nano.text.spelled import read_spelled
 from gpu.nano.text.wording import reworded, steps_back
 from gpu.types import Reading
 
@@ -56,6 +60,42 @@ class TextTower:
             return ORIGINAL
         if steps_back(prompt):
             return BEFORE
+        if spelled := read_spelled(prompt):
+            return spelled
+        reading = self._read_alone(prompt)
+        if degree := degree_of(prompt):
+            return self._of_what_runs(degree, reading)
+        return reading
+
+    def _of_what_runs(self, degree: Degree, alone: Reading) -> Reading:
+        """`alone`: what the words are read as by themselves."""
+        if not degree.thing:
+            return alone if alone.understood else more_or_less(degree.change)
+        thing = self._read_words(degree.thing, None)
+        return changing(degree.change, thing, alone)
+
+    def _read_alone(self, prompt: str) -> Reading:
+        """As if nothing were in force. What is beyond nano is refused in words, or named as left out; but the
+        network is believed where it is sure."""
+        reading = self._read_known(prompt)
+        text = " ".join(prompt[:MAX_CHARS].lower().split())
+        refused = beyond(text, self._is_edit)
+        if refused and not _is_believed(reading, refused):
+            return Reading((), 0.0, refused.nearest, False, note=refused.why)
+        rest, left_out = strangers(text, self._is_edit)
+        if not left_out or (reading.understood and not reading.parts):
+            return reading
+        without = self._read_known(rest) if rest else NOTHING
+        if {part.name for part in without.parts} == {part.name for part in reading.parts}:
+            return with_left_out(reading, left_out)
+        if reading.confidence < UNSURE_OF_WHOLE and (without.parts or not reading.parts):
+            return with_left_out(without, left_out)
+        return reading
+
+    def _is_edit(self, words: str) -> bool:
+        return bool(self._read_words(words, None).parts)
+
+    def _read_known(self, prompt: str) -> Reading:
         wording = reworded(prompt)
         if wording.region is None and (grey := beside_colour(wording.text)):
             reading = self._read_words(grey.text, grey.region)
@@ -69,6 +109,12 @@ class TextTower:
             readings = [self._read_words(clause.text, None) for clause in clauses]
             apart = joined(clauses, readings)
             if apart is not None and all(reading.parts for reading in readings):
+                return apart
+        elif wording.region is None and (clauses := beside_things(wording.text)):
+            readings = [self._read_words(clause.text, None) for clause in clauses]
+            of_things = [_is_of_things(reading) for reading in readings]
+            apart = joined(clauses, readings)
+            if apart is not None and of_things == [clause.region is None for clause in clauses]:
                 return apart
         reading = self._read_words(wording.text, wording.region)
         if wording.denied is None:
@@ -108,6 +154,18 @@ class TextTower:
         table = self._w["table"]
         vector: F32 = table[whole] + table[list(pieces)].mean(0)
         return vector
+
+
+def _is_believed(reading: Reading, refused: Beyond) -> bool:
+    """Whether the network is surer of what it hears than the rules are that it is beyond nano."""
+    if not reading.understood or (refused.is_of_thing and not reading.parts):
+        return False
+    return reading.confidence >= refused.surer_than
+
+
+def _is_of_things(reading: Reading) -> bool:
+    """Whether single things change their colours: what else is said of a place is not said of them."""
+    return bool(reading.parts) and all(part.name == "recolour" for part in reading.parts)
 
 
 def _convolve(x: F32, weight: F32, dilation: int) -> F32:

@@ -34,11 +34,11 @@ def _read(name: str) -> dict[str, Any]:
 EDIT_WAYS: dict[str, dict[str, list[str]]] = {
     edit: ways for group in get_args(Group) for edit, ways in _read(group).items()
 }
-_GRAMMAR, PLACES, BEYOND = _read("grammar"), _read("places"), _read("beyond")
-LEVEL_WORDS: dict[str, dict[str, list[str]]] = _GRAMMAR["levels"]
-TEMPLATES: dict[str, list[str]] = _GRAMMAR["templates"]
+GRAMMAR, PLACES, BEYOND = _read("grammar"), _read("places"), _read("beyond")
+LEVEL_WORDS: dict[str, dict[str, list[str]]] = GRAMMAR["levels"]
+TEMPLATES: dict[str, list[str]] = GRAMMAR["templates"]
 SOURCE: list[str] = BEYOND["source"]
-WORKS: dict[str, list[str]] = _GRAMMAR["works"]  # by group: nouns that an adjective for an edit stands before
+WORKS: dict[str, list[str]] = GRAMMAR["works"]  # by group: nouns that an adjective for an edit stands before
 
 
 @dataclass(frozen=True, slots=True)

@@ -153,6 +153,20 @@ def test_a_timeline_is_resolved_as_a_session_does_it() -> None:
     assert in_force((), 3) == Edit()
 
 
+def test_a_timelines_edit_may_be_said_of_the_one_before_it() -> None:
+    from gpu.models.nano import NanoModel
+
+    model = NanoModel.load(threads=1)
+    words = ["more", "make it a rainy night", "less rain", "half of that", "undo that"]
+    steps = [Step(n, Edit(n + 1, word, transition_ms=n)) for n, word in enumerate(words)]
+    made = resolved(model, steps)
+    model.close()
+    assert [(step.at, step.edit.strength) for step in made] == [(1, 1.0), (2, 1.0), (3, 0.5), (4, 1.0)]
+    assert made[1].edit.prompt == made[2].edit.prompt == made[3].edit.prompt
+    assert "rain 55%" in made[1].edit.prompt
+    assert resolved(model, made) == made
+
+
 def test_work_is_the_same_only_where_all_that_decides_it_is() -> None:
     spec = replace(PassthroughModel().spec, identity="a")
     steps = (Step(0, Edit(1, "red")), Step(45 * TICKS, Edit(2, "blue")), Step(90 * TICKS, Edit(3, "late")))

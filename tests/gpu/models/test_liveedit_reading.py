@@ -34,6 +34,13 @@ def test_a_step_back(prompt: str) -> None:
     assert is_source(reading), "a model by itself gives the source"
 
 
+@pytest.mark.parametrize("prompt", ["more", "a bit less", "half of that", "Turn it down", "50%"])
+def test_a_degree_is_of_what_is_in_force(prompt: str) -> None:
+    reading = read(prompt)
+    assert reading.change
+    assert (reading.change.of, reading.understood) == ((), False)
+
+
 @pytest.mark.parametrize(
     "prompt",
     [
@@ -41,6 +48,7 @@ def test_a_step_back(prompt: str) -> None:
         "clear sky", "reset my hair",
         "remove everything", "remove the hat", "no glasses", "a normal day", "clear the table",
         "turn off the lights", "original van gogh", "change the original poster to a map", "make it real",
+        "more rain", "less hair",
         "without the beard", "set everything on fire", "unchanged face, red hair", "\N{SNOWMAN}", "?!",
     ],
 )  # fmt: skip

@@ -74,6 +74,7 @@ export interface Received {
   label?: string;
   leftOut?: string[];
   nearest?: string[];
+  note?: string;
   parts?: Part[];
   prompt?: string;
   revision: number;

@@ -1,0 +1,119 @@
+"""Words for more and less of what is in force: "a bit stronger", "half of that", "turn the fog down".
+
+Says what is to be done to it, and to which thing; what is in force it does not know (gpu/history.py does).
+Whole prompts only: a longer one says more than a degree.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from gpu.types import Change
+
+LONGEST = 80  # characters
+_LESS = {"little": 0.82, "": 0.65, "much": 0.4}  # what is left after "less"; "more" takes that back
+_MOST, _LEAST, _GONE = Change(plus=1.0), Change(0.0, 0.1), Change(0.0, 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Degree:
+    """A change, and the words for the thing it is of; "" for all that is in force."""
+
+    change: Change
+    thing: str = ""
+
+
+_SAID = json.loads((Path(__file__).parent / "phrases" / "degrees.json").read_text("utf-8"))
+# "Darker" is more of one edit by itself, and more of those that go its way where they run.
+_COMPARED: dict[str, str] = _SAID["compared"]
+_PARTS: dict[str, str] = {}
+for _name, _part in _SAID["parts"].items():
+    _PARTS[_name] = _part.format(**_PARTS)
+
+
+def _compiled(shapes: Mapping[str, Iterable[str]]) -> list[tuple[str, re.Pattern[str]]]:
+    return [(how, re.compile(shape.format(**_PARTS))) for how, many in shapes.items() for shape in many]
+
+
+_ALL_SHAPES, _ONE_SHAPES = _compiled(_SAID["all"]), _compiled(_SAID["one"])
+_COURTESY = re.compile(
+    r"(?:(?:please|pls|plz|ok(?:ay)?|now|hm+|yes|yeah|hey|and|but|maybe|just|then|let'?s"
+    r"|(?:can|could|would) (?:you|we)|i(?: want| would like|'d like)(?: you to| it| to have)?"
+    r"|make (?:it|that)|let it|do it|give (?:me|it)|make|it (?:should|could|can|must) be"
+    r"|(?:it|that|there) is)[, ]+)+"
+)
+_THANKS = re.compile(r"(?:[, ]+(?:please|pls|plz|thanks|thank you|thx|now|again|then|for me|if possible))+$")
+_LITTLE = re.compile(
+    r"\b(?:just |only )?(?:a (?:little bit|tiny bit|wee bit|bit|little|touch|tad|smidge|hair|notch)|slightly"
+    r"|somewhat|(?<!quite )(?<!a )bit)\b"
+)
+_MUCH = re.compile(
+    r"(?<!too )(?<!so )(?<!as )(?<!that )(?<!the )(?<!more )(?<!less )\b(?:(?:very )?much|a (?:whole )?lot"
+    r"|lots|way|far|loads|tons|considerably|significantly|really)\b"
+)
+_EVEN = re.compile(r"^(?:even|still|some|quite a bit|any) ")
+
+
+_IS = re.compile(r"\b(it|that|this|there)'?s\b(?= )")
+_IT = re.compile(_PARTS["it"])
+_MOST_WORDS = 4  # of a thing
+_NO_THING = frozenset({
+    "not", "no", "so", "too", "much", "as", "than", "and", "but", "with", "or", "a", "an", "bit", "little",
+    "more", "less", "even", "make", "it", "me", "be", "is", "in", "on",
+})  # fmt: skip
+
+
+def degree_of(prompt: str) -> Degree | None:
+    """The change that a prompt asks for where it does no more than that; None of most prompts."""
+    if len(prompt) > LONGEST:
+        return None
+    text = " ".join(prompt.lower().replace("\N{RIGHT SINGLE QUOTATION MARK}", "'").split()).strip(" .,!?")
+    text = _IS.sub(r"\1 is", text)
+    thanks = _THANKS.search(text)
+    text = text[: thanks.start()] if thanks else text
+    bare = text[found.end() :] if (found := _COURTESY.match(text)) else text
+    for said in dict.fromkeys((bare, text)):
+        for size, pattern in (("little", _LITTLE), ("much", _MUCH)):
+            if pattern.search(said) and (degree := _matched(_without(pattern, said), size)):
+                return degree
+        if degree := _matched(said, "", is_bare=bare == text):
+            return degree
+    return None
+
+
+def _without(pattern: re.Pattern[str], text: str) -> str:
+    return " ".join(pattern.sub(" ", text, count=1).split())
+
+
+def _matched(said: str, size: str, is_bare: bool = False) -> Degree | None:
+    """By the first shape that fits. "Make it darker" says how it should be, "even darker" compares."""
+    text = _EVEN.sub("", said)
+    for how, shape in _ALL_SHAPES:
+        if found := shape.fullmatch(text):
+            return Degree(_change(how, size, found))
+    if adjective := _COMPARED.get(text):
+        return Degree(_change("up", size), adjective) if size or is_bare or text != said else None
+    for how, shape in _ONE_SHAPES:
+        if (found := shape.fullmatch(text)) and _is_thing(found["thing"]):
+            return Degree(_change(how, size, found), found["thing"])
+    return None
+
+
+def _is_thing(words: str) -> bool:
+    many = words.split()
+    return len(many) <= _MOST_WORDS and not _IT.fullmatch(words) and _NO_THING.isdisjoint(many)
+
+
+def _change(how: str, size: str, found: re.Match[str] | None = None) -> Change:
+    share = min(int(found["n"]), 100) / 100 if found and "n" in found.re.groupindex else 0.0
+    changes = {
+        "up": Change(1 / _LESS[size]), "down": Change(_LESS[size]), "most": _MOST, "least": _LEAST,
+        "gone": _GONE, "half": Change(0.5), "third": Change(1 / 3), "quarter": Change(0.25),
+        "twice": Change(2.0), "at": Change(0.0, share), "by more": Change(1.0, share),
+        "by less": Change(1.0, -share),
+    }  # fmt: skip
+    return changes[how]

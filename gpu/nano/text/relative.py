@@ -1,0 +1,42 @@
+"""Readings of words that hang on what is in force: a change, and of which edits. Knows no network."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from gpu.types import Change, Reading
+
+NOTHING_RUNS = 'nothing is in force that could be more or less: ask for an edit first, such as "make it rain"'
+_SURE = 0.6  # of which edit a thing is
+# What is more of the same where it runs: a night is darker, a sunset warmer.
+_AKIN = {
+    "darken": ("night", "noir", "blue_hour"),
+    "night": ("darken", "noir", "blue_hour"),
+    "brighten": ("high_key",),
+    "warm": ("golden_hour", "sunset"),
+    "cool": ("winter", "blue_hour"),
+}
+
+
+def more_or_less(change: Change) -> Reading:
+    """Of all that is in force. By itself it asks for nothing."""
+    return Reading((), 0.0, (), False, note=NOTHING_RUNS, change=change)
+
+
+def changing(change: Change, thing: Reading, alone: Reading) -> Reading:
+    """`alone`, where none of the edits runs that `thing` names; as it is where that names no single one."""
+    names = _single(thing)
+    if change.takes_away:
+        is_end = alone.understood and not alone.parts
+        return replace(alone, change=replace(change, of=names)) if names and is_end else alone
+    if change.times > 1 or change.plus > 0:
+        names = _single(alone) + names
+    if not names:
+        return alone
+    of = dict.fromkeys([*names, *(akin for name in names for akin in _AKIN.get(name, ()))])
+    return replace(alone, change=replace(change, of=tuple(of)))
+
+
+def _single(reading: Reading) -> tuple[str, ...]:
+    names = {part.name for part in reading.parts}
+    return tuple(names) if len(names) == 1 and reading.confidence >= _SURE else ()
