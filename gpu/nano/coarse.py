@@ -26,8 +26,8 @@ def halved(planes: F32) -> F32:
 
 
 def doubled(planes: F32) -> F32:
-    """[1,C,h,w] -> [1,C,2h,2w], linear in between; every second sample is one of `planes`, exactly, so that
-    `thinned` gives them back."""
+    """[1,C,h,w] -> [1,C,2h,2w], linear in between; every second sample is one of `planes`, exactly: what is
+    surely 0 or 1 stays so."""
     batch, channels, high, wide = planes.shape
     out = np.empty((batch, channels, 2 * high, 2 * wide), np.float32)
     half = np.float32(0.5)
@@ -40,23 +40,19 @@ def doubled(planes: F32) -> F32:
     return out
 
 
-def thinned(planes: F32) -> F32:
-    """The inverse of `doubled`."""
-    return np.ascontiguousarray(planes[..., ::2, ::2])
-
-
 def person(graph: Graph, inputs: Tensors) -> dict[str, F32]:
-    """The person graph on a canvas twice as fine; the view before is of the coarse one."""
+    """The person graph on a canvas twice as fine; its cache is of the coarse one."""
     found = graph(
         {
             "luma": halved(inputs["luma"]),
             "chroma": halved(inputs["chroma"]),
-            "cache_mask": thinned(inputs["cache_mask"]),
-            "cache_view": inputs["cache_view"],
+            "cache_level": inputs["cache_level"],
+            "flow": halved(inputs["flow"]) * np.float32(0.5),  # in blocks, which are twice as large there
+            "share": halved(inputs["share"]),
             "keep": inputs["keep"],
         }
     )
-    return {"mask": doubled(found["mask"]), "new_cache_view": found["new_cache_view"]}
+    return {"mask": doubled(found["mask"]), "new_cache_level": found["new_cache_level"]}
 
 
 def blur(graph: Graph, inputs: Tensors) -> dict[str, F32]:

@@ -39,7 +39,7 @@ _SIZED: Mapping[str, tuple[str, ...]] = {
     "paint": (*_CANVAS, "gate", "flow", "share", "cache_paint"),
     "draw": (*_CANVAS, "texture"),
     "look": (*_CANVAS, "aux"),
-    "person": ("luma", "chroma", "cache_mask", "cache_view"),
+    "person": ("luma", "chroma", "cache_level", "flow", "share"),
     "blur": _CANVAS,
     "follow": ("y", "uv", "cache_luma"),
     "hold": (*_CANVAS, "cache_luma", "cache_chroma", "flow", "share"),
@@ -63,7 +63,7 @@ def shapes_of(width: int, height: int, most: int = MOST_PIXELS) -> dict[str, tup
     source = (1, 1, full_height, full_width)
     shapes = _canvas_shapes(w, h)
     if is_fine(width, height, most):
-        shapes["cache_view"] = _canvas_shapes(w // 2, h // 2)["cache_view"]
+        shapes["cache_level"] = _canvas_shapes(w // 2, h // 2)["cache_level"]
     return {
         "y": source,
         "uv": (1, 2, full_height // 2, full_width // 2),
@@ -83,8 +83,7 @@ def _canvas_shapes(w: int, h: int) -> dict[str, tuple[int, ...]]:
         "cache_chroma": half,
         "mask": canvas,
         "cover": canvas,
-        "cache_mask": canvas,
-        "cache_view": (1, 4, h // 4, w // 4),
+        "cache_level": (1, 1, h, w),
         "texture": (2, h // 2, w, 8),
         "aux": (1, 2, h, w),
         "gate": (1, 1, h // 4, w // 4),

@@ -47,7 +47,7 @@ class EnlargedState(NanoState):
         (reach, *others) = {plan.reach for plan in plans} or {"everywhere"}
         if others or reach == "everywhere" or self.rest is not None:
             return None
-        mask = self.memory.person["cache_mask"][0, 0, : self.height, : self.width]
+        mask = self.memory.person["mask"][0, 0, : self.height, : self.width]
         sure = mask == (1 if reach == "background" else 0)
         pixels = sure[::SCALE, ::SCALE] & sure[1::SCALE, ::SCALE] & sure[::SCALE, 1::SCALE] & sure[1::2, 1::2]
         return pixels[::2, ::2] | pixels[1::2, ::2] | pixels[::2, 1::2] | pixels[1::2, 1::2]

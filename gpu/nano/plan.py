@@ -172,8 +172,6 @@ def _cost_ms(stages: Iterable[Stage]) -> float:
     """Of all stages, and of finding the person if one of them asks where; see `gpu.nano.stages`."""
     stages = list(stages)
     person = PERSON_MS if any(stage.region != "everywhere" for stage in stages) else 0.0
-    if any(stage.kind in ARTS for stage in stages):
-        person /= 2  # it is found in every second frame only
     held = HOLD_MS * sum(hold > 0 for hold in Plan(tuple(stages)).holds)
     moved = SHEET_MS * sum(moves_sheet(stage.name) for stage in stages)
     return person + held + moved + sum(COST_MS[stage.kind] for stage in stages)

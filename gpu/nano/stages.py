@@ -12,7 +12,7 @@ from gpu.engine import Tensor
 from gpu.nano.edits import Region, moves_sheet
 from gpu.nano.engines import Engines
 from gpu.nano.experts import Experts
-from gpu.nano.plan import ARTS, Plan, Stage
+from gpu.nano.plan import Plan, Stage
 from gpu.nano.sheet import Sheet
 
 F32 = NDArray[np.float32]
@@ -21,6 +21,9 @@ MOVED = ("gate", "flow", "share")
 PAINT_CACHE = ("cache_paint", "cache_stats")
 UNTOUCHED = 1.5 / 255  # a network says "nothing to do here" no more exactly than this
 _SOFT = 2.0 / 255  # from there to wholly touched
+# Share of a region from which a pixel is wholly covered. Its edge is soft in the edit already: covered as
+# softly it would be mixed in twice, and show the camera's noise.
+_WHOLE = 1 / 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +61,7 @@ class Memory:
     sheet: Sheet | None = None  # of drawings that go along with the picture
     sheets_move: bool = True  # stays whatever is forgotten
     textures: dict[str, tuple[int, F32]] = field(default_factory=dict)  # {drawing: how often it moved, sheet}
-    person: dict[str, Tensor] = field(default_factory=dict)  # the mask and what it was found by
-    mask_is_fresh: bool = False  # of the frame before
+    person: dict[str, Tensor] = field(default_factory=dict)  # the mask and what it comes from
 
     def forget(self) -> None:
         self.painted.clear()
@@ -67,7 +69,6 @@ class Memory:
         self.sheet = None
         self.textures.clear()
         self.person.clear()
-        self.mask_is_fresh = False
 
 
 class Pass:
@@ -98,25 +99,24 @@ class Pass:
         return picture
 
     def find_person(self, plans: Iterable[Plan]) -> None:
-        """Find the person if a plan asks where; beside an art, which takes its time, every second frame."""
-        stages = [stage for plan in plans for stage in plan.stages]
-        if all(stage.region == "everywhere" for stage in stages):
-            self._memory.person.clear()
+        """Find the person if a plan asks where."""
+        person = self._memory.person
+        if all(stage.region == "everywhere" for plan in plans for stage in plan.stages):
+            person.clear()
             return
-        memory = self._memory
-        fresh = memory.mask_is_fresh and bool(memory.person)  # of a plan before, it may be gone
-        spare = fresh and any(stage.kind in ARTS for stage in stages)
-        memory.mask_is_fresh = not spare
-        if not spare:
-            shapes = self._engines.shapes
-            before = memory.person or {
-                name: np.zeros(shapes[name], np.float32) for name in ("cache_mask", "cache_view")
-            }
-            inputs = {"luma": self.source.luma, "chroma": self.source.chroma, **before}
-            found = self._engines.run("person", {**inputs, "keep": scalar(bool(memory.person))})
-            memory.person = {"cache_mask": found["mask"], "cache_view": found["new_cache_view"]}
-        person = memory.person["cache_mask"]
-        self._masks |= {"person": person, "background": 1 - person}
+        before = person.get("cache_level")
+        inputs = {
+            "luma": self.source.luma,
+            "chroma": self.source.chroma,
+            "flow": self._moved["flow"],
+            "share": self._moved["share"],
+            "keep": scalar(before is not None),
+        }
+        if before is None:
+            before = np.zeros(self._engines.shapes["cache_level"], np.float32)
+        found = self._engines.run("person", {**inputs, "cache_level": before})
+        self._memory.person = {"mask": found["mask"], "cache_level": found["new_cache_level"]}
+        self._masks |= {"person": found["mask"], "background": 1 - found["mask"]}
 
     def mask(self, region: Region) -> Tensor:
         """[1,1,2h,2w]; of a region other than everywhere only after `find_person`."""
@@ -127,6 +127,8 @@ class Pass:
         plans = [plan for plan in plans if plan.stages]
         reach = {plan.reach for plan in plans}
         cover = self.mask(reach.pop() if len(reach) == 1 else "everywhere")
+        if cover is not self._engines.everywhere:
+            cover = np.minimum(cover * np.float32(1 / _WHOLE), np.float32(1))
         if plans and all(plan.is_local for plan in plans):
             cover = cover * touched(self.source, edited)
         return cover

@@ -19,14 +19,14 @@ from torch import Tensor, nn
 
 from gpu.nano.colour import rgb_to_planes
 from gpu.nano.distill.person_clips import CANVASES, Clip, Subject, composed, filmed, found, subjects, vacant
-from gpu.nano.distill.person_network import CELL, VIEW, Person, adopt, firmly
+from gpu.nano.distill.person_network import CELL, Person, adopt, firmly
 from gpu.nano.distill.teachers.person import load, segment
 
 U8 = NDArray[np.uint8]
 
 CLIPS, FRAMES = 2, 2  # of a batch
-INPUTS = ("luma", "chroma", "cache_mask", "cache_view", "keep")
-OUTPUTS = ("mask", "new_cache_view")
+INPUTS = ("luma", "chroma", "cache_level", "flow", "share", "keep")
+OUTPUTS = ("mask", "new_cache_level")
 
 
 def _floats(picture: U8) -> NDArray[np.float32]:
@@ -110,6 +110,7 @@ class PersonTask:
         rows = []
         for theirs, picture in scored[:8]:
             height, width = (n // 8 * 8 for n in picture.shape[:2])
+            assert isinstance(net, Person)
             ours = mask_of(net, _floats(picture[:height, :width]))
             cells = [
                 picture[:height, :width],
@@ -128,15 +129,12 @@ def on_green(picture: U8, mask: NDArray[np.float32]) -> U8:
     return np.asarray(green + mask[..., None] * (picture - green), np.uint8)
 
 
-def mask_of(net: nn.Module, picture: NDArray[np.float32]) -> NDArray[np.float32]:
+def mask_of(net: Person, picture: NDArray[np.float32]) -> NDArray[np.float32]:
     """The mask [H, W] of one picture RGB [H, W, 3] in 0..1, sides multiples of 8; no memory."""
     luma, chroma = (torch.from_numpy(p.copy()) for p in rgb_to_planes(picture))
-    height, width = luma.shape
-    view = torch.zeros(1, VIEW, height // 8, width // 8)
     with torch.inference_mode():
-        mask, _ = net(
-            luma[None, None], chroma[None], torch.zeros(1, 1, height, width), view, torch.zeros(1, 1, 1, 1)
-        )
+        logits, _ = net.now(luma[None, None], chroma[None])
+        mask = net.pixels(firmly(logits))
     return np.asarray(mask[0, 0].numpy(), np.float32)
 
 
@@ -144,18 +142,19 @@ def write(net: Person, path: Path) -> None:
     """Write the network as ONNX with free sizes."""
     net.settle()
     h, w = 240, 320
-    full, half, eighth = {2: "H", 3: "W"}, {2: "h", 3: "w"}, {2: "h4", 3: "w4"}
+    full, half = {2: "H", 3: "W"}, {2: "h", 3: "w"}
     example = (
-        torch.rand(1, 1, 2 * h, 2 * w), torch.rand(1, 2, h, w), torch.rand(1, 1, 2 * h, 2 * w),
-        torch.rand(1, VIEW, h // 4, w // 4), torch.ones(1, 1, 1, 1),
+        torch.rand(1, 1, 2 * h, 2 * w), torch.rand(1, 2, h, w), torch.rand(1, 1, h, w),
+        torch.zeros(1, 2, h // 4, w // 4), torch.rand(1, 1, h // 2, w // 2), torch.ones(1, 1, 1, 1),
     )  # fmt: skip
     sizes = {
         "luma": full,
         "chroma": half,
-        "cache_mask": full,
-        "cache_view": eighth,
+        "cache_level": half,
+        "flow": {2: "h4", 3: "w4"},
+        "share": {2: "h2", 3: "w2"},
         "mask": full,
-        "new_cache_view": eighth,
+        "new_cache_level": half,
     }
     with warnings.catch_warnings():
         warnings.simplefilter(

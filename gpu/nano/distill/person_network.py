@@ -2,7 +2,8 @@
 
 It begins as the teacher (`adopt`): its first convolution is rewritten for luma and chroma, and its last one
 goes on to the canvas. What is new and learned is an edge term that follows the luma; it starts silent. What
-steadies it over time is not learned: a learned gate kept ghosts of who moved. Knows no training.
+steadies it over time is not learned (a learned gate kept ghosts of who moved): what it took each place for is
+carried along with the picture, and kept as far as the picture fits. Knows no training.
 
 What is shipped is `adopt` without training: on composed portraits, whose masks are known, the edges learned
 in a first 1000 steps were no better than the teacher's own at this size, and darker pictures got holes.
@@ -17,18 +18,19 @@ from torch import Tensor, nn
 
 from gpu.nano.colour import planes_to_rgb
 from gpu.nano.distill.enlarge import taps
+from gpu.nano.distill.motion import BLOCK, Enlarge, Spread, carried
 from gpu.nano.distill.teachers.person import Selfie
 
 DEEPEST = 16  # the network's deepest level, in chroma pixels
 CELL = 4  # luma pixels; the last level works on cells of 4x4 of them, as 16 channels
 SURE = 0.1  # a mask nearer to 0 or 1 than this is 0 or 1, so that what an edit leaves alone is left exactly
-MOST_KEPT = 0.92  # of the mask before, at most
+HOLD, MOST_KEPT = 1.3, 0.95  # of the frame before: so much of what its fit allows, and at most
+LETS_GO, GONE = 2.0, 5.0  # logits: what differs by more was uncovered, and keeping it would trail behind
 WIDTH = 16
-VIEW = 4  # channels kept for seeing what changed
-# of a byte, 0..1: a mean over 8x8 pixels that differs by so much is another picture, not noise
-CHANGE_LUMA, CHANGE_CHROMA = 0.02, 0.015
 FEATURE = 16.0  # about what the base's last features are in size
-FAR = 8.0  # a logit that is as sure as need be; the teacher's go to hundreds, beyond what edges could bend
+# A logit that is as sure as need be. The teacher's go to hundreds: beyond what edges could bend, and what it
+# was sure of by mistake would be kept for long.
+FAR = 3.0
 
 
 def firmly(logits: Tensor) -> Tensor:
@@ -37,15 +39,14 @@ def firmly(logits: Tensor) -> Tensor:
 
 
 class Person(nn.Module):
-    """luma [B, 1, 2h, 2w], chroma [B, 2, h, w], caches, keep [B, 1, 1, 1] -> mask [B, 1, 2h, 2w], view.
+    """luma [1, 1, 2h, 2w], chroma [1, 2, h, w], cache, flow, share, keep -> mask [1, 1, 2h, 2w], new cache.
 
-    The caches: the mask before, like luma; and `view` [B, VIEW, h/4, w/4], what the picture looked like then.
-    """
+    The cache is the level [1, 1, h, w]: logits of the base after the frame before. Flow [1, 2, h/4, w/4] and
+    share [1, 1, h/2, w/2] are the steadying's, keep [1, 1, 1, 1] is 0 where there is no frame before."""
 
     cell: Tensor
+    pair: Tensor
     twice: Tensor
-    see_luma: Tensor
-    see_chroma: Tensor
 
     def __init__(self) -> None:
         super().__init__()
@@ -66,22 +67,21 @@ class Person(nn.Module):
         for layer in (self.slope, self.shift):
             nn.init.zeros_(layer.weight)
             nn.init.zeros_(layer.bias)
-        identity = torch.eye(CELL * CELL).reshape(CELL * CELL, 1, CELL, CELL)
-        self.register_buffer("cell", identity, persistent=False)
+        self.places, self.spread = Enlarge(BLOCK // 2), Spread(CELL // 2)
+        self.register_buffer("cell", _unfolding(CELL), persistent=False)
+        self.register_buffer("pair", _unfolding(CELL // 2), persistent=False)
         self.register_buffer("twice", _doubling(), persistent=False)
-        for name, kernel in zip(("see_luma", "see_chroma"), _sight(), strict=True):
-            self.register_buffer(name, kernel, persistent=False)
 
     def cells(self, plane: Tensor) -> Tensor:
         """[B, 1, 2h, 2w] -> [B, 16, h/2, w/2]: pixel_unshuffle, as a convolution, faster in OpenVINO."""
         return F.conv2d(plane, self.cell, stride=CELL)
 
     @staticmethod
-    def pixels(cells: Tensor) -> Tensor:
-        """The way back; likewise faster than pixel_shuffle."""
+    def pixels(cells: Tensor, side: int = CELL) -> Tensor:
+        """The way back, of any side; likewise faster than pixel_shuffle."""
         batch, _, h, w = cells.shape
-        x = cells.reshape(batch, CELL, CELL, h, w).permute(0, 3, 1, 4, 2)
-        return x.reshape(batch, 1, h * CELL, w * CELL)
+        x = cells.reshape(batch, side, side, h, w).permute(0, 3, 1, 4, 2)
+        return x.reshape(batch, 1, h * side, w * side)
 
     def features(self, luma: Tensor, chroma: Tensor) -> Tensor:
         """The base's last features [B, 16, h/2, w/2], made about 1."""
@@ -96,7 +96,16 @@ class Person(nn.Module):
     def now(self, luma: Tensor, chroma: Tensor) -> tuple[Tensor, Tensor]:
         """Of this frame alone, in cells: logits of the mask, and those of the base without the edges."""
         features = self.features(luma, chroma)
-        level = F.conv2d(self.level(features), self.twice, padding=1).clamp(-FAR, FAR)
+        return self.fine(features, self.base_level(features), luma, chroma)
+
+    def base_level(self, features: Tensor) -> Tensor:
+        """The base's logits [B, 1, h, w]."""
+        return self.pixels(self.level(features), CELL // 2).clamp(-FAR, FAR)
+
+    def fine(self, features: Tensor, base: Tensor, luma: Tensor, chroma: Tensor) -> tuple[Tensor, Tensor]:
+        """The base's logits [B, 1, h, w] -> cells as of `now`."""
+        around = F.pad(F.conv2d(base, self.pair, stride=CELL // 2), (1, 1, 1, 1), mode="replicate")
+        level = F.conv2d(around, self.twice)
         if not self.bent:
             return level, level
         fine = self.cells(luma)
@@ -116,25 +125,23 @@ class Person(nn.Module):
         most, least = F.max_pool2d(inside, 5, 1, 2), -F.max_pool2d(-inside, 5, 1, 2)
         return (2 * (most - least)).clamp(0, 1)
 
-    def view(self, luma: Tensor, chroma: Tensor) -> Tensor:
-        """What is compared with the frame before [B, VIEW, h/4, w/4]; a difference of 1 is a change."""
-        return torch.cat(
-            [F.conv2d(luma, self.see_luma, stride=8), F.conv2d(chroma, self.see_chroma, stride=4)], 1
-        )
-
-    @staticmethod
-    def kept(view: Tensor, before: Tensor, keep: Tensor) -> Tensor:
-        """Share of the mask before [B, 1, h/2, w/2]: nothing near what changed."""
-        change = view - before
-        change = F.max_pool2d((change * change).sum(1, keepdim=True), 3, 1, 1)
-        return MOST_KEPT * keep * F.interpolate(torch.exp(-change), scale_factor=2.0, mode="bilinear")
+    def held(self, base: Tensor, before: Tensor, flow: Tensor, share: Tensor) -> Tensor:
+        """The base's logits with those of the frame before, moved along."""
+        change = carried(before, self.places(flow), smooth=True) - base
+        kept = self.spread((HOLD * share).clamp(max=MOST_KEPT))
+        return base + kept * ((GONE - change.abs()) * (1 / (GONE - LETS_GO))).clamp(0, 1) * change
 
     def forward(
-        self, luma: Tensor, chroma: Tensor, cache_mask: Tensor, cache_view: Tensor, keep: Tensor
+        self, luma: Tensor, chroma: Tensor, cache_level: Tensor, flow: Tensor, share: Tensor, keep: Tensor
     ) -> tuple[Tensor, Tensor]:
-        mask, view = firmly(self.now(luma, chroma)[0]), self.view(luma, chroma)
-        share = self.kept(view, cache_view, keep)
-        return self.pixels(mask + share * (self.cells(cache_mask) - mask)), view
+        features = self.features(luma, chroma)
+        base = self.held(self.base_level(features), cache_level, flow, share * keep)
+        return self.pixels(firmly(self.fine(features, base, luma, chroma)[0])), base
+
+
+def _unfolding(side: int) -> Tensor:
+    """[side * side, 1, side, side]: the pixels of a cell as channels."""
+    return torch.eye(side * side).reshape(side * side, 1, side, side)
 
 
 def _doubling() -> Tensor:
@@ -146,14 +153,6 @@ def _doubling() -> Tensor:
             pixel = fine // 2 + place - 1 + 2  # counted from the first pixel of the cell before
             line[fine, pixel // 2, pixel % 2] += weight
     return torch.from_numpy(np.einsum("iya,jxb->ijabyx", line, line).reshape(16, 4, 3, 3))
-
-
-def _sight() -> tuple[Tensor, Tensor]:
-    """Kernels of the view: of 8x8 luma the mean and the right half less the left, of 4x4 chroma the means."""
-    luma = torch.ones(2, 1, 8, 8) / 64
-    luma[1, :, :, :4] *= -1
-    changes = torch.tensor([CHANGE_LUMA, CHANGE_LUMA]).reshape(2, 1, 1, 1)
-    return luma / changes, torch.eye(2).reshape(2, 2, 1, 1).expand(2, 2, 4, 4) / (16 * CHANGE_CHROMA)
 
 
 def _yuv_to_rgb() -> tuple[Tensor, Tensor]:

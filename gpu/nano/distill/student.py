@@ -81,16 +81,16 @@ class Student:
         size = frames[0].width, frames[0].height
         engines = Engines(self.weights, "auto", self._threads, size)
         steady = {n: np.zeros(engines.shapes[n], np.float32) for n in ("cache_luma", "cache_chroma")}
-        found = {n: np.zeros(engines.shapes[n], np.float32) for n in ("cache_mask", "cache_view")}
+        level = np.zeros(engines.shapes["cache_level"], np.float32)
         keep, masks = np.zeros((1, 1, 1, 1), np.float32), []
         try:
             for frame in frames:
                 planes = {"y": frame.y[None, None], "uv": np.stack([frame.u, frame.v])[None]}
                 out = engines.run("steady", {**planes, **steady, "keep": keep})
-                canvas = {"luma": out["luma"], "chroma": out["chroma"]}
-                person = engines.run("person", {**canvas, **found, "keep": keep})
+                canvas = {name: out[name] for name in ("luma", "chroma", "flow", "share")}
+                person = engines.run("person", {**canvas, "cache_level": level, "keep": keep})
                 steady = {"cache_luma": out["luma"], "cache_chroma": out["chroma"]}
-                found = {"cache_mask": person["mask"], "cache_view": person["new_cache_view"]}
+                level = person["new_cache_level"]
                 masks.append(np.array(person["mask"][0, 0]))
                 keep = np.ones_like(keep)
         finally:

@@ -63,7 +63,7 @@ def test_a_persons_other_side_stays_the_cameras(model: NanoModel, name: str) -> 
     for index in range(2):
         frame = portrait(*SIZE, index)
         made = model.step(state, [frame])[0]
-    mask = np.asarray(state.memory.person["cache_mask"][0, 0])[: 2 * SIZE[1], : 2 * SIZE[0]]
+    mask = np.asarray(state.memory.person["mask"][0, 0])[: 2 * SIZE[1], : 2 * SIZE[0]]
     kept = mask.reshape(SIZE[1], 2, SIZE[0], 2).min((1, 3)) == 1
     tinted = ((made.u != frame.u) | (made.v != frame.v)).repeat(2, 0).repeat(2, 1)
     assert 0.1 < kept.mean() < 0.9
