@@ -16,6 +16,7 @@ from pathlib import Path
 from gpu.engine import EngineKind
 from gpu.errors import FrameError, ModelError
 from gpu.models.base import EditState
+from gpu.nano import pixel_art
 from gpu.nano.edits import EDIT_NAMES, EDITS, OFFERS, Group, moves_sheet
 from gpu.nano.engines import ALWAYS, GRAPH_FILES, Engines
 from gpu.nano.enlarged import SCALE, EnlargedState
@@ -180,7 +181,7 @@ class NanoModel:
         Raises ModelError where the weights lack a stage."""
         own = _own(state)
         for stage in plan.stages:
-            if stage.kind != "blur":
+            if stage.kind != "blur" and stage.name != pixel_art.NAME:
                 self._experts.tensors(stage.name, stage.colours)
         own.aim(plan, transition_ms)
 
@@ -225,7 +226,7 @@ class NanoModel:
 
 def _graphs_of(plan: Plan) -> set[str]:
     """What a plan runs besides what every plan does."""
-    graphs: set[str] = {stage.kind for stage in plan.stages}
+    graphs: set[str] = {stage.kind for stage in plan.stages if stage.name != pixel_art.NAME}
     if any(stage.region != "everywhere" for stage in plan.stages):
         graphs.add("person")
     if any(plan.falling()):

@@ -9,9 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpu.engine import Tensor
+from gpu.nano import pixel_art
+from gpu.nano.coarse import halved
 from gpu.nano.edits import Region, moves_sheet
 from gpu.nano.engines import Engines
 from gpu.nano.experts import Experts
+from gpu.nano.grid import Grid
 from gpu.nano.plan import Plan, Stage
 from gpu.nano.sheet import Sheet
 
@@ -59,14 +62,15 @@ class Memory:
     painted: dict[object, dict[str, Tensor]] = field(default_factory=dict)  # {stage key: paint's cache}
     held: dict[object, Picture] = field(default_factory=dict)  # {stage key: what it made}
     sheet: Sheet | None = None  # of drawings that go along with the picture
-    sheets_move: bool = True  # stays whatever is forgotten
+    grid: Grid | None = None  # of pixel art
+    sheets_move: bool = True  # and the grid; stays whatever is forgotten
     textures: dict[str, tuple[int, F32]] = field(default_factory=dict)  # {drawing: how often it moved, sheet}
     person: dict[str, Tensor] = field(default_factory=dict)  # the mask and what it comes from
 
     def forget(self) -> None:
         self.painted.clear()
         self.held.clear()
-        self.sheet = None
+        self.sheet, self.grid = None, None
         self.textures.clear()
         self.person.clear()
 
@@ -85,6 +89,7 @@ class Pass:
         self._painted: dict[object, dict[str, Tensor]] = {}
         self._held: dict[object, Picture] = {}
         self._sheet: Sheet | None = None
+        self._grid: Grid | None = None
         self._textures: dict[str, tuple[int, F32]] = {}
 
     def run(self, plan: Plan) -> Picture:
@@ -137,8 +142,11 @@ class Pass:
         """What this frame made is the frame before of the next; what it did not make is forgotten."""
         self._memory.painted, self._memory.held = self._painted, self._held
         self._memory.sheet, self._memory.textures = self._sheet, self._textures
+        self._memory.grid = self._grid
 
     def _stage(self, stage: Stage, picture: Picture, hold: float) -> Picture:
+        if stage.name == pixel_art.NAME:
+            return self._pixel_art(stage, picture)
         inputs: dict[str, Tensor] = {
             "luma": picture.luma,
             "chroma": picture.chroma,
@@ -192,6 +200,20 @@ class Pass:
             texture = self._engines.texture(name, lies)
         self._textures[name] = moves, texture
         return texture
+
+    def _pixel_art(self, stage: Stage, picture: Picture) -> Picture:
+        """On the grid as it lies now."""
+        if self._grid is None:
+            self._grid = self._memory.grid or Grid()
+            if self._memory.sheets_move:
+                self._grid.follow(self._moved["flow"][0], self._moved["share"][0, 0], self.source.luma[0, 0])
+        luma, chroma = picture.luma[0, 0], picture.chroma[0]
+        new, new_chroma = pixel_art.made_of(luma, chroma, self._grid.lattice(*luma.shape))
+        if stage.amount < 1 or stage.region != "everywhere":
+            share = self.mask(stage.region)[0, 0] * np.float32(stage.amount)
+            new = luma + share * (new - luma)
+            new_chroma = chroma + halved(share) * (new_chroma - chroma)
+        return Picture(new[None, None], new_chroma[None])
 
     def _paint_memory(self, stage: Stage) -> dict[str, Tensor]:
         before = self._memory.painted.get(stage.key)

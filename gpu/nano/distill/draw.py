@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from gpu.nano import pixel_art
 from gpu.nano.colour import planes_to_rgb, rgb_to_planes
 from gpu.nano.distill import experts
 from gpu.nano.distill.draw_graph import StripStage
@@ -24,12 +25,11 @@ from gpu.nano.distill.draw_start import start_head
 from gpu.nano.distill.graphs import export_graph
 from gpu.nano.distill.pictures import U8, add_noise, draw_clip
 from gpu.nano.distill.teachers.drawings import draw
-from gpu.nano.edits import EDITS
+from gpu.nano.edits import names_of
 from gpu.nano.geometry import textures_for
 
 F32 = NDArray[np.float32]
-NAMES = tuple(edit.name for edit in EDITS if edit.kind == "draw")
-BUILT = ("pixel_art",)  # its head is its program: there is nothing to learn
+NAMES = tuple(name for name in names_of("draw") if name != pixel_art.NAME)  # that is a program
 GRAPH = "draw.onnx"
 SIZE = 144  # side of a crop in luma pixels, a multiple of 8
 CROPS = 6  # in a batch
@@ -48,8 +48,7 @@ class Draw:
 
     def __init__(self, only: str = "") -> None:
         """`only`: names of the drawings to train, joined by commas, some perhaps twice; empty: all."""
-        chosen = only.split(",") if only else [name for name in NAMES if name not in BUILT]
-        self.chosen = [NAMES.index(name) for name in chosen]
+        self.chosen = [NAMES.index(name) for name in (only.split(",") if only else NAMES)]
 
     def network(self) -> nn.Module:
         return untrained()
@@ -180,8 +179,4 @@ def export(checkpoint: Path, weights: Path) -> None:
     stored = torch.load(checkpoint, map_location="cpu", weights_only=True)
     net = untrained()
     net.load_state_dict(stored["ema"])
-    with torch.no_grad():
-        for name in BUILT:
-            for key, value in start_head(name).items():
-                net.heads[key][NAMES.index(name)] = value
     write(net, weights)

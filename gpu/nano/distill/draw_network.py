@@ -21,7 +21,7 @@ FEATURES = 4 + 8 + 8 + CONTEXT + SHARED  # textures, luma, bank, context: of eac
 HIDDEN_1, HIDDEN_2 = 40, 32
 LEAK = 0.1
 OUTPUTS = 6  # four samples of luma, then chroma
-BLOCK = 8  # luma pixels: a block of pixel art, and a pixel of the trunk's deepest level
+BLOCK = 8  # luma pixels: a pixel of the trunk's deepest level
 SHAPES = {
     "w1": (HIDDEN_1, FEATURES, 1, 1),
     "w2": (HIDDEN_2, HIDDEN_1, 1, 1),

@@ -1,4 +1,4 @@
-"""Where heads begin. Three drawings posterise, and the staircase of a posterised light is what gradients find
+"""Where heads begin. Two drawings posterise, and the staircase of a posterised light is what gradients find
 last: their heads begin with it, built of pairs of hinges. The rest begins alike for the samples of a cell.
 
 A *form* is linear in the features of a cell: weights [FEATURES], the last one its constant.
@@ -18,10 +18,9 @@ from gpu.nano.distill.draw_network import CONTEXT, FEATURES, HIDDEN_1, HIDDEN_2,
 
 F64 = NDArray[np.float64]
 ONE = FEATURES - 1
-BLOCK_Y, BLOCK_U, BLOCK_V = FEATURES - 4, FEATURES - 3, FEATURES - 2
 BLURRED = slice(FEATURES - SHARED - CONTEXT, FEATURES - SHARED - CONTEXT + 4)  # the narrow blur, four samples
 _STEEP = 8.0  # of a hinge: weights of a size the others have
-_Y, _C, _BLACK, _GREY = 219 / 255, 224 / 255, 16 / 255, 128 / 255  # BT.601 limited range
+_Y, _BLACK = 219 / 255, 16 / 255  # BT.601 limited range
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +55,7 @@ def stairs(form: F64, steps: Sequence[Step]) -> Units:
     return Units(np.stack(weights), np.array(shares), constant)
 
 
-def _light(luma: slice | int) -> F64:
+def _light(luma: slice) -> F64:
     """Full-range light 0..1 from planes of limited-range luma (their mean)."""
     form = np.zeros(FEATURES)
     form[luma] = 1.0
@@ -121,56 +120,8 @@ def shaded_head(rises: Sequence[float], gain: float) -> dict[str, Tensor]:
     return head
 
 
-@torch.no_grad()
-def pixel_head() -> dict[str, Tensor]:
-    """`pixel_art` as its program has it: seven dithered lights, and levels of two colour differences."""
-    light = _light(BLOCK_Y)
-    lights = []
-    for k in range(1, 7):
-        at = _inverse_smoothstep(k / 7, -0.15, 1.05)
-        t = (at + 0.15) / 1.2
-        slope = 6 * t * (1 - t) / 1.2  # of the program's curve there
-        dithered = light.copy()
-        dithered[0] += 0.035 / slope
-        lights.append(stairs(dithered, [Step(at, 0.08 / 7 / slope, 1 / 7)]))
-    parts = [lights]
-    constants = [0.5 / 7]
-    for plane, factor in ((BLOCK_V, 1.402), (BLOCK_U, 1.772)):
-        form = np.zeros(FEATURES)
-        form[plane] = 1.5 * factor / _C
-        form[ONE] = -1.5 * factor * _GREY / _C
-        steps = [Step((k + 0.5) / 9, 0.1 / 9, 1 / 9) for k in range(-3, 3)]
-        # beyond the last step colours go on rising
-        beyond = np.stack([sign * 2 * form for sign in (1, -1)])
-        beyond[:, ONE] -= 2 * 3.3 / 9
-        parts.append([stairs(form, steps), Units(beyond, np.array([0.45, -0.45]), 0.0)])
-        constants.append(-3 / 9)
-    head = {name: torch.zeros(shape) for name, shape in SHAPES.items()}
-    head["w2"] += torch.randn(SHAPES["w2"]) * 0.1
-    head["w2"][:3] = 0
-    unit = 0
-    for number, (units, constant) in enumerate(zip(parts, constants, strict=True)):
-        for part in units:
-            here = slice(unit, unit + len(part.weights))
-            head["w1"][here, :, 0, 0] = torch.from_numpy(part.weights).float()
-            head["w2"][number, here, 0, 0] = torch.from_numpy(part.shares).float()
-            constant += part.constant
-            unit += len(part.weights)
-        head["b2"][0, number] = constant + 1.0  # keeps the sum on the straight side of its unit
-    for output, number, gain, rest in (
-        *((sample, 0, _Y, _BLACK) for sample in range(4)),
-        (4, 2, _C / 1.772, _GREY),
-        (5, 1, _C / 1.402, _GREY),
-    ):
-        head["w3"][output, number] = gain
-        head["b3"][0, output] = rest - gain
-    return head
-
-
 def start_head(name: str) -> dict[str, Tensor]:
     """The head of a drawing before training."""
-    if name == "pixel_art":
-        return pixel_head()
     if name == "cartoon":
         return shaded_head([k / 5 for k in range(1, 5)], 0.85)
     if name == "comic":

@@ -19,10 +19,11 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from gpu.nano import pixel_art
 from gpu.nano.distill import clips, flow, sheets, texture
 from gpu.nano.distill.clips import TICKS, Clip, to_frame, to_rgb
 from gpu.nano.distill.scores import NOTHING, Score, energy_ratio, flickers, mean_psnr
-from gpu.nano.distill.shelf import taught, taught_on
+from gpu.nano.distill.shelf import taught, taught_at, taught_on
 from gpu.nano.distill.student import BEHIND, Student
 from gpu.nano.distill.teaching import Teachers, digest
 from gpu.nano.edits import EDIT_BY_NAME, EDIT_NAMES, WEATHER_PARTICLES, moves_sheet
@@ -133,6 +134,9 @@ def score(bench: Bench, clip: Clip, edit: str, moved: Sequence[flow.Motion]) -> 
     if moves_sheet(edit):  # the teacher of the same frames on the sheet as it lay under them
         made, drawn_on = bench.student.run_drawing(frames, edit)
         clean = [(i, taught_on(bench.teachers, clip, edit, i, drawn_on[i])) for i, _ in clean]
+    elif edit == pixel_art.NAME:  # of the same frames, on the grid as it lay
+        made, lattices = bench.student.run_pixel_art(frames)
+        clean = [(i, taught_at(bench.teachers, clip, i, lattices[i])) for i, _ in clean]
     else:
         made = bench.student.run(frames, [bench.student.part(edit)])
     alone = bench.student.run(frames, [bench.student.part(edit)], use_cache=False)

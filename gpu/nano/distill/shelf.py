@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from gpu.nano.distill.clips import TICKS, Clip, to_frame
 from gpu.nano.distill.teaching import Teachers, digest
+from gpu.nano.grid import Lattice
 from gpu.types import Frame
 
 EVERY = 3  # the teacher of the clean frame is asked for every n-th; the last frame always
@@ -54,6 +55,11 @@ def taught(teachers: Teachers, clip: Clip, name: str, folder: Path) -> Taught:
 def taught_on(teachers: Teachers, clip: Clip, name: str, number: int, texture: NDArray[np.float32]) -> Frame:
     """What the teacher makes of a clean frame on a sheet as it lay under it, texture [2, H, W]; not kept."""
     return to_frame(teachers.picture(name, clip.clean[number], number * TICKS, texture), number)
+
+
+def taught_at(teachers: Teachers, clip: Clip, number: int, lattice: Lattice) -> Frame:
+    """What the teacher makes of a clean frame as pixel art, its art pixels there; not kept."""
+    return to_frame(teachers.pixel_art(clip.clean[number], lattice), number)
 
 
 def _key(teachers: Teachers, clip: Clip) -> str:

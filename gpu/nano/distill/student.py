@@ -11,11 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpu.models.nano import WEIGHTS, NanoModel
-from gpu.nano import sheet
+from gpu.nano import grid, pixel_art, sheet
 from gpu.nano.distill import experts
 from gpu.nano.edits import EDIT_BY_NAME, WEATHER_PARTICLES, moves_sheet
 from gpu.nano.engines import Engines
 from gpu.nano.geometry import is_halved, unfolded
+from gpu.nano.grid import Lattice
 from gpu.nano.plan import plan_of
 from gpu.nano.stream import NanoState
 from gpu.types import Frame, Part
@@ -53,6 +54,18 @@ class Student:
 
         step = self.stream((frames[0].width, frames[0].height), [self.part(edit)], seen=keep)
         return [step(frame) for frame in frames], textures
+
+    def run_pixel_art(self, frames: Sequence[Frame]) -> tuple[list[Frame], list[Lattice]]:
+        """A clip as pixel art, and where the art pixels of each frame are."""
+        lattices: list[Lattice] = []
+
+        def keep(state: NanoState) -> None:
+            assert state.memory.grid is not None
+            lattices.append(state.memory.grid.lattice(*state.engines.shapes["luma"][2:]))
+
+        size = frames[0].width, frames[0].height
+        step = self.stream(size, [self.part(pixel_art.NAME)], seen=keep)
+        return [step(frame) for frame in frames], lattices
 
     def stream(
         self,
@@ -111,7 +124,8 @@ class Student:
         """Changes with everything of the weights that the edit runs through at that size of source."""
         kind, half = EDIT_BY_NAME[edit].kind, "_half" if is_halved(*size) else ""
         first = "follow" if kind == "paint" else "steady"
-        files = [f"{first}{half}.onnx", f"finish{half}.onnx", f"{kind}.onnx"]
+        files = [f"{first}{half}.onnx", f"finish{half}.onnx"]
+        files += [f"{kind}.onnx"] * (edit != pixel_art.NAME)
         hold = EDIT_BY_NAME[edit].hold
         files += ["hold.onnx"] * (hold > 0) + ["person.onnx"] * (edit in BEHIND)
         files += ["fall.onnx"] * (edit in WEATHER_PARTICLES)
@@ -119,4 +133,6 @@ class Student:
         parts = [self._files.get(file, "") for file in files]
         own = [a.tobytes() for name, a in sorted(self._experts.items()) if name.startswith(f"{kind}/{edit}/")]
         own += [Path(sheet.__file__).read_bytes()] * moves_sheet(edit)
+        if edit == pixel_art.NAME:
+            own = [Path(str(module.__file__)).read_bytes() for module in (sheet, grid, pixel_art)]
         return hashlib.sha256(f"{''.join(parts)}{hold}".encode() + b"".join(own)).hexdigest()[:16]

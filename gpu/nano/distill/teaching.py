@@ -26,6 +26,7 @@ from gpu.nano.distill.teachers.person import Selfie, load, segment
 from gpu.nano.distill.teachers.place import Place, place_of
 from gpu.nano.edits import EDIT_BY_NAME, WEATHER_PARTICLES
 from gpu.nano.geometry import textures_for
+from gpu.nano.grid import SIDE, Lattice
 from gpu.nano.particles import Particles
 
 F32 = NDArray[np.float32]
@@ -86,6 +87,15 @@ class Teachers:
             cover = self._particles.cover(pts, name == "rain", name == "snow")
             made = fallen(made, cover, name)
         return np.asarray(made, np.float32)
+
+    def pixel_art(self, image: F32, lattice: Lattice) -> F32:
+        """Pixel art of a picture, its art pixels where the lattice has them, not on the screen's grid."""
+        small = np.stack([lattice.means(plane) for plane in np.moveaxis(image, -1, 0)], -1)
+        rows, columns = small.shape[:2]
+        left, top = SIDE * lattice.columns.first, SIDE * lattice.rows.first
+        texture = textures_for("pixel_art", columns * SIDE // 2, rows * SIDE // 2, left, top)
+        made = drawings.draw("pixel_art", small.repeat(SIDE, 0).repeat(SIDE, 1), texture)[::SIDE, ::SIDE]
+        return np.stack([lattice.spread(plane) for plane in np.moveaxis(made, -1, 0)], -1)
 
     def _painted(self, name: str, image: F32) -> F32:
         """The painter works at half the canvas' size each way; what it makes is toned and enlarged."""
