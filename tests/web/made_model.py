@@ -13,7 +13,7 @@ from gpu.models.base import EditState
 from gpu.models.passthrough import SPEC as BARE
 from gpu.models.passthrough import PassthroughModel
 from gpu.nano.edits import COLOURS, EDITS, OFFERS
-from gpu.types import Edit, Frame, ModelSpec, Part, Preset, Reading
+from gpu.types import Change, Edit, Frame, ModelSpec, Part, Preset, Reading
 
 # The catalogue of nano under its name, so that the rendered tiles are found.
 SPEC = replace(
@@ -24,7 +24,7 @@ SPEC = replace(
 )
 NEAREST = ("Rain", "Snow", "Fog")
 UNSURE = "something wintry perhaps"
-UNDO, UNDO_THAT = "back to normal", "undo that"
+UNDO, UNDO_THAT, HALF = "back to normal", "undo that", "half of that"
 TWO_STYLES = "a pencil sketch and a starry night"
 
 
@@ -37,6 +37,8 @@ def read(prompt: str) -> Reading:
         return Reading((Part("winter", 1.0),), 0.4, ("Winter", "Snow", "Fog"), True, "winter")
     if text == UNDO_THAT:
         return Reading((), 0.95, label="the edit before", steps_back=True)
+    if text == HALF:
+        return Reading((), 0.0, understood=False, note="nothing is in force", change=Change(0.5))
     if text == UNDO:
         return Reading((), 0.95, (), True, "original")
     if text == TWO_STYLES:

@@ -10,7 +10,7 @@ import pytest
 from chromium_start import Opener
 from live_page import DEADLINE_MS, LivePage
 from live_server import in_process
-from made_model import SPEC, TWO_STYLES, UNDO, UNDO_THAT, UNSURE, MadeModel
+from made_model import HALF, SPEC, TWO_STYLES, UNDO, UNDO_THAT, UNSURE, MadeModel
 from playwright.sync_api import Locator, expect
 
 from server import workers
@@ -176,6 +176,24 @@ def test_undo_that_is_named_by_what_it_brings_back(base: str, open_page: Opener)
     expect(page.it("preset-pencil")).to_have_attribute("aria-pressed", "true")
     expect(page.it("strength")).to_have_value("100")
     assert UNDO_THAT not in str(page.it("timeline").inner_text())
+
+
+def test_half_of_that_is_the_edit_in_force_at_half_its_strength(base: str, open_page: Opener) -> None:
+    page = open_page(base)
+    page.open()
+    page.use_camera()
+    box = page.it("instruction")
+    box.fill(HALF)
+    expect(page.it("reading")).to_contain_text("nothing is in force", timeout=DEADLINE_MS)
+    page.type_instruction("as a pencil sketch")
+    box.fill(HALF)
+    expect(page.it("reading")).to_contain_text("at a strength of 50%", timeout=DEADLINE_MS)
+    box.press("Enter")
+    expect(page.it("message")).to_contain_text("At a strength of 50%.", timeout=DEADLINE_MS)
+    expect(page.it("strength")).to_have_value("50")
+    expect(page.it("applied-edit").locator("b")).to_have_text("as a pencil sketch")
+    expect(page.it("preset-pencil")).to_have_attribute("aria-pressed", "true")
+    assert HALF not in str(page.it("timeline").inner_text())
 
 
 def test_a_tile_without_a_picture_is_its_name(base: str, open_page: Opener, shots: Path) -> None:

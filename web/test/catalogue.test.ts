@@ -45,6 +45,7 @@ test("a reading, of GET /understand and of `received`", () => {
     confidence: 0.9,
     nearest: ["dusk"],
     leftOut: ["fog"],
+    note: "already at its strongest",
     understood: false,
   });
   assert.deepEqual(reading, {
@@ -58,6 +59,7 @@ test("a reading, of GET /understand and of `received`", () => {
     confidence: 0.9,
     nearest: ["dusk"],
     leftOut: ["fog"],
+    note: "already at its strongest",
     understood: false,
   });
 });

@@ -3,7 +3,15 @@ import { test } from "node:test";
 import type { EditReceipt } from "../src/client/receipts";
 import { Receipts } from "../src/client/receipts";
 
-const reading = { label: "night", parts: [], confidence: 1, nearest: [], leftOut: [], understood: true };
+const reading = {
+  label: "night",
+  parts: [],
+  confidence: 1,
+  nearest: [],
+  leftOut: [],
+  note: "",
+  understood: true,
+};
 
 test("an edit is applied when the first frame at or after its pts is presented", async () => {
   const receipts = new Receipts();

@@ -25,6 +25,7 @@ const reading = (change: Partial<Reading>): Reading => ({
   confidence: 0.9,
   nearest: [],
   leftOut: [],
+  note: "",
   understood: true,
   ...change,
 });

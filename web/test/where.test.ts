@@ -9,6 +9,7 @@ const reading = (...regions: Region[]): Reading => ({
   confidence: 1,
   nearest: [],
   leftOut: [],
+  note: "",
   understood: true,
 });
 

@@ -49,6 +49,8 @@ export interface Reading {
   /** Asked for and not done along with the parts, in words. */
   leftOut: string[];
   understood: boolean;
+  /** In words: what became of what is in force, or why nothing can; else "". */
+  note: string;
 }
 
 /** Of a sentence that asks for the picture as it came: "undo", "not snow". */
@@ -115,5 +117,6 @@ export function parseReading(value: unknown): Reading {
     nearest: list(reading.nearest).map((name) => text(name)),
     leftOut: list(reading.leftOut).map((name) => text(name)),
     understood: reading.understood !== false,
+    note: text(reading.note),
   };
 }

@@ -97,11 +97,20 @@ export class Signalling {
     return parseModels(await this.#json(new URL("models", this.base)));
   }
 
-  /** What `model` takes `prompt` for, without applying it. */
-  async understand(model: string, prompt: string, signal?: AbortSignal): Promise<Reading> {
+  /** What `model` takes `prompt` for, without applying it. `running`: what it may ask for more or less of. */
+  async understand(
+    model: string,
+    prompt: string,
+    signal?: AbortSignal,
+    running?: { prompt: string; strength: number },
+  ): Promise<Reading> {
     const url = new URL("understand", this.base);
     if (model) url.searchParams.set("model", model);
     url.searchParams.set("prompt", prompt);
+    if (running?.prompt) {
+      url.searchParams.set("running", running.prompt);
+      url.searchParams.set("strength", String(running.strength));
+    }
     return parseReading(await this.#json(url, signal));
   }
 

@@ -86,7 +86,7 @@ function Line() {
             </>
           ) : (
             <span class="unsure">
-              {!said.value && words.unknown}
+              {!said.value && (known.note || words.unknown)}
               {known.nearest.length > 0 && ` ${words.nearest} ${known.nearest.slice(0, 2).join(", ")}`}
             </span>
           ))}

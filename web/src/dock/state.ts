@@ -109,7 +109,7 @@ export async function apply(prompt: string, transitionMs = 400): Promise<boolean
     const answer = await streams.edit(name, { prompt, strength: strength.value, transitionMs });
     keyWanted.value = "";
     if (!answer.reading.understood) {
-      said.value = words.notUnderstood(prompt);
+      said.value = `${words.notUnderstood(prompt)} ${answer.reading.note}`.trim();
       return false;
     }
     standing.value = track.answered(answer, askedMs, performance.now());
@@ -155,6 +155,11 @@ export function typed(text: string): void {
     const url = new URL("understand", base);
     url.searchParams.set("prompt", prompt);
     if (facts.value?.model) url.searchParams.set("model", facts.value.model);
+    const running = standing.value.pending ?? standing.value.applied;
+    if (running) {
+      url.searchParams.set("running", running.prompt);
+      url.searchParams.set("strength", String(running.strength));
+    }
     try {
       const response = await fetch(url, { signal: aborted });
       if (response.ok) reading.value = { text: prompt, reading: parseReading(await response.json()) };

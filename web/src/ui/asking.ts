@@ -1,5 +1,6 @@
 /** Asks the model what a sentence would be taken for, while it is typed. */
 import { useEffect } from "preact/hooks";
+import { running } from "./edits";
 import { client } from "./live";
 import { modelInUse, sentence, store } from "./store";
 
@@ -19,7 +20,7 @@ export function useReading(): void {
     const controller = new AbortController();
     let timer = setTimeout(async () => {
       try {
-        const reading = await client.signalling.understand(model, text, controller.signal);
+        const reading = await client.signalling.understand(model, text, controller.signal, running());
         const show = (): void => {
           store.reading.value = { text, reading };
           if (store.draft.value.trim() === text) store.draftReading.value = { text, reading };

@@ -73,10 +73,16 @@ export async function apply(
   store.pending.value = { revision, prompt };
 }
 
+/** What is in force, or asked for. */
+export function running(): { prompt: string; strength: number } {
+  const prompt = (elsewhere.door ? elsewhere.door.wanted() : client.wanted?.prompt) ?? "";
+  return { prompt, strength: store.strength.value };
+}
+
 /** The edit in force again at another strength: while a slider is dragged. */
 export function restrength(strength: number): void {
   store.strength.value = strength;
-  const prompt = elsewhere.door ? elsewhere.door.wanted() : client.wanted?.prompt;
+  const { prompt } = running();
   if (prompt)
     void apply(prompt, { strength, transitionMs: Math.min(120, store.transitionMs.value), recent: false });
 }
@@ -98,14 +104,25 @@ function noteReading(revision: number, reading: Reading): void {
   if (applied?.revision === revision) {
     store.applied.value = reading.understood ? { ...applied, reading } : null;
   }
-  if (reading.understood) taken(prompt);
+  if (reading.understood) {
+    taken(prompt);
+    if (!again) noteChange(reading);
+  }
   if (reading.understood || !prompt) return;
   if (store.pending.value?.revision === revision) store.pending.value = null;
   if (again && store.notice.value?.about === "recording") return; // which nobody would be told again
   noteNotUnderstood(prompt, reading);
 }
 
-export function noteNotUnderstood(prompt: string, { nearest: [nearest] }: Reading): void {
+/** The server's own words, as a sentence. */
+const sentenceOf = (note: string): string => note && `${note.charAt(0).toUpperCase()}${note.slice(1)}.`;
+
+/** How much "more" came to; the picture tells the rest. */
+export function noteChange({ note }: Reading): void {
+  if (note) store.notice.value = { about: "edit", text: sentenceOf(note), action: null, tone: "info" };
+}
+
+export function noteNotUnderstood(prompt: string, { nearest: [nearest], note }: Reading): void {
   refused(prompt);
   const applyNearest = (label: string): void => {
     if (store.draft.value === prompt) store.draft.value = ""; // this is what they were mended to
@@ -113,7 +130,7 @@ export function noteNotUnderstood(prompt: string, { nearest: [nearest] }: Readin
   };
   store.notice.value = {
     about: "edit",
-    text: strings.messages.notUnderstood(prompt),
+    text: `${strings.messages.notUnderstood(prompt)} ${sentenceOf(note)}`.trim(),
     action: nearest
       ? { label: strings.messages.applyNearest(nearest), run: () => applyNearest(nearest) }
       : null,

@@ -22,7 +22,7 @@ const leftOutOf = ({ leftOut }: Reading): string =>
 /** The reading as a sentence, for those who hear the page. */
 export function spoken(reading: Reading): string {
   const nearest = reading.nearest.slice(0, MAX_NEAREST);
-  if (!reading.understood) return words.spokenUnknown(nearest);
+  if (!reading.understood) return reading.note || words.spokenUnknown(nearest);
   if (asItStands(reading)) return words.spokenAsItStands(reading.label);
   const named = reading.label && !isOriginal(reading) ? [reading.label] : [];
   const parts = reading.parts.length
@@ -91,7 +91,7 @@ export function PartChips({ reading }: { reading: Reading }) {
 
 /** `run` gets the label of the alternative that was pressed. */
 export function ReadingLine({ reading, run }: { reading: Reading; run: (label: string) => void }) {
-  const { understood, confidence, parts, nearest, label } = reading;
+  const { understood, confidence, parts, nearest, label, note } = reading;
   return (
     <>
       {understood ? (
@@ -106,8 +106,9 @@ export function ReadingLine({ reading, run }: { reading: Reading; run: (label: s
           )}
         </>
       ) : (
-        <span class="unsure">{words.unknown}</span>
+        <span class="unsure">{note || words.unknown}</span>
       )}
+      {understood && note && <span class="soft">{note}</span>}
       {(!understood || confidence < UNSURE) && nearest.length > 0 && (
         <span class="nearest">
           <span class="soft">{understood ? words.or : words.nearest}</span>

@@ -2,7 +2,7 @@
 import { type EditStanding, EditTrack } from "../../client/edittrack";
 import { Refusal } from "../../client/refusal";
 import type { EditAnswer, StreamEdit } from "../../client/streamfacts";
-import { elsewhere, noteNotUnderstood } from "../edits";
+import { elsewhere, noteChange, noteNotUnderstood } from "../edits";
 import { clearNotice, store } from "../store";
 import { streamStrings } from "../strings.streams";
 import { appendEntry } from "../timeline";
@@ -92,6 +92,8 @@ function took(answer: EditAnswer, prompt: string, askedMs: number): void {
   const { reading } = answer;
   if (reading.understood) {
     taken(prompt);
+    if (answer.prompt && answer.prompt !== prompt) store.strength.value = answer.strength; // "less", "undo that"
+    noteChange(reading);
     show(track.answered(answer, askedMs, performance.now()));
     return;
   }
