@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from pathlib import Path
 
+import av
+import numpy as np
 import pytest
 from chromium_start import Opener
 from live_page import DEADLINE_MS, LivePage
@@ -133,3 +137,34 @@ def test_what_the_first_paint_goes_without_is_missed_in_words(base: str, open_pa
         page.it("message-action").click()
     expect(page.it("instruction")).to_have_value(HALF_TYPED, timeout=DEADLINE_MS)
     expect(page.it("message")).to_have_count(0)
+
+
+@pytest.fixture(scope="module")
+def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Twenty seconds of grey."""
+    path = tmp_path_factory.mktemp("film") / "grey.mp4"
+    with av.open(path, "w") as out:
+        video = out.add_stream("libx264", rate=12)
+        video.width, video.height, video.pix_fmt = 160, 96, "yuv420p"
+        for _ in range(240):
+            out.mux(video.encode(av.VideoFrame.from_ndarray(np.full((96, 160, 3), 128, np.uint8), "rgb24")))
+        out.mux(video.encode())
+    return path
+
+
+def test_a_film_goes_on_where_it_was_under_its_edit(base: str, open_page: Opener, film: Path) -> None:
+    page = open_page(base, **DESKTOP)
+    page.open()
+    page.it("source-file").click()
+    page.it("choose-input").set_input_files(film)
+    page.sees_picture(3)
+    page.type_instruction(SNOW)
+    page.it("film-play").click()  # it stands
+    page.it("scrubber").press("Home")
+    page.it("scrubber").press("ArrowRight")
+    page.it("scrubber").press("ArrowRight")
+    scrubber = page.it("scrubber")
+    expect(scrubber).to_have_attribute("aria-valuenow", "10")
+    reload(page)
+    expect(scrubber).to_have_attribute("aria-valuenow", re.compile("^1[0-9]$"), timeout=DEADLINE_MS)
+    expect(page.it("applied-edit").locator("b")).to_have_text(SNOW, timeout=DEADLINE_MS)

@@ -9,6 +9,7 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  renameSync,
   rmSync,
   watch,
   writeFileSync,
@@ -21,6 +22,9 @@ const kilo = (bytes) => `${(bytes / 1000).toFixed(1)} kB`;
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const dist = `${root}dist`;
+// It takes dist's place when it is whole: a server goes on with the page it has, also where a build fails.
+const made = "node_modules/.dist";
+const madePath = `${root}${made}`;
 const FIRST_PAINT_LIMIT_BYTES = 90_000;
 const WATCH_LIMIT_BYTES = 12_000; // in every scene of OBS that shows a stream
 const DOCK_LIMIT_BYTES = 50_000;
@@ -45,7 +49,7 @@ async function hashed(entryPoint, define = {}) {
     entryPoints: [entryPoint],
     define,
     splitting: true,
-    outdir: "dist/assets",
+    outdir: `${made}/assets`,
     entryNames: "[name].[hash]",
     chunkNames: "[name].[hash]",
     sourcemap: "linked",
@@ -79,7 +83,7 @@ function copyThumbnails() {
       const path = `${folder}/${model}/${file}`;
       const hash = createHash("sha256").update(readFileSync(path)).digest("hex").slice(0, 8).toUpperCase();
       const preset = basename(file, ".webp");
-      copyFileSync(path, `${dist}/assets/${model}-${preset}.${hash}.webp`);
+      copyFileSync(path, `${madePath}/assets/${model}-${preset}.${hash}.webp`);
       copied[model][preset] = hash;
     }
   }
@@ -87,9 +91,9 @@ function copyThumbnails() {
 }
 
 async function buildPage() {
-  rmSync(dist, { recursive: true, force: true });
-  mkdirSync(`${dist}/assets`, { recursive: true });
-  cpSync(`${root}public`, dist, { recursive: true, filter: (path) => basename(path) !== "presets" });
+  rmSync(madePath, { recursive: true, force: true });
+  mkdirSync(`${madePath}/assets`, { recursive: true });
+  cpSync(`${root}public`, madePath, { recursive: true, filter: (path) => basename(path) !== "presets" });
 
   const worker = await hashed("src/client/clock.worker.ts");
   const page = await hashed("src/ui/main.tsx", {
@@ -100,9 +104,9 @@ async function buildPage() {
   await build({
     ...common,
     entryPoints: ["src/client/clock.worker.ts"],
-    outfile: "dist/relens-clock.worker.js",
+    outfile: `${made}/relens-clock.worker.js`,
   });
-  await build({ ...common, entryPoints: ["src/client/index.ts"], outfile: "dist/relens-client.js" });
+  await build({ ...common, entryPoints: ["src/client/index.ts"], outfile: `${made}/relens-client.js` });
 
   const first = writeHtml("ui/index.html", page, FIRST_PAINT_LIMIT_BYTES);
   writeHtml("watch/watch.html", await hashed("src/watch/watch.ts"), WATCH_LIMIT_BYTES);
@@ -112,6 +116,8 @@ async function buildPage() {
       console.log(`  later: ${kilo(output.bytes)} ${basename(file)}`);
     }
   }
+  rmSync(dist, { recursive: true, force: true });
+  renameSync(madePath, dist);
 }
 
 /** Writes a page that points at what was built for it. Returns its scripts; raises where they are over `limit` bytes. */
@@ -128,7 +134,7 @@ function writeHtml(source, { script, style, outputs }, limit) {
     .replace("<script", `${preloads}<script`)
     .replace("%SCRIPT%", `assets/${basename(script)}`)
     .replace("%STYLE%", `assets/${basename(style ?? "")}`);
-  writeFileSync(`${dist}/${basename(source)}`, html);
+  writeFileSync(`${madePath}/${basename(source)}`, html);
   const bytes = first.reduce((sum, file) => sum + outputs[file].bytes, 0);
   console.log(`dist/${basename(source)}: ${kilo(bytes)} of script for the first paint`);
   if (bytes > limit) {

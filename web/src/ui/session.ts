@@ -10,6 +10,7 @@ import { clearNotice, filmNow, presetsInOrder, store, type View } from "./store"
 import { strings } from "./strings";
 import { sent } from "./typed";
 
+const MEMORY_MS = 3_000; // what a tab kept is not worth a longer wait
 const NO_FULL_WAIT_MS = 1_200; // a hiccup shorter than this is not worth a sentence
 
 type ModeKind = Exclude<SourceKind, OwnKind>;
@@ -28,6 +29,8 @@ const actions: NoticeActions = {
   useModel: (name) => useModel(name),
 };
 
+const after = (ms: number): Promise<null> => new Promise((resolve) => setTimeout(resolve, ms, null));
+
 // -- starting -----------------------------------------------------------------------------------------------------
 
 /** Loads what the server offers, then plays the sample through it, unless the address says autostart=0. */
@@ -45,10 +48,7 @@ export async function start(): Promise<void> {
   const [config, models, kept] = await Promise.all([
     client.signalling.config().catch(() => null),
     client.signalling.models().catch(() => []),
-    loadLate().then(
-      ({ recallTab }) => recallTab(query),
-      () => null,
-    ),
+    Promise.race([loadLate().then(({ recallTab }) => recallTab(query)), after(MEMORY_MS)]).catch(() => null),
   ]);
   client.iceServers = config?.iceServers ?? [];
   store.models.value = models;

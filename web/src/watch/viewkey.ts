@@ -6,9 +6,11 @@ const STYLE = `
 .ask { position: absolute; inset: 0; display: grid; place-content: center; padding: 16px; font: 16px/1.4 system-ui, sans-serif; }
 .ask form { display: grid; gap: 10px; max-width: 400px; padding: 20px; border-radius: 12px; background: #191b1e; color: #f1f2f3; }
 .ask p { margin: 0; overflow-wrap: anywhere; }
+.ask p:first-child { font-weight: 600; }
 .ask .soft { color: #a9afb7; font-size: 14px; }
 .ask div { display: flex; gap: 8px; }
 .ask input { flex: 1; min-width: 0; height: 44px; box-sizing: border-box; padding: 0 12px; border: 1px solid #7b828b; border-radius: 8px; background: #0a0b0c; color: inherit; font: inherit; }
+.ask input::placeholder { color: #a9afb7; opacity: 1; }
 .ask button { height: 44px; padding: 0 18px; border: 0; border-radius: 8px; background: #f1f2f3; color: #101113; font: 600 16px system-ui, sans-serif; cursor: pointer; }
 .ask button:disabled { background: #24272b; color: #a9afb7; cursor: default; }
 .ask :focus-visible { outline: 2px solid #8ec7ff; outline-offset: 2px; }

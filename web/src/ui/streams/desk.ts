@@ -4,7 +4,7 @@ import { Refusal } from "../../client/refusal";
 import type { StreamPreset } from "../../client/streamfacts";
 import type { SettingsChange } from "../../client/streams";
 import { Streams } from "../../client/streams";
-import { store } from "../store";
+import { clearNotice, store } from "../store";
 import { streamStrings as words } from "../strings.streams";
 import { asViewer, explain, goTo, shown, streams } from "./state";
 import { follow, unwatch, watch, watchPicture } from "./watching";
@@ -116,6 +116,7 @@ export async function useKey(key: string): Promise<string> {
     // It then serves until the page is left.
   }
   shown.operator.value = "unknown";
+  clearNotice("edit"); // which may have asked for it
   if (shown.name.value) follow(shown.name.value);
   await lookInto();
   return "";
