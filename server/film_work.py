@@ -8,7 +8,7 @@ from concurrent.futures import Executor
 from server.config import Config
 from server.jobs.metrics import JobMetrics
 from server.jobs.runner import Runner
-from server.kept.errors import KeptError
+from server.kept.errors import LOOK, KeptError
 from server.kept.kept import Kept
 from server.metrics import Metrics
 from server.uploads.films import Films
@@ -51,5 +51,6 @@ class FilmWork:
         except OSError as error:
             raise KeptError(
                 f"data_dir {kept.data_dir} cannot be written ({error.strerror}): free some room, or name "
-                "another"
+                "another",
+                f"this server's folder cannot be written: {LOOK}",
             ) from error

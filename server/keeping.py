@@ -27,6 +27,7 @@ FIRST_S, MOST_S = 1.0, 15.0  # between two tries
 START_S = 12.0  # of the server's start, for the first try: a database that is away gives up before
 OPENING = "what is kept is being opened"
 TakeUp = Callable[["Kept"], Awaitable[None]]
+Missing = tuple[str, str]  # in words, for the operator and for strangers
 
 
 class Keeping:
@@ -37,6 +38,7 @@ class Keeping:
         what it gave, until that raises nothing: one that is not ready stops none of the others."""
         self.kept: Kept | None = None  # None: not yet
         self.problem = OPENING  # what is waited for, in words with the remedy; "": all is there
+        self.told = OPENING  # the same as strangers may hear it
         self._open_kept, self._executor = open_kept, executor
         self._left: Sequence[TakeUp] = take_up
         self._due_s = 0.0  # when it is tried again
@@ -55,8 +57,8 @@ class Keeping:
         """For who asks for what stands on it, and is not there yet: "films"."""
         left_s = max(0.0, self._due_s - time.monotonic())
         return Unavailable(
-            f"{what} are not there yet, and come by themselves: {self.problem}",
-            math.ceil(left_s) + 1,
+            f"{what} are not there yet, and come by themselves: {self.told}",
+            retry_after_s=math.ceil(left_s) + 1,
         )
 
     async def stop(self) -> None:
@@ -74,8 +76,9 @@ class Keeping:
 
     async def _run(self) -> None:
         backoff = Backoff(FIRST_S, MOST_S, math.inf)
-        while problem := await self._try():
+        while missing := await self._try():
             wait_s = backoff.failed(0.0)
+            problem, self.told = ("; ".join(dict.fromkeys(words)) for words in zip(*missing, strict=True))
             if problem != self.problem:
                 log.error("live edits go on, films and what is kept of streams wait: %s", problem)
             self.problem, self._due_s = problem, time.monotonic() + wait_s
@@ -83,33 +86,34 @@ class Keeping:
             await asyncio.sleep(wait_s)
         if backoff.failures:
             log.info("what was waited for is there: films, streams and sessions are kept from now on")
-        self.problem = ""
+        self.problem = self.told = ""
         self._tried.set()
 
-    async def _try(self) -> str:
-        """What is still missing, in words; "": nothing."""
-        if self.kept is None and (problem := await self._told(self._open())):
-            return problem
+    async def _try(self) -> list[Missing]:
+        """What is still missing."""
+        if self.kept is None and (missing := await self._missing(self._open())):
+            return [missing]
         assert self.kept is not None
-        problems: dict[TakeUp, str] = {}
+        left: dict[TakeUp, Missing] = {}
         for take_up in self._left:
-            if problem := await self._told(take_up(self.kept)):
-                problems[take_up] = problem
-        self._left = tuple(problems)
-        return "; ".join(dict.fromkeys(problems.values()))
+            if missing := await self._missing(take_up(self.kept)):
+                left[take_up] = missing
+        self._left = tuple(left)
+        return list(left.values())
 
-    async def _told(self, work: Awaitable[None]) -> str:
-        """Why it cannot be done yet; "": it is. A defect of ours must not end the waiting."""
+    async def _missing(self, work: Awaitable[None]) -> Missing | None:
+        """Why it cannot be done yet; None: it is. A defect of ours must not end the waiting."""
         try:
             await work
         except KeptError as error:
-            return str(error)
+            return str(error), error.told
         except Exception as error:
             if repr(error) not in self._defects:
                 self._defects.add(repr(error))
                 log.exception("what is kept cannot be taken up")
-            return f"a defect of relens ({type(error).__name__}), its log says more"
-        return ""
+            words = f"a defect of relens ({type(error).__name__}), its log says more"
+            return words, words
+        return None
 
     async def _open(self) -> None:
         opening = asyncio.get_running_loop().run_in_executor(self._executor, self._open_kept)

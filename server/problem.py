@@ -35,7 +35,7 @@ def problem(
 
 def problem_of(error: RelensError) -> web.Response:
     """The answer to a request that raised `error`."""
-    detail = str(error)
+    detail = error.told if isinstance(error, KeptError) else str(error)
     match error:
         case CapacityError():
             kind = "going-away" if error.code == "going-away" else "capacity"

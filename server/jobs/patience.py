@@ -55,7 +55,9 @@ def passing(error: BaseException | None) -> str:
     """Why it will pass by waiting, for a person; "" where it will not."""
     if isinstance(error, StorageFull):
         return f"{error}: free some room, the job goes on then"
-    if isinstance(error, (Unavailable, NoMemory)):
+    if isinstance(error, Unavailable):
+        return error.told
+    if isinstance(error, NoMemory):
         return str(error)
     full = next((e for e in (error, getattr(error, "__cause__", None)) if isinstance(e, OSError)), None)
     if full is not None and full.errno in _FULL:
@@ -75,13 +77,14 @@ def persist(work: Callable[[], T], aborted: Signal, say: Callable[[str], None] =
             why = passing(error)
             if not why:
                 raise
+            in_full = why if str(error) in why else f"{why} ({error})"
         else:
             if said:
                 say("")
                 log.info("it goes on")
             return made
         if why != said:
-            log.warning("waiting: %s", why)
+            log.warning("waiting: %s", in_full)
             said = why
             say(why)
         if aborted.wait(wait_s * random.uniform(0.75, 1)):

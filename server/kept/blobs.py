@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from server.kept.blob_cache import BlobCache
-from server.kept.errors import KeptError, NotKept, StorageFull, StorageUnavailable
+from server.kept.errors import LOOK, KeptError, NotKept, StorageFull, StorageUnavailable
 from server.kept.keys import check_key
 
 log = logging.getLogger(__name__)
@@ -27,6 +27,7 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 CACHE_BYTES = 50 << 30  # of films fetched from S3 to be read
+TOLD = f"this server's storage cannot be used for now: {LOOK}"
 TRIES_S = 20.0  # of one call, all together
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.1, 2.0
 PIECE_BYTES = 8 << 20
@@ -68,7 +69,8 @@ class Blobs:
                 self._store = LocalStore(self._folder, mkdir=True, automatic_cleanup=True)
         except Exception as error:  # obstore's own classes begin at Exception
             raise StorageUnavailable(
-                f"storage_url {self.url} cannot be used ({_words(error)}): give a folder, or s3://bucket/prefix"
+                f"storage_url {self.url} cannot be used ({_words(error)}): give a folder, or s3://bucket/prefix",
+                TOLD,
             ) from error
 
     def put(self, key: str, data: bytes | Path) -> int:
@@ -82,7 +84,7 @@ class Blobs:
                 self._store.put(key, data, chunk_size=PART_BYTES, max_concurrency=PARTS_AT_ONCE)
             except FileNotFoundError as error:
                 raise StorageUnavailable(
-                    f"there is no {self.url}: make the bucket, or name another"
+                    f"there is no {self.url}: make the bucket, or name another", TOLD
                 ) from error
             if self._folder is not None:
                 _to_disk(self._folder / key)
@@ -193,7 +195,8 @@ class Blobs:
                     raise known from error
                 if time.monotonic() + wait_s > until_s:
                     raise StorageUnavailable(
-                        f"the storage {self.url} does not answer ({_words(error)}): it is tried again later"
+                        f"the storage {self.url} does not answer ({_words(error)}): it is tried again later",
+                        TOLD,
                     ) from error
                 if not said:
                     log.warning("the storage does not answer, trying again: %s", _words(error))
@@ -223,7 +226,9 @@ def _known(error: Exception, key: str) -> KeptError | None:
             "the storage became read-only: see to its disk, or give another storage_url"
         )
     if type(error).__name__ in ("PermissionDeniedError", "UnauthenticatedError", "PermissionError"):
-        return StorageUnavailable(f"the storage refuses us ({_words(error)}): check its keys and rights")
+        return StorageUnavailable(
+            f"the storage refuses us ({_words(error)}): check its keys and rights", TOLD
+        )
     return None
 
 

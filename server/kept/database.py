@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy import event, exc
 from sqlalchemy.engine import Connection, Engine
 
-from server.kept.errors import DatabaseUnavailable
+from server.kept.errors import LOOK, DatabaseUnavailable
 
 log = logging.getLogger(__name__)
 
@@ -35,14 +35,15 @@ class Database:
         where the driver is missing."""
         self._give_up_s = give_up_s
         self._logged_s = -LOG_EVERY_S
-        self._is_away = False
+        self._is_away: bool | None = None  # None: it never was there, which is told by who opens it
         self.url = shown(url)
         try:
             self.engine = _engine(url)
         except (exc.ArgumentError, exc.NoSuchModuleError, ImportError, ValueError) as error:
             raise DatabaseUnavailable(
                 f"database_url {self.url} cannot be used ({error}): give sqlite:///PATH, or postgresql://… "
-                "with the extra: pip install 'relens[postgres]'"
+                "with the extra: pip install 'relens[postgres]'",
+                f"this server's database_url cannot be used: {LOOK}",
             ) from error
 
     @property
@@ -57,6 +58,10 @@ class Database:
         """What `work` returns, committed. `work` may run twice, also when the first did commit and the
         answer was lost: it must then find what it did. Raises DatabaseUnavailable after `give_up_s`."""
         return self._tries(work, writes=True)
+
+    def give_up_after(self, seconds: float) -> None:
+        """Of tries of one transaction, from now on."""
+        self._give_up_s = seconds
 
     def close(self) -> None:
         self.engine.dispose()
@@ -77,24 +82,25 @@ class Database:
                 if not _passes(error):
                     raise _unusable(self.url, error) from error
                 if time.monotonic() + wait_s > until:
-                    raise DatabaseUnavailable(
-                        f"the database {self.url} cannot be used ({_words(error)}): see that it runs"
-                    ) from error
+                    raise _unavailable(self.url, _words(error), "see that it runs") from error
                 self._is_not_there(error)
             time.sleep(wait_s * random.uniform(0.5, 1))
             wait_s = min(2 * wait_s, LONGEST_WAIT_S)
 
     def _is_not_there(self, error: Exception) -> None:
         """Said once in a while, whoever finds it."""
-        self._is_away, now_s = True, time.monotonic()
+        now_s = time.monotonic()
+        if self._is_away is None:
+            return
+        self._is_away = True
         if now_s - self._logged_s >= LOG_EVERY_S:
             self._logged_s = now_s
             log.warning("the database %s answers %s; it is tried again", self.url, _words(error))
 
     def _is_there(self) -> None:
         if self._is_away:
-            self._is_away = False
             log.info("the database answers again")
+        self._is_away = False
 
 
 def insert_new(connection: Connection, table: Any, rows: Mapping[str, Any] | list[dict[str, Any]]) -> None:
@@ -204,5 +210,12 @@ def _unusable(url: str, error: Exception) -> Exception:
         words = _words(error)
         full = "disk is full" in words or getattr(error.orig, "sqlstate", "") == "53100"
         remedy = "free some of its disk" if full else "see that it runs and may be written"
-        return DatabaseUnavailable(f"the database {url} cannot be used ({words}): {remedy}")
+        return _unavailable(url, words, remedy)
     return error
+
+
+def _unavailable(url: str, words: str, remedy: str) -> DatabaseUnavailable:
+    """A file's words have no address in them, and strangers may hear those."""
+    why = f" ({words})" if url.startswith("sqlite:") else ""
+    told = f"this server's database cannot be used for now{why}: {LOOK}"
+    return DatabaseUnavailable(f"the database {url} cannot be used ({words}): {remedy}", told)

@@ -12,9 +12,16 @@ KeptError
 
 from gpu.errors import RelensError
 
+LOOK = "its log and `relens doctor` say more"
+
 
 class KeptError(RelensError):
     """Base of everything that reading and writing what is kept raises."""
+
+    def __init__(self, message: str, told: str = "") -> None:
+        """`told`: what strangers may hear of it, where the message has addresses or folders."""
+        super().__init__(message)
+        self.told = told or message
 
 
 class NotKept(KeptError):
@@ -36,8 +43,8 @@ class StorageFull(Full):
 class Unavailable(KeptError):
     """It cannot be reached, or did not answer in time; the same call may succeed later."""
 
-    def __init__(self, message: str, retry_after_s: int = 5) -> None:
-        super().__init__(message)
+    def __init__(self, message: str, told: str = "", retry_after_s: int = 5) -> None:
+        super().__init__(message, told)
         self.retry_after_s = retry_after_s
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from gpu import threads
-from server.kept.errors import KeptError, Unavailable
+from server.kept.errors import LOOK, KeptError, Unavailable
 
 if TYPE_CHECKING:  # slow to import, and only needed where something is kept
     from server.kept.blobs import Blobs
@@ -30,6 +30,7 @@ DATABASE_THREADS, BLOB_THREADS = 8, 8  # apart: a bucket that hangs stops no cal
 SQLITE = "relens.sqlite"  # in the folder, where no other database is named
 MOST_WAITING = 512  # calls that run or wait; one more is refused at once
 COLLECT_EVERY_S, FIRST_COLLECT_S = 3600.0, 300.0
+OPEN_S = 2.0  # of tries to reach a database
 CALL_S = 30.0  # of one call; a database or storage that is away gives up before
 
 
@@ -84,7 +85,7 @@ class Kept:
         """Makes the folder and brings the database up to date; empty: all of it in the folder. May take a
         second. Raises KeptError naming the remedy."""
         from server.kept.blobs import Blobs
-        from server.kept.database import Database
+        from server.kept.database import GIVE_UP_S, Database
         from server.kept.migrate import upgrade
 
         folder = Path(data_dir).expanduser() if data_dir else default_dir()
@@ -95,13 +96,16 @@ class Kept:
             probe.unlink()
         except OSError as error:
             raise KeptError(
-                f"data_dir {folder} cannot be written ({error.strerror}): free some room, or name another"
+                f"data_dir {folder} cannot be written ({error.strerror}): free some room, or name another",
+                f"this server's folder cannot be written: {LOOK}",
             ) from error
         if not database_url:
             hide_from_others(folder / SQLITE)
-        database = Database(database_location(database_url, folder))
+        # Whoever opens it tries again, or says at once that it is away.
+        database = Database(database_location(database_url, folder), give_up_s=OPEN_S)
         try:
             upgrade(database)
+            database.give_up_after(GIVE_UP_S)
             blobs = Blobs(storage_location(storage_url, folder), folder / "fetched")
         except BaseException:
             database.close()

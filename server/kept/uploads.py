@@ -42,7 +42,7 @@ class Uploads:
             if begun >= MOST:
                 raise Unavailable(
                     f"{begun} uploads are begun and not whole: give some up, or try again when they expired",
-                    60,
+                    retry_after_s=60,
                 )
             add_video(connection, video_id, name, length or 0)
             values = {

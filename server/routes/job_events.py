@@ -71,7 +71,7 @@ async def _tell(
         try:
             details = await jobs.views.details(details.id)
         except Unavailable as error:  # the database restarts: the listener stays
-            await _write(out, f": {' '.join(str(error).split())}\n\n".encode())
+            await _write(out, f": {' '.join(error.told.split())}\n\n".encode())
 
 
 async def _write(out: web.StreamResponse, data: bytes) -> None:
@@ -83,6 +83,6 @@ ROUTES = (
     Route(
         "GET", "/jobs/{job}/events", events, "How far a job is, as it goes (server-sent events)",
         (Answer(200, "Events `progress`, and `end` at last; data: a JobDetails as JSON", SSE),),
-        (ID,), "", (404, 429, 503),
+        (ID,), "", (404, 503),
     ),
 )  # fmt: skip

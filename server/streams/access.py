@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from aiohttp import web
 
 from server.config import Config
-from server.errors import NoKey
+from server.errors import NoKey, TooMany
 from server.proxies import Proxies
 from server.streams.guesses import Guesses, ip_of
 from server.streams.sight import Sight
@@ -59,10 +59,10 @@ class Access:
         self._operator(request, "")
 
     def is_operator(self, request: web.Request) -> bool:
-        """As `operator`, for who may come all the same."""
+        """As `operator`, for who may come all the same, and is not heard with more."""
         try:
             self.operator(request)
-        except NoKey:
+        except (NoKey, TooMany):
             return False
         return True
 

@@ -28,13 +28,14 @@ async def problem(served: Served, path: str, method: str = "GET", **body: Any) -
         said: dict[str, Any] = await reply.json(content_type=None)
         assert reply.status == 503, (path, said)
         assert 1 <= int(reply.headers["Retry-After"]) <= 16
-        assert "see that it runs" in said["detail"]
+        assert "database cannot be used for now: its log and `relens doctor` say more" in said["detail"]
+        assert "relens@" not in said["detail"], "where it is is nobody's business"
         assert said["remedy"]
         return said
 
 
-async def ready(served: Served) -> dict[str, Any]:
-    async with served.http.get(served.base + "/readyz") as reply:
+async def ready(served: Served, **headers: str) -> dict[str, Any]:
+    async with served.http.get(served.base + "/readyz", headers=headers) as reply:
         said: dict[str, Any] = await reply.json()
         assert reply.status == 200, "live edits are not off"
         return said
@@ -58,7 +59,8 @@ async def test_everything_is_taken_up_once_the_database_is_there(
                 await problem(served, path)
             await problem(served, "/files", "POST", headers={"Tus-Resumable": "1.0.0", "Upload-Length": "9"})
             await problem(served, "/edit-video", "POST", json={"videoId": video, "instruction": "night"})
-            assert "see that it runs" in (await ready(served))["waitsFor"]
+            assert "see that it runs" in (await ready(served))["waitsFor"], "who runs it is told all"
+            assert "relens@" not in (await ready(served, Via="a proxy"))["waitsFor"]
             visitor = await served.visitor().connect()
             await until(lambda: visitor.pictures > 3, what="live edits go on")
             await asyncio.to_thread(cluster.start)

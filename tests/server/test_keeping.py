@@ -37,7 +37,7 @@ class Opening:
     def __call__(self) -> Kept:
         self.tries += 1
         if self.away:
-            raise DatabaseUnavailable(self.away)
+            raise DatabaseUnavailable(self.away, "the database is away")
         return Kept.open(str(self.folder))
 
 
@@ -62,7 +62,7 @@ async def test_what_is_away_is_told_and_taken_up_later(
     tmp_path: Path, executor: Executor, caplog: pytest.LogCaptureFixture
 ) -> None:
     opening, taken = Opening(tmp_path), list[Kept]()
-    opening.away = "the database is away: see that it runs"
+    opening.away = "the database at 10.0.0.5 is away: see that it runs"
 
     async def take_up(kept: Kept) -> None:
         taken.append(kept)
@@ -72,12 +72,13 @@ async def test_what_is_away_is_told_and_taken_up_later(
     assert opening.tries == 1, "the server's start waits for one try"
     assert keeping.problem == opening.away
     missing = keeping.missing("films")
-    assert str(missing) == f"films are not there yet, and come by themselves: {opening.away}"
+    assert str(missing) == "films are not there yet, and come by themselves: the database is away"
     assert 1 <= missing.retry_after_s <= 16
     await until(lambda: opening.tries > 3)
     assert caplog.text.count(opening.away) == 1, "said once, not at each try"
     opening.away = ""
     await until(lambda: not keeping.problem)
+    assert keeping.told == ""
     assert taken == [keeping.kept]
     tries = opening.tries
     await asyncio.sleep(0.2)
@@ -110,6 +111,7 @@ async def test_one_that_cannot_yet_holds_up_no_other_and_a_defect_is_logged_once
     assert keeping.problem == (
         "the tables cannot be read: restore them; a defect of relens (ValueError), its log says more"
     )
+    assert keeping.told == keeping.problem, "there is nothing in it that strangers may not hear"
     await until(lambda: called.count("defect") > 3)
     assert caplog.text.count("ValueError: a defect of the tests") == 1
     broken.clear()
