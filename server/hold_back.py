@@ -21,6 +21,7 @@ MAX_PACKETS = 192  # 20 ms Opus packets (RFC 7587 §4.2): 3.8 s, one and a half 
 MEASURED = 15  # pictures whose median counts: one that is late by itself moves nothing
 RISE, FALL = 0.2, 0.1  # weight of one picture: steady within 0.6 s later, 1 s earlier at 30 fps
 JUMP_S = 3.0  # off by more than this is another time, not another delay
+PASSED_S = 0.03  # a packet and a half; older than the first picture by more is not heard at all
 STALE_S = 10.0  # without a picture for so long there is nothing to wait for
 
 
@@ -28,9 +29,9 @@ class HoldBack:
     """A bounded delay line. Loop thread only."""
 
     def __init__(self, send: Callable[[EncodedAudio], None], waits: bool = False) -> None:
-        """`waits`: for the first picture, too; else sound that no picture was before leaves at once."""
-        self._send = send
-        self._unknown_s = MAX_DELAY_S if waits else 0.0
+        """`waits`: for the first picture, too, and what is older than that is left out: of a film there is
+        nothing to hear before there is something to see. Else it leaves at once where nothing is known."""
+        self._send, self._waits = send, waits
         self._packets: deque[tuple[float, EncodedAudio]] = deque()  # (taken at, monotonic seconds)
         self._timer: asyncio.TimerHandle | None = None
         self._lags: deque[float] = deque(maxlen=MEASURED)
@@ -46,6 +47,8 @@ class HoldBack:
         if self._offset is None or abs(lag - self._offset) > JUMP_S:
             self._lags.clear()
             self._offset = lag
+            if self._waits:
+                self._leave_out(pts / CLOCK_HZ - PASSED_S)
             self._release()
         self._lags.append(lag)
         ahead = median(self._lags) - self._offset
@@ -69,6 +72,8 @@ class HoldBack:
         now_s = time.monotonic()
         if self._offset is not None and now_s - self._seen_s > STALE_S:
             self._offset = None
+        if self._offset is None and self._waits:
+            return
         while self._packets:
             taken_s, packet = self._packets[0]
             wait_s = self._due_s(taken_s, packet) - now_s
@@ -81,8 +86,12 @@ class HoldBack:
 
     def _due_s(self, taken_s: float, packet: EncodedAudio) -> float:
         if self._offset is None:
-            return taken_s + self._unknown_s
+            return taken_s
         return min(self._offset + packet.pts / AUDIO_HZ, taken_s + MAX_DELAY_S)
+
+    def _leave_out(self, until_s: float) -> None:
+        while self._packets and self._packets[0][1].pts / AUDIO_HZ < until_s:
+            self._packets.popleft()
 
     def clear(self) -> None:
         """Forget what is held, and what was measured (pause, close)."""

@@ -100,18 +100,18 @@ async def test_over_the_bound_the_oldest_go() -> None:
     assert sent == []
 
 
-async def test_a_films_sound_waits_for_the_first_picture() -> None:
+async def test_a_films_sound_waits_for_the_first_picture_and_begins_with_it() -> None:
     sent: list[EncodedAudio] = []
     line = HoldBack(sent.append, waits=True)
     zero_s = time.monotonic()
-    line.push(packet(0.0))
+    for n in range(20):
+        line.push(packet(n * 0.02))
     await asyncio.sleep(0.1)
     assert sent == []
-    line.video_left(0)  # 0.1 s after its time, as is the sound now
-    await until(lambda: sent)
-    line.push(packet(0.2))
-    assert line._offset == pytest.approx(zero_s + 0.1, abs=0.05)
-    line.clear()
+    line.video_left(round(0.2 * 90_000))
+    assert line._offset == pytest.approx(zero_s - 0.1, abs=0.05)
+    await until(lambda: len(sent) == 11)
+    assert [p.pts for p in sent] == [n * 960 for n in range(9, 20)]
 
 
 async def test_what_is_skipped_is_not_sent_and_the_delay_is_still_known() -> None:
