@@ -58,6 +58,11 @@ class PcmReader:
             raise
 
     @property
+    def pid(self) -> int:
+        """The child's."""
+        return self._child.pid
+
+    @property
     def barriers(self) -> tuple[str, ...]:
         """What the child is held by, in words."""
         return self._child.barriers

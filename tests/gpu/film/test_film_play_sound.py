@@ -10,6 +10,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 
 from gpu.errors import RelensError
@@ -67,7 +68,9 @@ def playing(film: Path, start_s: float = 0.0, takes_s: float = 0.0) -> Iterator[
     try:
         yield player, stage
     finally:
+        reader = player._sound._reader if player._sound is not None else None
         player.close()
+    assert reader is None or not psutil.pid_exists(reader.pid)
     assert stage.errors == []
     assert not [each for each in threading.enumerate() if each.name.startswith("relens-film")]
 
