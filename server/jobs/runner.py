@@ -53,7 +53,7 @@ class Runner:
         self._thread = threading.Thread(target=self._run, name="relens-jobs", daemon=True)
         self.views = Views(kept, self._tools.board)
         self.listeners = Listeners(kept_free=20)  # this one and the next are the loop's to count
-        self.waiting = 0  # requests that wait for a segment
+        self.waiting = Listeners(64, kept_free=16, doing="wait for a segment")
 
     @property
     def board(self) -> Board:

@@ -24,12 +24,12 @@ from server.problem import problem
 from server.routes.jobs import ID, MP4, job_of, refused, runner
 from server.routes.ranges import send_blob
 from server.routes.route import Answer, Parameter, Route
+from server.state import STATE
 from server.uploads.told import film_info
 
 WAIT_S = 8.0  # for a segment to be rendered, before the player is told to ask again
 POLL_S = 0.2
 WANT_AGAIN_S = 2.0
-MOST_WAITING = 64
 SEGMENT = "video/iso.segment"
 _KEPT = {"Cache-Control": "private, max-age=86400, immutable"}  # what is rendered never changes
 _NUMBER = re.compile(r"[0-9]{1,7}")
@@ -118,13 +118,12 @@ async def _rendered(request: web.Request, jobs: Runner, kept: Kept, segment: Seg
     job = await kept.run(kept.jobs.get, segment.job_id)
     if job.state not in ACTIVE:
         raise Refused(f"segment {segment.index} was not rendered, the job is {job.state}: retry it")
-    if jobs.waiting >= MOST_WAITING:
-        raise CapacityError(f"{MOST_WAITING} segments are waited for already: ask again", 2)
+    access = request.app[STATE].streams.access
+    place = jobs.waiting.take(access.address_of(request), "again", is_known=access.is_operator(request))
     until_s, want_s = time.monotonic() + WAIT_S, 0.0
-    jobs.waiting += 1
     try:
         while segment.state != "DONE" and time.monotonic() < until_s and not jobs.closing:
-            if request.transport is None:  # the player went elsewhere
+            if place.gone or request.transport is None:  # another has it, or the player went elsewhere
                 break
             if time.monotonic() - want_s > WANT_AGAIN_S:
                 want_s = time.monotonic()
@@ -135,7 +134,7 @@ async def _rendered(request: web.Request, jobs: Runner, kept: Kept, segment: Seg
             if segment.state != "DONE":
                 await asyncio.sleep(POLL_S)
     finally:
-        jobs.waiting -= 1
+        jobs.waiting.give_back(place)
     return segment
 
 

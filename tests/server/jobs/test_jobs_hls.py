@@ -9,6 +9,7 @@ from pathlib import Path
 import av
 import pytest
 
+from server.listeners import Listeners
 from server.routes import hls
 from tests.server.jobs.job_film import Brake, Jobs, shown, working
 from tests.server.visitor import until
@@ -136,3 +137,28 @@ def _play(url: str) -> tuple[list[int], list[float], int]:
         if film.streams.audio:
             sounds = sum(frame.samples for frame in film.decode(audio=0))
     return times, lumas, sounds
+
+
+async def test_players_of_one_address_do_not_wait_in_the_places_of_all(
+    tmp_path: Path, film: Path, brake: Brake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hls, "WAIT_S", 1.0)
+    async with working(tmp_path / "kept", operator_key="the-operators") as jobs:
+        job = (await jobs.post(await jobs.add(film)))["job_id"]
+        await until(lambda: len(jobs.kept.segments.list(job)) == 3)
+        jobs.runner.waiting = Listeners(2, fewest_each=1, doing="wait for a segment")
+        url = f"{jobs.base}/jobs/{job}/segments/2.m4s"
+
+        async def ask(**headers: str) -> str:
+            async with jobs.http.get(url, headers=headers) as reply:
+                assert reply.status == 503
+                assert int(reply.headers["Retry-After"]) > 0
+                return await reply.text()
+
+        first = asyncio.ensure_future(ask())
+        await until(lambda: len(jobs.runner.waiting) == 1)
+        assert "1 wait for a segment already from 127.0.0.1" in await ask()
+        other = ask(**{"X-Forwarded-For": "203.0.113.9"})
+        assert all("being rendered" in said for said in await asyncio.gather(first, other))
+        assert len(jobs.runner.waiting) == 0
+        brake.go()
