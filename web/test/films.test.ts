@@ -68,6 +68,8 @@ test("an older server's page in the place of the list is a refusal, not an empty
 
 test("films and jobs are read whatever is missing of them", () => {
   assert.equal(parseFilm({ id: "a", state: "of tomorrow" }).state, "checking");
+  assert.equal(parseFilm({ id: "a", audio: "aac" }).audio, "aac");
+  assert.equal(parseFilm({ id: "a" }).audio, ""); // of an older server: nothing to turn on
   const job = parseJob({ id: "a", status: "RUNNING", frames: 200, framesDone: 50, etaS: 3 });
   assert.deepEqual([job.etaS, shareOf(job), isOver(job)], [3, 0.25, false]);
   assert.equal(shareOf(parseJob({ status: "QUEUED" })), null);
