@@ -112,6 +112,7 @@ def test_a_timeline_changes_the_edit_on_its_frame(film: Path, tmp_path: Path) ->
     [
         (["IN", "OUT"], "what should change"),
         (["IN", "OUT", "--prompt", "xyzzy frobnicate"], "cannot do"),
+        (["IN", "OUT", "--prompt", "more"], "ask for an edit first"),
         (["IN", "OUT", "--prompt", "night", "--timeline", "T"], "give one of them"),
         (["IN", "OUT", "--timeline", "missing.json"], "cannot be read"),
         (["missing.mp4", "OUT", "--timeline", "WRONG"], "edit 0 of the timeline: there is no field 'promt'"),

@@ -42,8 +42,8 @@ def _compiled(shapes: Mapping[str, Iterable[str]]) -> list[tuple[str, re.Pattern
 _ALL_SHAPES, _ONE_SHAPES = _compiled(_SAID["all"]), _compiled(_SAID["one"])
 _COURTESY = re.compile(
     r"(?:(?:please|pls|plz|ok(?:ay)?|now|hm+|yes|yeah|hey|and|but|maybe|just|then|let'?s"
-    r"|(?:can|could|would) (?:you|we)|i(?: want| would like|'d like)(?: you to| it| to have)?"
-    r"|make (?:it|that)|let it|do it|give (?:me|it)|make|it (?:should|could|can|must) be"
+    r"|(?:can|could|would) (?:you|we|it be)|i(?: want| would like|'d like)(?: you to| it| to have)?"
+    r"|make (?:it|that)|let it|do it|give (?:me|it)|make|it (?:should|could|can|must)(?: be)?"
     r"|(?:it|that|there) is)[, ]+)+"
 )
 _THANKS = re.compile(r"(?:[, ]+(?:please|pls|plz|thanks|thank you|thx|now|again|then|for me|if possible))+$")

@@ -70,7 +70,8 @@ class TextTower:
     def _of_what_runs(self, degree: Degree, alone: Reading) -> Reading:
         """`alone`: what the words are read as by themselves."""
         if not degree.thing:
-            return alone if alone.understood else more_or_less(degree.change)
+            is_source = alone.understood and not alone.parts
+            return alone if is_source else more_or_less(degree.change)
         thing = self._read_words(degree.thing, None)
         return changing(degree.change, thing, alone)
 

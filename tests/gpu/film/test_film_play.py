@@ -139,7 +139,9 @@ def test_a_timeline_is_followed_from_where_the_film_begins_until_somebody_asks_f
     assert player.first_edit() == steps[0].edit
     screen.until(lambda: 33 in screen.numbers)
     assert screen.edits == [(5, "b")]
+    assert player.followed() == steps[1].edit
     player.edited()
+    assert player.followed() is None
     player.seek(3.6)
     screen.until(lambda: 92 in screen.numbers)
     player.close()
