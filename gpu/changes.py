@@ -33,7 +33,7 @@ def changed(
         return asked, _nothing(note)
     if reading.parts:  # spelled out, as in force its own words would mean another thing
         return replace(asked, prompt=spelled(reading.parts)), reading
-    return asked, reading
+    return (replace(asked, prompt="") if reading.understood else asked), reading
 
 
 def _all(edit: Edit, runs: Reading, change: Change, read: Callable[[str], Reading]) -> tuple[Edit, Reading]:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gpu.history import MOST_EDITS, EditHistory, settled_in_order
 from gpu.nano.text import TextTower
 from gpu.types import Change, Edit, Reading
 
+TOWER = TextTower.load()
 
-@pytest.fixture(scope="module")
+
+@pytest.fixture
 def tower() -> TextTower:
-    return TextTower.load()
+    return TOWER
 
 
 def test_the_same_words_again_are_the_same_edit() -> None:
@@ -116,6 +120,29 @@ def test_what_comes_out_stands_by_itself(tower: TextTower) -> None:
     for prompt, _ in in_force(tower, *prompts):
         assert not tower.read(prompt).hangs
         assert tower.read(prompt).understood
+
+
+_SAID = (
+    "more less a bit much rain fog night blur darker half of that 50% turn it down up remove the no undo not"
+    " so too make it background me and + , (background) 0% 100% stronger red things blue snow to max cartoon"
+)
+_PROMPT = st.lists(st.sampled_from(_SAID.split()), min_size=1, max_size=5).map(" ".join)
+
+
+@given(st.lists(_PROMPT, max_size=6))
+def test_whatever_is_said_what_is_in_force_stands_by_itself(prompts: list[str]) -> None:
+    edits = [Edit(i, prompt) for i, prompt in enumerate(prompts)]
+    settled = [one for one in settled_in_order(edits, TOWER.read) if one.reading.understood]
+    for one in settled:
+        alone = TOWER.read(one.edit.prompt)
+        assert alone.understood
+        assert not alone.hangs
+        assert {(part.name, part.region) for part in alone.parts} == {
+            (part.name, part.region) for part in one.reading.parts
+        }
+        assert 0 <= one.edit.strength <= 1
+    again = settled_in_order([one.edit for one in settled], TOWER.read)
+    assert [one.edit for one in again] == [one.edit for one in settled]
 
 
 def test_what_nobody_could_read_is_read_again(tower: TextTower) -> None:
