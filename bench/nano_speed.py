@@ -33,7 +33,8 @@ CASES = {
 WHOLE, GRAPHS = "frames", "graphs"
 BOUND_MS = (22.0, 35.0)  # issue 3: p50 and p95 at working resolution, two threads
 GRAPH_NAMES = (
-    "steady", "follow", "person", "paint", "draw", "look", "blur", "hold", "sheet", "finish", "fall",
+    "steady", "follow", "person", "paint", "draw", "look", "blur", "hold", "regain", "sheet", "finish",
+    "fall",
 )  # fmt: skip
 _WARM = 10  # frames not counted
 _FPS = 24

@@ -45,11 +45,13 @@ _SIZED: Mapping[str, tuple[str, ...]] = {
     "hold": (*_CANVAS, "cache_luma", "cache_chroma", "flow", "share"),
     "fall": ("y", "uv", "particles"),
     "sheet": ("lies",),
+    "regain": ("y", "luma", "mask", "gate"),
 }
 _HALVED = {
     "steady": (),
     "follow": (),
     "finish": ("luma", "chroma"),
+    "regain": (),
 }  # have a file of their own for halved canvases
 GRAPH_FILES = (*(f"{name}.onnx" for name in _SIZED), *(f"{name}_half.onnx" for name in _HALVED))
 ALWAYS = ("steady", "finish")  # whatever the edit

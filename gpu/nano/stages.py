@@ -79,11 +79,19 @@ class Pass:
     """One frame: runs plans on it, each stage once however many plans share it."""
 
     def __init__(
-        self, engines: Engines, experts: Experts, memory: Memory, source: Picture, moved: Mapping[str, Tensor]
+        self,
+        engines: Engines,
+        experts: Experts,
+        memory: Memory,
+        source: Picture,
+        moved: Mapping[str, Tensor],
+        camera: Tensor,
     ) -> None:
-        """`moved`: what the steadying found out of the frame before: gate, flow and share."""
+        """`moved`: what the steadying found out of the frame before: gate, flow and share; `camera`: the luma
+        of the source, bytes [1,1,H,W]."""
         self._engines, self._experts, self._memory = engines, experts, memory
         self.source, self._moved = source, {name: moved[name] for name in MOVED}
+        self._camera = camera
         self._done: dict[tuple[tuple[Stage, ...], tuple[float, ...]], Picture] = {}
         self._masks: dict[Region, Tensor] = {"everywhere": engines.everywhere}
         self._painted: dict[object, dict[str, Tensor]] = {}
@@ -159,6 +167,7 @@ class Pass:
             inputs["aux"] = self._engines.aux
         elif stage.kind == "draw":
             inputs["texture"] = self._texture(stage.name)
+            inputs["luma"] = self._regained(picture.luma, inputs["mask"])
         elif stage.kind == "paint":
             inputs |= self._paint_memory(stage)
         out = self._engines.run(stage.kind, inputs)
@@ -167,6 +176,11 @@ class Pass:
         luma, chroma = list(out.values())[:2]
         made = Picture(luma, chroma)
         return self._hold(stage, made, hold) if hold else made
+
+    def _regained(self, luma: F32, mask: Tensor) -> Tensor:
+        """A canvas that is to be drawn, its edges where the camera saw them."""
+        inputs = {"y": self._camera, "luma": luma, "mask": mask, "gate": self._moved["gate"]}
+        return self._engines.run("regain", inputs)["new_luma"]
 
     def _hold(self, stage: Stage, made: Picture, hold: float) -> Picture:
         """What a stage made, with some of what it made of the frame before."""

@@ -105,7 +105,8 @@ class NanoState:
         source = {"y": self.source["y"], "uv": self.source["uv"]}
         inputs = {**source, **before, "keep": scalar(self.cache_valid)}
         out = self.engines.run("follow" if painted else "steady", inputs)
-        return Pass(self.engines, experts, self.memory, Picture(out["luma"], out["chroma"]), out)
+        canvas = Picture(out["luma"], out["chroma"])
+        return Pass(self.engines, experts, self.memory, canvas, out, self.source["y"])
 
     def _edit(self, canvas: Pass, mix: Mix) -> Picture:
         """The canvas of what is in force, at full strength."""

@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 
 from gpu.models.nano import WEIGHT_FILES, WEIGHTS
-from gpu.nano.distill import blur, experts, finish, hold, sheet, steady
+from gpu.nano.distill import blur, experts, finish, hold, regain, sheet, steady
 from gpu.nano.distill.metadata import write_metadata
 
 TEXT = "text.npz"
@@ -43,7 +43,7 @@ def export(
         importlib.import_module(exporters[kind]).export(checkpoint, weights)
         minutes[kind] = float(torch.load(checkpoint, map_location="cpu", weights_only=True)["minutes"])
         say(f"{kind}: exported, {minutes[kind]:.1f} minutes of training")
-    for made in (steady, blur, hold, sheet, finish):  # nothing of them is learned
+    for made in (steady, regain, blur, hold, sheet, finish):  # nothing of them is learned
         made.export(weights)
     if (checkpoints / TEXT).exists():
         shutil.copyfile(checkpoints / TEXT, weights / TEXT)

@@ -25,8 +25,8 @@ from gpu.nano.distill.draw_start import start_head
 from gpu.nano.distill.graphs import export_graph
 from gpu.nano.distill.pictures import U8, add_noise, draw_clip
 from gpu.nano.distill.teachers.drawings import draw
-from gpu.nano.edits import names_of
-from gpu.nano.geometry import textures_for
+from gpu.nano.edits import moves_sheet, names_of
+from gpu.nano.geometry import REPEATS, sheet_of, textures_for
 
 F32 = NDArray[np.float32]
 NAMES = tuple(name for name in names_of("draw") if name != pixel_art.NAME)  # that is a program
@@ -34,6 +34,8 @@ GRAPH = "draw.onnx"
 SIZE = 144  # side of a crop in luma pixels, a multiple of 8
 CROPS = 6  # in a batch
 DRAWINGS = 3  # of every crop
+_LIES_STRAIGHT = 0.3  # of all sheets that move
+_ZOOMED, _TURNED = 0.05, 0.05  # of sheets, a standard deviation; radians
 NOISE_LEVELS = 4.0  # at most, of 255; the target is drawn from the clean picture: calmer than its teacher
 
 
@@ -77,8 +79,7 @@ class Draw:
             pictures.append(planes_to_rgb(luma, chroma))
         for drawing in drawings:
             for picture in pictures:
-                x, y = (int(v) * 8 for v in rng.integers(64, size=2))  # blocks of the dither stay whole
-                texture = textures_for(NAMES[drawing], SIZE // 2, SIZE // 2, x, y)
+                texture = _sheet(NAMES[drawing], rng)
                 luma, chroma = _planes(draw(NAMES[drawing], picture, texture))
                 for column, array in zip(targets, (texture, luma[None], chroma), strict=True):
                     column.append(array)
@@ -113,6 +114,19 @@ class Draw:
                 row += [planes_to_rgb(*rgb_to_planes(made)), drawn(net, image, index)]
             rows.append(np.hstack(row))
         return np.asarray(np.round(np.vstack(rows) * 255), np.uint8)
+
+
+def _sheet(name: str, rng: np.random.Generator) -> F32:
+    """[2, SIZE, SIZE] in -1..1 a piece of the sheet it is drawn on, from anywhere; of one that goes along
+    with the picture also from between pixels, a little turned and zoomed."""
+    if not moves_sheet(name) or rng.random() < _LIES_STRAIGHT:
+        x, y = (int(v) * 8 for v in rng.integers(64, size=2))  # as at the start of a stream
+        return textures_for(name, SIZE // 2, SIZE // 2, x, y)
+    rows, cols = np.mgrid[:SIZE, :SIZE].astype(np.float32) - np.float32(SIZE / 2)
+    turned = rng.normal(1, _ZOOMED) * np.exp(1j * rng.normal(0, _TURNED))
+    where = turned * (cols + 1j * rows) + complex(*rng.uniform(0, REPEATS, 2))
+    across, down = (np.asarray(part % REPEATS + 1, np.float32) for part in (where.real, where.imag))
+    return np.stack([cv2.remap(tile, across, down, cv2.INTER_LINEAR) for tile in sheet_of(name)[0]])
 
 
 def _affine() -> NDArray[np.float64]:

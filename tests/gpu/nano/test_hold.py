@@ -153,6 +153,6 @@ def test_a_cartoon_keeps_its_lines_and_a_pencil_does_not_smear_its_paper(
 def test_a_plan_asks_for_the_graphs_it_runs_and_no_others() -> None:
     assert _graphs_of(plan_of([])) == set(), "back to the source waits for no compile"
     assert _graphs_of(plan_of(parts("mosaic"))) == {"paint", "follow"}
-    assert _graphs_of(plan_of(parts("pencil"))) == {"draw", "sheet"}
-    assert _graphs_of(plan_of(parts("neon"))) == {"draw", "hold"}
+    assert _graphs_of(plan_of(parts("pencil"))) == {"draw", "regain", "sheet"}
+    assert _graphs_of(plan_of(parts("neon"))) == {"draw", "hold", "regain"}
     assert _graphs_of(plan_of(parts("noir", region="background"))) == {"look", "person", "hold"}
