@@ -194,6 +194,8 @@ def test_half_of_that_is_the_edit_in_force_at_half_its_strength(base: str, open_
     expect(page.it("applied-edit").locator("b")).to_have_text("as a pencil sketch")
     expect(page.it("preset-pencil")).to_have_attribute("aria-pressed", "true")
     assert HALF not in str(page.it("timeline").inner_text())
+    page.type_instruction("make it night")
+    expect(page.it("strength")).to_have_value("100")  # half was said of the sketch
 
 
 def test_a_tile_without_a_picture_is_its_name(base: str, open_page: Opener, shots: Path) -> None:

@@ -38,14 +38,36 @@ interface Elsewhere {
 
 export const elsewhere: { door: Elsewhere | null } = { door: null };
 
+/** A strength that "less" brought about, and the one chosen by hand before it. */
+let lent: { strength: number; chosen: number } | null = null;
 let firstEditMs: number | null = null;
 const sent = new Map<number, SentEdit>();
+
+/** What the next sentence is asked for at: "less" was of the one before it. */
+function chosenStrength(): number {
+  if (lent?.strength !== store.strength.value) lent = null; // a hand was at the slider
+  return lent?.chosen ?? store.strength.value;
+}
+
+/** The slider goes along with what is in force, where that is not as it was asked for. */
+export function follow(
+  asked: { prompt: string; strength: number },
+  inForce: { prompt: string; strength: number },
+): void {
+  const chosen = chosenStrength();
+  if (asked.prompt === inForce.prompt) {
+    if (!lent || asked.strength !== chosen) return;
+    lent = null;
+  } else if (inForce.prompt) lent = { strength: inForce.strength, chosen };
+  else return;
+  store.strength.value = inForce.strength;
+}
 
 export async function apply(
   prompt: string,
   options: { strength?: number; transitionMs?: number; recent?: boolean } = {},
 ): Promise<void> {
-  const strength = options.strength ?? store.strength.value;
+  const strength = options.strength ?? chosenStrength();
   const transitionMs = options.transitionMs ?? store.transitionMs.value;
   clearNotice("edit");
   if (prompt && options.recent !== false) {
@@ -141,11 +163,12 @@ export function noteNotUnderstood(prompt: string, { nearest: [nearest], note }: 
 /** "Undo that" is no edit: what it brought back is what the strip shows, a tile marks and a slider changes. */
 function nameUndone(revision: number, inForce: InForce): void {
   const edit = sent.get(revision);
-  if (!edit || edit.prompt === inForce.prompt) return;
+  if (!edit) return;
+  follow(edit, inForce);
+  if (edit.prompt === inForce.prompt) return;
   store.recent.value = store.recent.value.filter((entry) => entry !== edit.prompt);
   Object.assign(edit, inForce);
   if (store.pending.value?.revision === revision) store.pending.value = { revision, prompt: edit.prompt };
-  if (edit.prompt) store.strength.value = edit.strength;
 }
 
 export function togglePause(): void {

@@ -2,7 +2,7 @@
 import { type EditStanding, EditTrack } from "../../client/edittrack";
 import { Refusal } from "../../client/refusal";
 import type { EditAnswer, StreamEdit } from "../../client/streamfacts";
-import { elsewhere, noteChange, noteNotUnderstood } from "../edits";
+import { elsewhere, follow, noteChange, noteNotUnderstood } from "../edits";
 import { clearNotice, store } from "../store";
 import { streamStrings } from "../strings.streams";
 import { appendEntry } from "../timeline";
@@ -61,7 +61,7 @@ function apply(prompt: string, strength: number, transitionMs: number): void {
   const askedMs = performance.now();
   store.pending.value = { revision: -1, prompt }; // until the server has numbered it
   void streams.edit(name, { prompt, strength, transitionMs }).then(
-    (answer) => name === shown.name.value && took(answer, prompt, askedMs),
+    (answer) => name === shown.name.value && took(answer, prompt, strength, askedMs),
     (error: unknown) => {
       if (name !== shown.name.value) return;
       asked = "";
@@ -87,12 +87,12 @@ function noteRefused(error: unknown): void {
   };
 }
 
-function took(answer: EditAnswer, prompt: string, askedMs: number): void {
+function took(answer: EditAnswer, prompt: string, strength: number, askedMs: number): void {
   if (asked === prompt) asked = "";
   const { reading } = answer;
   if (reading.understood) {
     taken(prompt);
-    if (answer.prompt && answer.prompt !== prompt) store.strength.value = answer.strength; // "less", "undo that"
+    follow({ prompt, strength }, answer);
     noteChange(reading);
     show(track.answered(answer, askedMs, performance.now()));
     return;
