@@ -16,7 +16,7 @@ from concurrent.futures import Executor
 from typing import TYPE_CHECKING
 
 from server.backoff import Backoff
-from server.kept.errors import KeptError, Unavailable
+from server.kept.errors import LOOK, KeptError, Unavailable
 
 if TYPE_CHECKING:
     from server.kept.kept import Kept
@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 FIRST_S, MOST_S = 1.0, 15.0  # between two tries
 START_S = 12.0  # of the server's start, for the first try: a database that is away gives up before
 OPENING = "what is kept is being opened"
+AWAY = f"this server's database does not answer just now: {LOOK}"
 TakeUp = Callable[["Kept"], Awaitable[None]]
 Missing = tuple[str, str]  # in words, for the operator and for strangers
 
@@ -37,8 +38,7 @@ class Keeping:
         """`open_kept` is called on a thread, until it raises nothing; then each of `take_up`, in order, with
         what it gave, until that raises nothing: one that is not ready stops none of the others."""
         self.kept: Kept | None = None  # None: not yet
-        self.problem = OPENING  # what is waited for, in words with the remedy; "": all is there
-        self.told = OPENING  # the same as strangers may hear it
+        self._problem = self._told = OPENING
         self._open_kept, self._executor = open_kept, executor
         self._left: Sequence[TakeUp] = take_up
         self._due_s = 0.0  # when it is tried again
@@ -52,6 +52,17 @@ class Keeping:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(START_S):
                 await self._tried.wait()
+
+    @property
+    def problem(self) -> str:
+        """What is waited for, in words with the remedy; where all was there once, what is away just now; ""
+        where nothing is."""
+        return self._problem or (self.kept.database.away if self.kept is not None else "")
+
+    @property
+    def told(self) -> str:
+        """The same as strangers may hear it."""
+        return self._told or (AWAY if self.problem else "")
 
     def missing(self, what: str) -> Unavailable:
         """For who asks for what stands on it, and is not there yet: "films"."""
@@ -78,15 +89,15 @@ class Keeping:
         backoff = Backoff(FIRST_S, MOST_S, math.inf)
         while missing := await self._try():
             wait_s = backoff.failed(0.0)
-            problem, self.told = ("; ".join(dict.fromkeys(words)) for words in zip(*missing, strict=True))
-            if problem != self.problem:
+            problem, self._told = ("; ".join(dict.fromkeys(words)) for words in zip(*missing, strict=True))
+            if problem != self._problem:
                 log.error("live edits go on, films and what is kept of streams wait: %s", problem)
-            self.problem, self._due_s = problem, time.monotonic() + wait_s
+            self._problem, self._due_s = problem, time.monotonic() + wait_s
             self._tried.set()
             await asyncio.sleep(wait_s)
         if backoff.failures:
             log.info("what was waited for is there: films, streams and sessions are kept from now on")
-        self.problem = self.told = ""
+        self._problem = self._told = ""
         self._tried.set()
 
     async def _try(self) -> list[Missing]:

@@ -23,6 +23,7 @@ POOL = 8  # connections; as many as threads use them
 BUSY_S = 5.0  # how long SQLite itself waits for another writer
 GIVE_UP_S = 10.0  # of tries of one transaction, all together
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.05, 1.0
+NEWS_S = 60.0  # so long that it was away says that it is
 LOG_EVERY_S = 30.0  # that it is away: many threads find that out, many times a second
 AGAIN = ("40001", "40P01")  # PostgreSQL: serialization failure, deadlock: the same transaction may pass next
 
@@ -36,6 +37,7 @@ class Database:
         self._give_up_s = give_up_s
         self._logged_s = -LOG_EVERY_S
         self._is_away: bool | None = None  # None: it never was there, which is told by who opens it
+        self._failed_s, self._said = 0.0, ""  # when it was found away last, and what it said
         self.url = shown(url)
         try:
             self.engine = _engine(url)
@@ -49,6 +51,12 @@ class Database:
     @property
     def is_sqlite(self) -> bool:
         return self.engine.dialect.name == "sqlite"
+
+    @property
+    def away(self) -> str:
+        """Why it does not answer, as who asked it last was told; "" where it does, or nobody asked lately."""
+        fresh = time.monotonic() - self._failed_s < NEWS_S
+        return f"the database {self.url} does not answer ({self._said})" if self._is_away and fresh else ""
 
     def read(self, work: Callable[[Connection], T]) -> T:
         """What `work` returns, of one snapshot or nearly so. Tried again where the database went away."""
@@ -92,10 +100,10 @@ class Database:
         now_s = time.monotonic()
         if self._is_away is None:
             return
-        self._is_away = True
+        self._is_away, self._failed_s, self._said = True, now_s, _words(error)
         if now_s - self._logged_s >= LOG_EVERY_S:
             self._logged_s = now_s
-            log.warning("the database %s answers %s; it is tried again", self.url, _words(error))
+            log.warning("the database %s answers %s; it is tried again", self.url, self._said)
 
     def _is_there(self) -> None:
         if self._is_away:

@@ -76,6 +76,13 @@ async def test_everything_is_taken_up_once_the_database_is_there(
             added = await Jobs(served).add(silent, "another.mov")
             made = await Jobs(served).post(added)
             await Jobs(served).until(made["job_id"], "DONE")
+            await asyncio.to_thread(cluster.stop)  # and once more, in the middle
+            while not (await ready(served))["waitsFor"]:  # noqa: ASYNC110  # who looks for jobs finds it out
+                await asyncio.sleep(0.05)
+            assert "relens@" not in (await ready(served, Via="a proxy"))["waitsFor"]
+            await asyncio.to_thread(cluster.start)
+            while (await ready(served))["waitsFor"]:  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
     finally:
         cluster.stop()
         cluster.start()
