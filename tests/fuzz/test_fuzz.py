@@ -238,7 +238,7 @@ def test_coverage_guided_runs_find_nothing() -> None:
 
     script = Path(__file__).with_name("atheris_run.py")
     done = subprocess.run(
-        [sys.executable, str(script), "--runs", "400"],
+        [sys.executable, str(script), "--runs", "1000"],
         capture_output=True,
         text=True,
         timeout=220,
