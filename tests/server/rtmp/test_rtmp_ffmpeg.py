@@ -128,10 +128,11 @@ async def test_libav_publishes_hevc_by_enhanced_rtmp() -> None:
         async with child(sys.executable, "-c", HEVC_CHILD, url(rtmp)) as process:
             await until(lambda: stream.state == "live" or process.returncode is not None, 40)
             await stream.add_viewer(watcher)
+            await until(lambda: stream.facts().width == 160 or process.returncode is not None, 40)
+            assert stream.facts().width == 160
             out, _ = await asyncio.wait_for(process.communicate(), 60)
         assert process.returncode == 0, out.decode()
         await until(lambda: len(watcher.frames) > 5)
-        assert stream.facts().width == 160
 
 
 async def test_libav_is_told_that_hevc_is_not_taken() -> None:
