@@ -88,6 +88,27 @@ async def test_everything_is_taken_up_once_the_database_is_there(
         cluster.start()
 
 
+async def test_what_cannot_begin_begins_anew_and_nothing_of_it_stays(
+    tmp_path: Path, silent: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keeping, "MOST_S", 0.1)
+    (tmp_path / "workers").write_text("in the way")
+    async with serving(data_dir=str(tmp_path), media="cpu") as served:
+        state = served.state
+        assert (state.films, state.jobs) == (None, None)
+        assert state.kept is not None, "streams and sessions are kept all the same"
+        assert f"data_dir {tmp_path} cannot be written" in (await ready(served))["waitsFor"]
+        names = {task.get_name() for task in asyncio.all_tasks()}
+        assert "sweep-uploads" not in names
+        (tmp_path / "workers").unlink()
+        await until(lambda: state.jobs is not None, 30)
+        assert (await ready(served))["waitsFor"] == ""
+        made = await Jobs(served).post(await Jobs(served).add(silent))
+        await Jobs(served).until(made["job_id"], "DONE")
+        async with served.http.get(served.base + "/metrics") as reply:
+            assert 'relens_jobs_ended_total{state="DONE"} 1.0' in await reply.text()
+
+
 async def _swept(served: Served) -> None:
     """Uploads that nobody goes on with go by themselves, as with a database that was there."""
     kept = served.state.kept
