@@ -7,7 +7,7 @@ colours. Where a line is, is counted in canvas pixels from the edge of the first
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,7 @@ F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
 
 SIDE = 8  # canvas pixels, of an art pixel where the grid lies straight
+_CRISP = 2  # see `Lines.crisp`
 _LEAST = 2  # canvas pixels of an art pixel at the border: what is less belongs to the one beside it
 # Of a zoom so much goes in a frame in which the picture moves by a pixel or more, where nobody sees it go.
 _EASES = 0.003
@@ -41,6 +42,12 @@ class Lines:
     def halved(self) -> Lines:
         """On a plane of half the size."""
         return Lines(self.first, self.between / 2, self.size // 2)
+
+    @property
+    def crisp(self) -> Lines:
+        """As they are shown, nearer to the edges of pixels: soft squares are steadier, hard ones hop."""
+        pixels = np.floor(self.between)
+        return replace(self, between=pixels + np.clip(0.5 + _CRISP * (self.between - pixels - 0.5), 0, 1))
 
     def means(self, plane: F32, axis: int) -> F32:
         """[.., size, ..] -> [.., n, ..] of the art pixels along that axis."""
@@ -80,6 +87,11 @@ class Lattice:
     def halved(self) -> Lattice:
         """On a plane of half the size."""
         return Lattice(self.rows.halved, self.columns.halved)
+
+    @property
+    def crisp(self) -> Lattice:
+        """As it is shown."""
+        return Lattice(self.rows.crisp, self.columns.crisp)
 
     def means(self, plane: F32) -> F32:
         """[H,W] -> [rows,columns]."""

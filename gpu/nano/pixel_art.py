@@ -36,9 +36,10 @@ def made_of(luma: F32, chroma: F32, lattice: Lattice) -> tuple[F32, F32]:
     red, green, blue = _within(light + red), _within(light - rest), _within(light + blue)
     light = np.float32(_KR) * red + np.float32(_KG) * green + np.float32(_KB) * blue
     tints = [(blue - light) / np.float32(_TO_BLUE), (red - light) / np.float32(_TO_RED)]
+    crisp = lattice.crisp
     return (
-        lattice.spread(light * np.float32(_Y) + np.float32(_BLACK)),
-        np.stack([halved.spread(tint + np.float32(_GREY)) for tint in tints]),
+        crisp.spread(light * np.float32(_Y) + np.float32(_BLACK)),
+        np.stack([crisp.halved.spread(tint + np.float32(_GREY)) for tint in tints]),
     )
 
 

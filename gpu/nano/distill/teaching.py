@@ -95,7 +95,7 @@ class Teachers:
         left, top = SIDE * lattice.columns.first, SIDE * lattice.rows.first
         texture = textures_for("pixel_art", columns * SIDE // 2, rows * SIDE // 2, left, top)
         made = drawings.draw("pixel_art", small.repeat(SIDE, 0).repeat(SIDE, 1), texture)[::SIDE, ::SIDE]
-        return np.stack([lattice.spread(plane) for plane in np.moveaxis(made, -1, 0)], -1)
+        return np.stack([lattice.crisp.spread(plane) for plane in np.moveaxis(made, -1, 0)], -1)
 
     def _painted(self, name: str, image: F32) -> F32:
         """The painter works at half the canvas' size each way; what it makes is toned and enlarged."""

@@ -38,12 +38,22 @@ def test_art_pixels_are_means_and_are_spread_by_what_of_a_pixel_is_theirs(
         np.testing.assert_allclose(there.spread(cells), rows.T @ cells @ columns, atol=1e-5)
 
 
+def test_an_edge_is_crisper_than_where_it_is_and_moves_on_with_it() -> None:
+    between = np.array([8.0, 16.1, 24.4, 32.5, 40.8])
+    lines = Lines(0, between, 48)
+    np.testing.assert_allclose(lines.crisp.between, [8, 16, 24.3, 32.5, 41])
+    np.testing.assert_allclose(lines.halved.crisp.between[[0, 2]], [4, 12])
+    cells = np.arange(6, dtype=np.float32)[:, None]
+    soft = lines.crisp.spread(cells, 0)[:, 0] % 1 != 0
+    assert np.flatnonzero(soft).tolist() == [24, 32]
+
+
 def test_a_straight_grid_has_hard_edges_where_the_screen_has_them() -> None:
     lattice, plane = Grid().lattice(H, W), busy()
     cells = lattice.means(plane)
     blocks = plane.reshape(H // SIDE, SIDE, W // SIDE, SIDE).mean((1, 3))
     np.testing.assert_allclose(cells, blocks, atol=1e-6)
-    assert np.array_equal(lattice.spread(cells), cells.repeat(SIDE, 0).repeat(SIDE, 1))
+    assert np.array_equal(lattice.crisp.spread(cells), cells.repeat(SIDE, 0).repeat(SIDE, 1))
 
 
 @pytest.mark.parametrize("zoom", [1 / MOST_ZOOM, 1.0, MOST_ZOOM])
