@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import atexit
 import faulthandler
+import gc
 import os
 import shutil
 import tempfile
@@ -61,6 +62,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if _done:
         config.hook.pytest_deselected(items=[item for item in items if item.nodeid in _done])
         items[:] = [item for item in items if item.nodeid not in _done]
+    long = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in long)  # begun last, they are waited for alone
+
+
+def pytest_collection_finish() -> None:
+    """What was imported stays: whoever looks for what a test left behind need not go through all of it."""
+    gc.collect()
+    gc.freeze()
 
 
 def _say(phase: str, item: pytest.Item) -> None:

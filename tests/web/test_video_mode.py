@@ -14,7 +14,7 @@ import pytest
 from chromium_start import Opener
 from live_page import DEADLINE_MS, LivePage
 from live_server import Served
-from playwright.sync_api import Page, expect
+from playwright.sync_api import CDPSession, Page, expect
 
 WIDTH, HEIGHT, FPS = 160, 96, 12
 HALF = 36  # frames: three seconds of light, then three of dark
@@ -210,13 +210,15 @@ def padded(film: Path, path: Path, count: int) -> Path:
     return path
 
 
-def slow_upload(page: Page, bytes_per_s: int) -> None:
+def slow_upload(page: Page, bytes_per_s: int) -> CDPSession:
+    """Until what it returns is detached."""
     session = page.context.new_cdp_session(page)
     session.send("Network.enable")
     session.send(
         "Network.emulateNetworkConditions",
         {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": bytes_per_s},
     )
+    return session
 
 
 def test_an_upload_goes_on_where_it_was(
@@ -265,12 +267,13 @@ def test_an_upload_waits_for_a_server_that_is_away(open_page: Opener, film: Path
         page = open_page(served.base)
         page.open()
         use_video(page)
-        slow_upload(page.page, 1_000_000)
-        page.it("choose-input").set_input_files(padded(film, tmp_path / "cut off.mp4", 12_000_000))
+        slow = slow_upload(page.page, 1_000_000)
+        page.it("choose-input").set_input_files(padded(film, tmp_path / "cut off.mp4", 6_000_000))
         page.wait("""() => document.querySelector('[data-testid="upload"] progress')?.value > 0.2""")
         served.stop(signal.SIGKILL)
         expect(page.it("upload")).to_have_attribute("data-state", "waiting", timeout=DEADLINE_MS)
         expect(page.it("upload")).to_contain_text("by itself")
+        slow.detach()  # what is left of it need not take long
         served.start()
         expect(page.it("scrubber")).to_be_visible(timeout=60_000)
     finally:
