@@ -50,7 +50,7 @@ class FilmWork:
             return Runner(kept, self._workers, self._config.render_workers, asyncio.get_running_loop())
         except OSError as error:
             raise KeptError(
-                f"data_dir {kept.data_dir} cannot be written ({error.strerror or error}): free some room, or name "
-                "another",
+                f"data_dir {kept.data_dir} cannot be written ({error.strerror or error}): free some room, or "
+                "name another",
                 f"this server's folder cannot be written: {LOOK}",
             ) from error
