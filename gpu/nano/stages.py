@@ -24,6 +24,7 @@ MOVED = ("gate", "flow", "share")
 PAINT_CACHE = ("cache_paint", "cache_stats")
 UNTOUCHED = 1.5 / 255  # a network says "nothing to do here" no more exactly than this
 _SOFT = 2.0 / 255  # from there to wholly touched
+_BESIDE = 5.0 / 255  # a mean of held lines: by more they would lie beside those of now
 # Share of a region from which a pixel is wholly covered. Its edge is soft in the edit already: covered as
 # softly it would be mixed in twice, and show the camera's noise.
 _WHOLE = 1 / 8
@@ -195,6 +196,7 @@ class Pass:
                 "flow": self._moved["flow"],
                 "share": self._moved["share"],
                 "hold": scalar(hold),
+                "most": scalar(_BESIDE if stage.kind == "draw" else 1.0),
             }
             made = Picture(*self._engines.run("hold", inputs).values())
         self._held[stage.key] = made

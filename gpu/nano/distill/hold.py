@@ -1,8 +1,10 @@
 """Holding: an edit that draws every frame anew keeps some of what it drew before, moved along.
 
 Lines and hard tones come and go with the least change of the picture. How the picture moved, and how well
-what is carried along fits the source, the steadying found out; nothing is learned here. Not meant for edits
-whose paper or hatching stands still, which would be smeared. Knows nothing of edits.
+what is carried along fits the source, the steadying found out; nothing is learned here. A line carried a
+little beside its place would be drawn twice, so it is bounded how far the mean of a few pixels may go from the
+new picture's. Not meant for edits whose paper or hatching stands still, which would be smeared. Knows nothing
+of edits.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ from torch import Tensor, nn
 
 from gpu.nano.distill.graphs import GraphShapes, export_graph
 from gpu.nano.distill.motion import BLOCK, Enlarge, Spread, carried
-from gpu.nano.distill.steady import CELL
+from gpu.nano.distill.steady import CELL, near
 
 LETS_GO, GONE = 24 / 255, 64 / 255  # what differs by more was uncovered, and keeping it would leave a ghost
 MOST = 0.95  # of the frame before: what the fit does not see has gone within a second
@@ -23,7 +25,8 @@ OUTPUTS = ("held_luma", "held_chroma")
 
 
 class Hold(nn.Module):
-    """The exported graph: new + min(MOST, hold * share) * mask * (before, carried along - new)."""
+    """The exported graph: new + min(MOST, hold * share) * mask * (before, carried along - new), less what the
+    mean of 3x3 pixels of luma goes beyond `most`."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -40,12 +43,17 @@ class Hold(nn.Module):
         flow: Tensor,  # [1,2,h/4,w/4] and
         share: Tensor,  # [1,1,h/2,w/2] of the steadying
         hold: Tensor,  # [1,1,1,1]
+        most: Tensor,  # [1,1,1,1] 0..1 of a byte; 1: no bound
     ) -> tuple[Tensor, Tensor]:
         kept = (share * hold).clamp(max=MOST) * F.avg_pool2d(mask, CELL)
         change = carried(cache_luma, self.pixels(flow)) - luma
         chroma_change = carried(cache_chroma, self.chroma_pixels(flow), smooth=True) - chroma
+        change = self.spread(kept) * _small(change) * change
+        mean = near(change)
+        beyond = mean - torch.minimum(torch.maximum(mean, -most), most)
+        beyond = torch.minimum(torch.maximum(beyond, change.clamp(max=0)), change.clamp(min=0))
         return (
-            (luma + self.spread(kept) * _small(change) * change).clamp(0, 1),
+            (luma + change - beyond).clamp(0, 1),
             (chroma + self.chroma_spread(kept) * _small(chroma_change) * chroma_change).clamp(0, 1),
         )
 
@@ -60,7 +68,7 @@ def export(weights: Path) -> None:
     examples = {
         "luma": luma, "chroma": chroma, "mask": luma, "cache_luma": luma, "cache_chroma": chroma,
         "flow": torch.zeros(1, 2, 6, 8), "share": torch.zeros(1, 1, 12, 16),
-        "hold": torch.ones(1, 1, 1, 1),
+        "hold": torch.ones(1, 1, 1, 1), "most": torch.ones(1, 1, 1, 1),
     }  # fmt: skip
     canvas, half = {2: "H", 3: "W"}, {2: "h", 3: "w"}
     sizes: GraphShapes = {

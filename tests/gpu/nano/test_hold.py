@@ -41,7 +41,7 @@ def held(
     inputs["share"] = np.full(shapes["share"], share, np.float32)
     inputs["mask"] = np.ones(shapes["mask"], np.float32)
     inputs["mask"][..., : H // 2, :] = place
-    out = engine.run({**inputs, "hold": scalar(hold)})
+    out = engine.run({**inputs, "hold": scalar(hold), "most": scalar(1.0)})
     return inputs["cache_luma"], inputs["luma"], out["held_luma"]
 
 
@@ -65,8 +65,28 @@ def test_what_was_uncovered_leaves_no_ghost() -> None:
     inputs["cache_luma"][..., :40] = 0.6  # somebody was there
     inputs |= {"flow": flow_of(0), "share": np.ones(shapes["share"], np.float32)}
     inputs["mask"] = np.ones(shapes["mask"], np.float32)
-    given = engine.run({**inputs, "hold": scalar(1.0)})["held_luma"]
+    given = engine.run({**inputs, "hold": scalar(1.0), "most": scalar(1.0)})["held_luma"]
     assert np.abs(given[..., :36] - 0.3).max() < 1e-6
+
+
+def test_a_line_that_was_carried_beside_its_place_is_not_drawn_twice() -> None:
+    shapes = shapes_of(W, H)
+    engine = open_engine(WEIGHTS / "hold.onnx", threads=1, shapes={name: shapes[name] for name in SIZED})
+    inputs = {name: np.full(shapes[name], 0.7, np.float32) for name in SIZED}
+    inputs["luma"][..., 78:82] -= 0.1
+    inputs["cache_luma"][..., 80:84] -= 0.1  # the flow missed by two pixels
+    inputs["cache_luma"][..., 40] -= 0.01  # and here something shimmered
+    inputs |= {"flow": flow_of(0), "share": np.ones(shapes["share"], np.float32)}
+    inputs["mask"] = np.ones(shapes["mask"], np.float32)
+
+    def off(most: float) -> Tensor:
+        held = engine.run({**inputs, "hold": scalar(0.8), "most": scalar(most)})["held_luma"]
+        return np.asarray(np.abs(held - inputs["luma"])[0, 0, H // 2])
+
+    assert off(1.0)[78:84].max() > 0.07
+    assert off(0.005)[78:84].mean() < 0.6 * off(1.0)[78:84].mean()
+    assert np.array_equal(off(0.005)[:70], off(1.0)[:70])
+    assert off(0.005)[40] > 0.007
 
 
 def test_where_the_edit_is_not_nothing_is_kept() -> None:
