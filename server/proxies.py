@@ -32,7 +32,7 @@ class Proxies:
         What is left of that hop the caller may have made up."""
         address = request.remote or ""
         named = ",".join(request.headers.getall("X-Forwarded-For", ())).split(",")
-        while named and self._trusts(address):
+        while named and self.trusts(address):
             hop = _bare(named.pop())
             if ip_of(hop) is None:  # nothing, or "unknown": who says so is all there is to count by
                 break
@@ -43,7 +43,7 @@ class Proxies:
         """(http or https, host and port) by which the server was called; where a trusted proxy called it, as
         that says. The first of several names is meant: who asks alone reads it, and misleads nobody else."""
         scheme, host = request.scheme, request.host
-        if not self._trusts(request.remote or ""):
+        if not self.trusts(request.remote or ""):
             return scheme, host
         said = _first(request, "X-Forwarded-Proto").lower()
         scheme = said if said in _PORTS else scheme
@@ -53,7 +53,8 @@ class Proxies:
             host = f"{host}:{port}"
         return scheme, host
 
-    def _trusts(self, address: str) -> bool:
+    def trusts(self, address: str) -> bool:
+        """Whether that is a proxy that is believed."""
         found = ip_of(address)
         return found is not None and any(found in network for network in self._networks)
 

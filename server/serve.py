@@ -18,6 +18,7 @@ from aiohttp import web
 
 from server.app import make_app, version
 from server.config import LOOPBACK, Config
+from server.door import Door
 from server.errors import ConfigError
 from server.rtmp.address import APP
 from server.rtmp.server import RtmpServer
@@ -48,6 +49,8 @@ async def serve(config: Config, say: Callable[[str], None] = print) -> None:
     )
     await runner.setup()
     try:
+        if runner.server is not None:
+            Door(app[STATE].streams.access.proxies.trusts).watch(runner.server)
         site = web.TCPSite(runner, config.host, config.port, ssl_context=tls)
         try:
             await site.start()
