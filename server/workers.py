@@ -7,6 +7,7 @@ import logging
 import time
 from collections.abc import Callable
 from concurrent.futures import Executor
+from typing import TypeVar
 
 import numpy as np
 
@@ -17,16 +18,18 @@ from gpu.models.base import EditModel
 from gpu.models.choice import AUTO, SMALL, Choice, choose
 from gpu.models.registry import LARGE_NAMES, list_models, load_model, why_not
 from gpu.models.settings import DEFAULT, ModelSettings
-from gpu.types import Codec, Edit, ModelSpec, Reading
+from gpu.types import Codec, Edit, ModelSpec
 from gpu.worker import Worker
 from server.errors import CapacityError
 
 log = logging.getLogger(__name__)
 
+T = TypeVar("T")
 
 FIRST_SIZE = (640, 360)  # of the page's sample clip, the first that most visitors send
 CHOICE_S = 10.0  # the measurement bounds itself; this is for a device that hangs
 MOST_READING = 32  # instructions that are read, or wait for that: sessions are opened on the same threads
+MOST_TIMELINES = 2  # of those with many: ten thousand take a thread for seconds
 CLOSE_WAIT_S = 5.0  # for a load under way; what loads for longer is left to the exit
 
 
@@ -47,7 +50,7 @@ class Workers:
         self.specs: list[ModelSpec] = [spec for spec in list_models(settings) if self._offered(spec.name)]
         self._workers: dict[str, Worker] = {}
         self._loading: dict[str, asyncio.Task[Worker]] = {}
-        self._reading = 0
+        self._reading = {False: 0, True: 0}  # instructions, and whole timelines
         self._lock = asyncio.Lock()  # one load at a time: it takes all cores
 
     def encodes(self, name: str, wanted: tuple[Codec, ...]) -> tuple[Codec, ...]:
@@ -107,18 +110,18 @@ class Workers:
             loading.add_done_callback(_heard)  # also where everybody who waited has left
         return await asyncio.shield(loading)
 
-    async def read(self, work: Callable[..., Reading], *args: object) -> Reading:
+    async def read(self, work: Callable[..., T], *args: object, many: bool = False) -> T:
         """`work(*args)` on a thread, so that packets do not wait for it: that is asked at each key stroke.
-        Raises what it raises, and CapacityError where too many wait."""
-        if self._reading >= MOST_READING:
+        `many`: it reads a whole timeline. Raises what it raises, and CapacityError where too much is read."""
+        if self._reading[many] >= (MOST_TIMELINES if many else MOST_READING):
             raise CapacityError("many instructions are being read just now: ask again in a moment", 1)
-        self._reading += 1
+        self._reading[many] += 1
         reading = asyncio.get_running_loop().run_in_executor(self.executor, work, *args)
-        reading.add_done_callback(self._was_read)  # also where nobody waits for it any more
+        reading.add_done_callback(lambda done: self._was_read(done, many))  # also where nobody waits for it
         return await asyncio.shield(reading)
 
-    def _was_read(self, reading: asyncio.Future[Reading]) -> None:
-        self._reading -= 1
+    def _was_read(self, reading: asyncio.Future[T], many: bool) -> None:
+        self._reading[many] -= 1
         if not reading.cancelled():
             reading.exception()  # heard
 

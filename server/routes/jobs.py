@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from pathlib import PurePath
 from urllib.parse import quote
@@ -36,6 +35,7 @@ from server.state import STATE
 from server.uploads.told import film_info
 
 MOST_LISTED = 100
+FEW_EDITS = 32  # are read in a moment
 MOST_ACTIVE = 500  # queued or running; more are refused
 MP4 = "video/mp4"
 ID = Parameter("job", "The job, from POST /edit-video", where="path", required=True)
@@ -75,8 +75,8 @@ async def edit_video(request: web.Request) -> web.Response:
         name = asked.model or (asked.timeline.model if asked.timeline else "") or workers.default
         model = (await workers.get(name)).model
         timeline = timeline_of(asked, model.spec.name)
-        loop = asyncio.get_running_loop()
-        await loop.run_in_executor(workers.executor, check_understood, model, timeline)
+        many = len(timeline.edits) > FEW_EDITS
+        await workers.read(check_understood, model, timeline, many=many)
         check_size(model, film_info(video.info))
         if len(await kept.run(kept.jobs.list, MOST_ACTIVE, None, None, ACTIVE)) >= MOST_ACTIVE:
             raise CapacityError(f"{MOST_ACTIVE} jobs wait already: try again later", 60)

@@ -231,7 +231,14 @@ async def test_readings_that_wait_are_bounded(
     go.set()
     assert [reading.label for reading in await asyncio.gather(*waiting)] == ["0", "1"]
     async with asyncio.timeout(10):
-        while workers._reading:  # noqa: ASYNC110
+        while workers._reading[False]:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
     assert (await workers.read(read, "after")).label == "after"
+    go.clear()
+    long = [asyncio.ensure_future(workers.read(read, "a timeline", many=True)) for _ in range(2)]
+    await asyncio.sleep(0)
+    with pytest.raises(CapacityError):
+        await workers.read(read, "another", many=True)
+    go.set()
+    await asyncio.gather(*long)
     executor.shutdown()
