@@ -23,7 +23,9 @@ def changed(
     change, runs = reading.change or Change(), read(running.prompt)
     edit = replace(running, revision=asked.revision, transition_ms=asked.transition_ms)
     does = runs.understood and not _is_source(runs) and (running.strength > 0 or change.times == 0)
-    if not change.of:
+    if change.adds and does and runs.parts:
+        return _beside(edit, runs, reading, read)
+    if not change.of and not change.adds:
         return _all(edit, runs, change, read) if does else (asked, _nothing(NOTHING_RUNS))
     name = _movable(runs.parts, change)
     if does and name:
@@ -32,7 +34,8 @@ def changed(
         note = f'nothing of the kind is in force, but {runs.label}: say "undo" to have that gone'
         return asked, _nothing(note)
     if reading.parts:  # spelled out, as in force its own words would mean another thing
-        return replace(asked, prompt=spelled(reading.parts)), reading
+        prompt = spelled(reading.parts)
+        return replace(asked, prompt=prompt), reading if prompt else read(prompt)
     return (replace(asked, prompt="") if reading.understood else asked), reading
 
 
@@ -76,6 +79,18 @@ def _one(
     edit = replace(edit, prompt=spelled(parts))
     note = _amounts(part for part in parts if part not in runs.parts)
     return edit, replace(read(edit.prompt), note=note)
+
+
+def _beside(
+    edit: Edit, runs: Reading, reading: Reading, read: Callable[[str], Reading]
+) -> tuple[Edit, Reading]:
+    """What is in force and what is asked for, of the same thing in the same place the newer amount."""
+    asked = {(part.name, part.region) for part in reading.parts}
+    kept = [part for part in runs.parts if (part.name, part.region) not in asked]
+    edit = replace(edit, prompt=spelled([*kept, *reading.parts]))
+    both = read(edit.prompt)
+    confidence, left_out = min(reading.confidence, both.confidence), (*both.left_out, *reading.left_out)
+    return edit, replace(both, confidence=confidence, left_out=left_out)
 
 
 def _movable(parts: Iterable[Part], change: Change) -> str:

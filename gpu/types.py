@@ -99,6 +99,7 @@ class Change:
     times: float = 1.0
     plus: float = 0.0
     of: tuple[str, ...] = ()  # names of edits, of which the first in force is changed; none: all that is
+    adds: bool = False  # no more or less: the reading's parts go beside what is in force
 
     @property
     def takes_away(self) -> bool:

@@ -97,6 +97,16 @@ def test_a_night_can_be_darker(tower: TextTower) -> None:
     assert made == ["make it night", "night 100%", "night 100% + darker 40%"]
 
 
+def test_also_goes_beside_what_is_in_force(tower: TextTower) -> None:
+    made = in_force(
+        tower, "also make it rain", "make it night", "also make it rain", "less", "a bit of rain too"
+    )
+    assert made == [
+        ("rain 85%", 1.0), ("make it night", 1.0), ("night 85% + rain 85%", 1.0),
+        ("night 85% + rain 85%", 0.65), ("night 85% + rain 40%", 0.65),
+    ]  # fmt: skip
+
+
 def test_with_nothing_in_force_it_says_so_and_what_to_do(tower: TextTower) -> None:
     for prompts in (["more"], ["undo", "stronger"], ["make it rain", "back to normal", "weaker"]):
         edits = [Edit(i, prompt) for i, prompt in enumerate(prompts)]
@@ -124,7 +134,7 @@ def test_what_comes_out_stands_by_itself(tower: TextTower) -> None:
 
 _SAID = (
     "more less a bit much rain fog night blur darker half of that 50% turn it down up remove the no undo not"
-    " so too make it background me and + , (background) 0% 100% stronger red things blue snow to max cartoon"
+    " so also make it background me and + , (background) 0% 100% stronger red things blue snow to max cartoon"
 )
 _PROMPT = st.lists(st.sampled_from(_SAID.split()), min_size=1, max_size=5).map(" ".join)
 

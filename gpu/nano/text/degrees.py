@@ -67,6 +67,20 @@ _NO_THING = frozenset({
 })  # fmt: skip
 
 
+_BESIDE = re.compile(
+    r"(?:(?:please|ok(?:ay)?|now|hey|(?:can|could|would) you)[, ]+)*"
+    r"(?:(?:and )?also|plus|and(?! (?:now|then)\b)|on top(?: of (?:that|this|it))?"
+    r"|in addition(?: to (?:that|this))?|besides(?: that)?)[, ]+.+"
+    r"|.+[, ](?:too|as well|on top(?: of (?:that|this|it))?|in addition)"
+    r"(?:[, ]+(?:please|pls|plz|thanks))?[ .!]*"
+)
+
+
+def goes_beside(prompt: str) -> bool:
+    """Whether a prompt asks for more beside what is in force: "also make it rain", "some fog, too"."""
+    return len(prompt) <= LONGEST and bool(_BESIDE.fullmatch(" ".join(prompt.lower().split())))
+
+
 def degree_of(prompt: str) -> Degree | None:
     """The change that a prompt asks for where it does no more than that; None of most prompts."""
     if len(prompt) > LONGEST:

@@ -37,6 +37,11 @@ def changing(change: Change, thing: Reading, alone: Reading) -> Reading:
     return replace(alone, change=replace(change, of=tuple(of)))
 
 
+def beside(alone: Reading) -> Reading:
+    """`alone`, to go beside what is in force."""
+    return replace(alone, change=Change(adds=True)) if alone.parts else alone
+
+
 def _single(reading: Reading) -> tuple[str, ...]:
     names = {part.name for part in reading.parts}
     return tuple(names) if len(names) == 1 and reading.confidence >= _SURE else ()

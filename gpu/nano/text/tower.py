@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from gpu.errors import ModelError
 from gpu.nano.edits import Region
-from gpu.nano.text.degrees import Degree, degree_of
+from gpu.nano.text.degrees import Degree, degree_of, goes_beside
 from gpu.nano.text.features import MAX_CHARS, Words, split, word_rows
 from gpu.nano.text.headings import beside_colour, headed
 from gpu.nano.text.joining import joined, with_left_out
@@ -23,7 +23,7 @@ from gpu.nano.text.listing import UNSURE_OF_WHOLE, items_of, with_items
 from gpu.nano.text.places import beside_things, clauses_of, set_beside
 from gpu.nano.text.reach import Beyond, beyond, strangers
 from gpu.nano.text.reading import BEFORE, NOTHING, ORIGINAL, Scores, denial_of, reading_of
-from gpu.nano.text.relative import changing, more_or_less
+from gpu.nano.text.relative import beside, changing, more_or_less
 from gpu.nano.text.spelled import read_spelled
 from gpu.nano.text.wording import reworded, steps_back
 from gpu.types import Reading
@@ -65,7 +65,7 @@ class TextTower:
         reading = self._read_alone(prompt)
         if degree := degree_of(prompt):
             return self._of_what_runs(degree, reading)
-        return reading
+        return beside(reading) if goes_beside(prompt) else reading
 
     def _of_what_runs(self, degree: Degree, alone: Reading) -> Reading:
         """`alone`: what the words are read as by themselves."""

@@ -87,6 +87,25 @@ def test_other_words_are_no_degree(prompt: str) -> None:
     assert degree_of(prompt) is None
 
 
+@pytest.mark.parametrize("prompt", [
+    "also make it rain", "and some fog", "some fog too", "make it rain, too", "plus snow",
+    "rain as well please", "on top of that, snow", "ok, and also a bit of rain", "in addition, fog",
+])  # fmt: skip
+def test_more_beside_what_is_in_force(tower: TextTower, prompt: str) -> None:
+    reading = tower.read(prompt)
+    assert len(reading.parts) == 1
+    assert reading.change == Change(adds=True)
+
+
+@pytest.mark.parametrize("prompt", [
+    "too dark", "add thick fog", "and now make it rain", "rain and snow", "make it rain", "also undo it",
+    "also a dog", "me too",
+])  # fmt: skip
+def test_other_words_ask_for_nothing_beside(tower: TextTower, prompt: str) -> None:
+    change = tower.read(prompt).change
+    assert change is None or not change.adds
+
+
 def test_by_itself_a_degree_asks_for_nothing_and_says_so(tower: TextTower) -> None:
     reading = tower.read("more")
     assert (reading.parts, reading.understood) == ((), False)
