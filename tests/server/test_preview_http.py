@@ -16,6 +16,8 @@ from aiortc import RTCPeerConnection, RTCSessionDescription
 from visitor import SDP, Served, serving
 
 from gpu.film.play import FilmPlayer
+from gpu.film.timeline import Step
+from gpu.types import Edit
 from server.routes import previews
 from tests.gpu.film.small_film import make_film, number_of
 
@@ -131,6 +133,21 @@ async def test_an_instruction_changes_it_in_mid_stream_and_while_it_stands(
         viewer.say(type="edit", revision=1, prompt="make it night", transitionMs=0)
         await viewer.until(lambda: viewer.last("applied").get("revision") == 1)
         await viewer.until(lambda: viewer.luma < before - 5)
+
+
+async def test_less_is_said_of_what_the_timeline_has_in_force(
+    tmp_path: Path, film: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps = (Step(0, Edit(1, "make it sepia", 0.8)), Step(90_000, Edit(2, "make it night", 0.8)))
+    monkeypatch.setattr(previews, "FilmPlayer", lambda path, at, _steps: FilmPlayer(path, at, steps))
+    async with watching(tmp_path, film, model="nano") as (_, viewer, video):
+        await viewer.open(f"/videos/{video}/preview?at=3")
+        await viewer.until(lambda: viewer.last("applied").get("revision") == 0)
+        viewer.say(type="edit", revision=1, prompt="half of that", transitionMs=0)
+        await viewer.until(lambda: viewer.last("applied").get("revision") == 1)
+        received = viewer.last("received")
+        assert (received["prompt"], received["strength"]) == ("make it night", 0.4)
+        assert received["note"] == "at a strength of 40%"
 
 
 async def test_a_camera_cannot_be_sought_in(tmp_path: Path) -> None:
