@@ -349,9 +349,10 @@ def test_a_server_that_keeps_nothing_says_so(open_page: Opener) -> None:
         page.open("?prompt=")
         page.sees_picture()
         page.it("source-file").click()
-        expect(page.it("message")).to_contain_text("Videos cannot be edited", timeout=DEADLINE_MS)
-        page.sees_picture()  # the source stays as it was
-        expect(page.it("source-sample")).to_have_attribute("aria-pressed", "true")
+        expect(page.it("video-problem")).to_contain_text("cannot be written", timeout=DEADLINE_MS)
+        page.it("source-sample").click()  # what keeps nothing goes on
+        page.sees_picture()
+        expect(page.it("video-problem")).to_have_count(0)
     finally:
         served.stop()
 
