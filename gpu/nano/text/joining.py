@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from gpu.nano.text.labels import labels_of
 from gpu.nano.text.places import Clause
-from gpu.nano.text.reach import ADDS
+from gpu.nano.text.reach import why_none
 from gpu.types import Part, Reading
 
 UNSURE = 0.7  # most confidence in a sentence only part of which can be done
@@ -44,9 +44,9 @@ def joined(clauses: Sequence[Clause], readings: Sequence[Reading]) -> Reading | 
 def with_left_out(reading: Reading, pieces: Sequence[str]) -> Reading:
     """The reading of a prompt without these pieces, which are named in the user's own words.
 
-    Where nothing else was said they are things to add."""
+    Where nothing else was said it is not understood."""
     if not reading.parts:
-        return replace(reading, understood=False, note=ADDS)
+        return replace(reading, understood=False, note=why_none(pieces))
     quoted = tuple(f'"{piece}"' for piece in pieces)
     return replace(reading, confidence=min(reading.confidence, UNSURE), left_out=(*reading.left_out, *quoted))
 

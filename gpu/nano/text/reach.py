@@ -7,7 +7,7 @@ words, no network.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from gpu.nano.text.colours import colour_of
@@ -112,6 +112,11 @@ def strangers(text: str, is_edit: IsEdit) -> tuple[str, tuple[str, ...]]:
             joint = joints[number - 1].group() if kept else ""
             kept += joint + text[start:end]
     return (kept, tuple(left_out)) if left_out else (text, ())
+
+
+def why_none(pieces: Sequence[str]) -> str:
+    """Why nothing can be done where a prompt says no more than these pieces."""
+    return TAKES_OUT if any(map(_TAKEN_OUT.match, pieces)) else ADDS
 
 
 def _order(text: str, is_edit: IsEdit) -> Beyond | None:

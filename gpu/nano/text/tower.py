@@ -87,6 +87,8 @@ class TextTower:
         if not left_out or (reading.understood and not reading.parts):
             return reading
         without = self._read_known(rest) if rest else NOTHING
+        if rest and not (reading.parts or without.parts):
+            return reading
         if {part.name for part in without.parts} == {part.name for part in reading.parts}:
             return with_left_out(reading, left_out)
         if reading.confidence < UNSURE_OF_WHOLE and (without.parts or not reading.parts):

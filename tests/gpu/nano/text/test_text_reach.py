@@ -15,7 +15,7 @@ from gpu.nano.text.vocabulary import is_known
     ("il fait nuit", UNKNOWN), ("hazlo en blanco y negro", UNKNOWN), ("\u65e5\u672c\u8a9e", UNKNOWN),
     ("add a hat", ADDS), ("please add a hat on my head", ADDS), ("put a dragon behind me", ADDS),
     ("give me a moustache", ADDS), ("add a cat and a dog", ADDS), ("add three balloons", ADDS),
-    ("remove the chair", TAKES_OUT), ("remove my glasses please", TAKES_OUT),
+    ("remove the chair and the table", TAKES_OUT), ("remove the chair", TAKES_OUT), ("remove my glasses please", TAKES_OUT),
     ("get rid of the lamp in the corner", TAKES_OUT), ("remove the person behind me", TAKES_OUT),
     ("put me on the moon", ELSEWHERE), ("take us to the beach", ELSEWHERE), ("make me a robot", BECOMES),
     ("turn me into a werewolf", BECOMES), ("make my hair pink", ONE_THING), ("paint the car blue", ONE_THING),
