@@ -402,6 +402,8 @@ def test_who_is_not_the_operator_sees_and_is_told(open_page: Opener, tmp_path: P
         page.it("dock-key").locator("input").fill(server.ask("/streams/live/settings", key=KEY)["key"])
         page.it("dock-key").locator("button").click()
         expect(page.it("dock-instruction")).to_have_value("sepia tones")  # to be sent with it
+        page.page.reload(timeout=DEADLINE_MS)
+        expect(page.it("dock-instruction")).to_have_value("sepia tones")
         page.it("dock-instruction").press("Enter")
         expect(page.it("dock-said")).to_contain_text("Outside", timeout=DEADLINE_MS)  # of this model
         expect(page.it("dock-instruction")).to_have_value("sepia tones")

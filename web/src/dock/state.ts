@@ -5,6 +5,7 @@ import { type EditStanding, EditTrack } from "../client/edittrack";
 import { Refusal } from "../client/refusal";
 import type { StreamFacts, StreamPreset } from "../client/streamfacts";
 import { Streams } from "../client/streams";
+import { recall, remember } from "../ui/memory";
 import { words } from "./strings";
 
 const DEBOUNCE_MS = 140;
@@ -13,6 +14,7 @@ export const name = decodeURIComponent(location.pathname.replace(/\/+$/, "").spl
 const base = new URL("..", document.baseURI).href;
 const streams = new Streams(base);
 const KEPT = `relens.dock.${name}`;
+const DRAFT = `dock.draft.${name}`;
 const track = new EditTrack();
 
 export const facts = signal<StreamFacts | null>(null);
@@ -142,6 +144,7 @@ let timer: ReturnType<typeof setTimeout> | undefined;
 /** What the model would take the words for, asked when nothing was typed for a moment. */
 export function typed(text: string): void {
   draft.value = text;
+  remember(DRAFT, text, "tab");
   clearTimeout(timer);
   asking.abort();
   const prompt = text.trim();
@@ -170,3 +173,5 @@ export function typed(text: string): void {
 }
 
 streams.key = takeKey();
+const before = recall(DRAFT, "", "tab"); // what was typed and not sent, before the dock was loaded again
+if (before) typed(before);
