@@ -19,6 +19,11 @@ from server.config import Config
 PHONE = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True}
 MANY = "slightly snow, rain, fog and night, only in the background"
 COLOURS = "please recolour the red shirt of the man on the left blue"
+# What moves by itself for good moves on.
+RESTS = """
+() => document.getAnimations().every(
+  (one) => one.playState !== "running" || one.effect.getTiming().iterations === Infinity)
+"""
 SIZES = [
     ("desktop", {"viewport": {"width": 1280, "height": 800}}),
     ("phone", PHONE),
@@ -304,7 +309,7 @@ def test_screenshots(
     page.sees_picture(20)
 
     def shot(what: str) -> None:
-        page.page.wait_for_timeout(300)
+        page.wait(RESTS)
         page.page.screenshot(path=str(shots / f"gallery-{name}-{what}.png"))
         overflow = page.page.evaluate(
             "() => document.documentElement.scrollWidth - document.documentElement.clientWidth"
@@ -314,15 +319,15 @@ def test_screenshots(
     shot("idle")
     page.it("group-weather").click()
     shot("weather")
-    box = page.it("instruction")
-    for what, text in {
-        "letters": "nig",
-        "parts": "slightly snow and night, only in the background",
-        "colours": "recolour the red shirt blue",
-        "beyond": "a fire engine with seven ladders",
-    }.items():
+    box, reading = page.it("instruction"), page.it("reading")
+    for what, text, said in (
+        ("letters", "nig", "Outside"),
+        ("parts", "slightly snow and night, only in the background", "Snow"),
+        ("colours", "recolour the red shirt blue", "Recolour"),
+        ("beyond", "a fire engine with seven ladders", "Outside"),
+    ):
         box.fill(text)
-        page.page.wait_for_timeout(900)  # what is beyond the model is said once the typing rests
+        expect(reading).to_contain_text(said, timeout=DEADLINE_MS)  # once the typing rests
         if what == "letters":
             box.press("ArrowDown")
         shot(what)
