@@ -41,6 +41,7 @@ async def ready(served: Served, **headers: str) -> dict[str, Any]:
         return said
 
 
+@pytest.mark.slow
 async def test_everything_is_taken_up_once_the_database_is_there(
     cluster: Cluster, tmp_path: Path, silent: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
