@@ -16,6 +16,7 @@ from server.kept.videos import add_video, kept_bytes
 
 _UPLOADS = UploadRow.__table__
 MOST = 1000  # begun at once: what was not said to be long counts for no quota, and costs nothing to begin
+RESTING_S = 60.0  # without a byte; who sends says oftener how far it is
 
 
 class Uploads:
@@ -33,17 +34,15 @@ class Uploads:
         quota_bytes: int = 0,
     ) -> Upload:
         """A new one with its video. Raises Full where all that is kept and announced exceeds `quota_bytes`
-        (0: no limit), and Unavailable where MOST are begun already."""
+        (0: no limit). Where MOST are begun, the one with the fewest bytes of those that rest goes; where none
+        does, Unavailable."""
         upload_id, video_id = secrets.token_urlsafe(16), secrets.token_urlsafe(16)
 
         def work(connection: Connection) -> Upload:
             _check_quota(connection, length or 0, quota_bytes)
             begun = connection.execute(sa.select(sa.func.count()).select_from(_UPLOADS)).scalar_one()
             if begun >= MOST:
-                raise Unavailable(
-                    f"{begun} uploads are begun and not whole: give some up, or try again when they expired",
-                    retry_after_s=60,
-                )
+                _give_one_up(connection, expires_at - RESTING_S)
             add_video(connection, video_id, name, length or 0)
             values = {
                 "id": upload_id, "video_id": video_id, "length": length, "offset": 0,
@@ -93,13 +92,7 @@ class Uploads:
     def delete(self, upload_id: str) -> None:
         """It and its video, where that is not whole. Its file is the caller's."""
 
-        def work(connection: Connection) -> None:
-            upload = _upload_of(connection, upload_id, lock=True)
-            connection.execute(sa.delete(UploadRow).where(UploadRow.id == upload_id))
-            unfinished = sa.and_(VideoRow.id == upload.video_id, VideoRow.state == "uploading")
-            connection.execute(sa.delete(VideoRow).where(unfinished))
-
-        self._database.write(work)
+        self._database.write(lambda connection: _delete(connection, upload_id))
 
     def expired(self, now: float, limit: int = 1000) -> tuple[Upload, ...]:
         query = sa.select(_UPLOADS).where(UploadRow.expires_at < now).order_by(UploadRow.expires_at)
@@ -114,6 +107,23 @@ def _check_quota(connection: Connection, length: int, quota_bytes: int) -> None:
         raise Full(
             f"{length} bytes do not fit: {kept} of {quota_bytes} are used; delete videos or raise quota_bytes"
         )
+
+
+def _give_one_up(connection: Connection, expires_before: float) -> None:
+    """Its file goes with the next `relens gc`."""
+    resting = sa.select(UploadRow.id).where(UploadRow.expires_at < expires_before)
+    first = resting.order_by(UploadRow.offset, UploadRow.expires_at).limit(1)
+    upload_id = connection.execute(first).scalar()
+    if upload_id is None:
+        raise Unavailable(f"{MOST} uploads are begun just now: try again in a minute", retry_after_s=60)
+    _delete(connection, upload_id)
+
+
+def _delete(connection: Connection, upload_id: str) -> None:
+    upload = _upload_of(connection, upload_id, lock=True)
+    connection.execute(sa.delete(UploadRow).where(UploadRow.id == upload_id))
+    unfinished = sa.and_(VideoRow.id == upload.video_id, VideoRow.state == "uploading")
+    connection.execute(sa.delete(VideoRow).where(unfinished))
 
 
 def _upload_of(connection: Connection, upload_id: str, *, lock: bool = False) -> Upload:

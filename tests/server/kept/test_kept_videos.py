@@ -137,11 +137,20 @@ def test_expired_uploads_are_found_and_go_with_their_video(database: Database) -
 
 
 def test_uploads_that_are_begun_are_bounded(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MOST", 2)
-    uploads = Uploads(database)
-    first = uploads.create("a.mp4", None, FAR)
-    uploads.create("b.mp4", None, FAR)
-    with pytest.raises(Unavailable, match="2 uploads are begun and not whole: give some up"):
-        uploads.create("c.mp4", None, FAR)
-    uploads.delete(first.id)
-    uploads.create("c.mp4", None, FAR)
+    monkeypatch.setattr(module, "MOST", 3)
+    uploads, videos = Uploads(database), Videos(database)
+    long = uploads.create("long.mp4", None, FAR)
+    uploads.advance(long.id, 0, 1000, FAR)
+    short = uploads.create("short.mp4", None, FAR)
+    uploads.advance(short.id, 0, 10, FAR)
+    other = uploads.create("other.mp4", None, FAR + 10)
+    with pytest.raises(Unavailable, match="3 uploads are begun just now: try again in a minute"):
+        uploads.create("at-once.mp4", None, FAR + 20)
+    assert len(videos.list()) == 3
+    later = FAR + module.RESTING_S + 5
+    late = uploads.create("later.mp4", None, later)  # of those that rest, the one with the fewest bytes goes
+    with pytest.raises(NotKept):
+        uploads.get(short.id)
+    with pytest.raises(NotKept):
+        videos.get(short.video_id)
+    assert [uploads.get(each.id).id for each in (long, other, late)] == [long.id, other.id, late.id]
