@@ -19,6 +19,7 @@ from server import workers
 from server.config import Config
 
 SNOW = "snow, only in the background"
+FOG = "add thick fog"
 HALF_TYPED = "half a sen"
 FIRST = SPEC.presets[0].prompt
 DESKTOP = {"viewport": {"width": 1280, "height": 800}}
@@ -165,6 +166,13 @@ def test_a_film_goes_on_where_it_was_under_its_edit(base: str, open_page: Opener
     page.it("scrubber").press("ArrowRight")
     scrubber = page.it("scrubber")
     expect(scrubber).to_have_attribute("aria-valuenow", "10")
+    page.type_instruction(FOG)
+    page.it("scrubber").press("ArrowLeft")
+    expect(page.it("timeline").locator("li")).to_have_count(2)
     reload(page)
-    expect(scrubber).to_have_attribute("aria-valuenow", re.compile("^1[0-9]$"), timeout=DEADLINE_MS)
-    expect(page.it("applied-edit").locator("b")).to_have_text(SNOW, timeout=DEADLINE_MS)
+    expect(scrubber).to_have_attribute("aria-valuenow", re.compile("^[5-9]$"), timeout=DEADLINE_MS)
+    expect(page.it("applied-edit").locator("b")).to_have_text(FOG, timeout=DEADLINE_MS)
+    made = page.it("timeline").locator("li")
+    expect(made).to_have_text([re.compile(f"0:00.*{SNOW}"), re.compile(f"0:10.*{FOG}")])
+    expect(made.last.locator("button")).to_have_attribute("data-current", "true")
+    expect(page.it("render-what")).to_contain_text("2")  # all of them are rendered where they were made

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { NOTHING, readTab, takesUp, writeTab } from "../src/ui/tabrecord";
+import { NOTHING, readTab, readTimeline, takesUp, writeTab, writeTimeline } from "../src/ui/tabrecord";
 
 const overStorage = (value: unknown): unknown => JSON.parse(JSON.stringify(value));
 
@@ -29,4 +29,26 @@ test("a link with wishes of its own begins anew, a reload does not", () => {
   assert.equal(takesUp("navigate", new URLSearchParams("autostart=0")), true);
   assert.equal(takesUp("reload", asks), true);
   assert.equal(takesUp("back_forward", asks), true);
+});
+
+test("a film's edits are counted anew, the latest as -1; another film has none of them", () => {
+  const edit = { label: "", strength: 1, transitionMs: 400, seed: 0, pts: 0, appliedMs: null };
+  const edits = [
+    { ...edit, revision: 7, prompt: "snow", atS: 0 },
+    { ...edit, revision: 4, prompt: "fog", atS: 9.5 },
+  ];
+  const kept = overStorage(writeTimeline("f1", edits));
+  assert.deepEqual(readTimeline(kept, "f1"), [
+    { ...edits[0], revision: -1 },
+    { ...edits[1], revision: -2 },
+  ]);
+  assert.deepEqual(readTimeline(kept, "f2"), []);
+  assert.deepEqual(readTimeline(null, "f1"), []);
+  const many = Array.from({ length: 500 }, (_, revision) => ({
+    ...edit,
+    revision,
+    prompt: "x",
+    atS: revision,
+  }));
+  assert.equal(readTimeline(overStorage(writeTimeline("f1", many)), "f1").length, 200);
 });

@@ -25,6 +25,8 @@ interface SentEdit {
   reading: Reading | null;
   /** False where a pause fell between asking and seeing: its time would be the pause's. */
   timed: boolean;
+  /** It was in force before the page was loaded again. */
+  again: boolean;
 }
 
 /** Where edits go that are not the session's own: to a stream. */
@@ -65,7 +67,7 @@ export function follow(
 
 export async function apply(
   prompt: string,
-  options: { strength?: number; transitionMs?: number; recent?: boolean } = {},
+  options: { strength?: number; transitionMs?: number; recent?: boolean; again?: boolean } = {},
 ): Promise<void> {
   const strength = options.strength ?? chosenStrength();
   const transitionMs = options.transitionMs ?? store.transitionMs.value;
@@ -90,6 +92,7 @@ export async function apply(
     filmAt: filmNow(),
     reading: null,
     timed: !store.paused.value,
+    again: options.again ?? false,
   });
   if (sent.size > MAX_REMEMBERED_EDITS) sent.delete(sent.keys().next().value ?? 0);
   store.pending.value = { revision, prompt };
@@ -223,9 +226,16 @@ client.on("applied", ({ revision, pts }) => {
   store.applied.value = { revision, prompt, reading, tookMs: null };
   const before = store.timeline.value;
   const entry = { revision, prompt, label, strength, transitionMs, seed, pts, appliedMs: null };
-  store.timeline.value = store.film.value
-    ? placeEntry(before, { ...entry, atS: before.length === 0 ? 0 : filmAt }) // what it began with, from its start
-    : appendEntry(before, { ...entry, atS: Math.max(0, atMs - (firstEditMs ?? atMs)) / 1000 });
+  // What was in force before the page was loaded again stays where it was made.
+  const made = edit.again && before.find((each) => each.revision === -1 && each.prompt === prompt);
+  if (made) store.timeline.value = before.map((each) => (each === made ? { ...each, revision } : each));
+  else if (store.film.value) {
+    // What it began with is from its start on.
+    store.timeline.value = placeEntry(before, { ...entry, atS: before.length === 0 ? 0 : filmAt });
+  } else {
+    const atS = Math.max(0, atMs - (firstEditMs ?? atMs)) / 1000;
+    store.timeline.value = appendEntry(before, { ...entry, atS });
+  }
   if ((store.pending.value?.revision ?? 0) <= revision) store.pending.value = null;
 });
 client.on("shown", (receipt) => {

@@ -59,7 +59,7 @@ export async function start(): Promise<void> {
     store.strength.value = kept.strength;
     sent(prompt);
   }
-  if (prompt) await apply(prompt, { recent: false });
+  if (prompt) await apply(prompt, { recent: false, again: prompt === kept?.prompt });
   const video = query.get("video");
   const stream = query.get("stream");
   if (stream !== null) await openMode("streams", stream);

@@ -1,16 +1,28 @@
 /**
  * What was asked for in this tab, until it is closed: after a reload, or where a phone dropped the page, that is asked
- * for again, a film goes on where it was, and a camera is opened that was open. Knows no elements.
+ * for again, a film goes on where it was with the edits made in it, and a camera is opened that was open. Knows no
+ * elements.
  */
 import { effect } from "@preact/signals";
 import { client } from "./live";
 import { recall, remember } from "./memory";
 import { filmNow, store } from "./store";
-import { NOTHING, readTab, type TabRecord, takesUp, writeTab } from "./tabrecord";
+import {
+  NOTHING,
+  readTab,
+  readTimeline,
+  type TabRecord,
+  takesUp,
+  writeTab,
+  writeTimeline,
+} from "./tabrecord";
+import type { TimelineEntry } from "./timeline";
 
 const KEY = "tab";
+const TIMELINE = "tab.timeline";
 
 let kept = NOTHING;
+let timeline: unknown = null; // as it lay there
 
 const arrival = (): string =>
   (performance.getEntriesByType("navigation")[0] as PerformanceNavigationTiming | undefined)?.type ?? "";
@@ -28,8 +40,18 @@ async function mayOpenCamera(): Promise<boolean> {
 
 /** What this tab had before the page was loaded again. */
 export async function recallTab(address: URLSearchParams): Promise<TabRecord & { camera: boolean }> {
-  if (takesUp(arrival(), address)) kept = readTab(recall<unknown>(KEY, null, "tab"));
+  if (takesUp(arrival(), address)) {
+    kept = readTab(recall<unknown>(KEY, null, "tab"));
+    timeline = recall<unknown>(TIMELINE, null, "tab");
+  }
   return { ...kept, camera: await mayOpenCamera() };
+}
+
+/** The edits that were made in this film before the page was loaded again. Once: from then on the page has them. */
+export function takeTimeline(film: string): TimelineEntry[] {
+  const found = readTimeline(timeline, film);
+  timeline = null;
+  return found;
 }
 
 /** From now on, until the page ends. */
@@ -49,6 +71,10 @@ export function keepTab(): void {
   effect(() => {
     void [store.pending.value, store.applied.value, store.modelName.value, store.film.value];
     keep();
+  });
+  effect(() => {
+    const film = store.film.value;
+    remember(TIMELINE, film && writeTimeline(film.id, store.timeline.value), "tab");
   });
   // A phone says no more than that the page goes out of sight; where a film is then is worth keeping.
   document.addEventListener("visibilitychange", keep);

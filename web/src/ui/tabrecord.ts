@@ -1,8 +1,10 @@
 /** What is kept of a tab, as it lies in its storage. Pure. */
-import { fields, number, text } from "../client/json";
+import { fields, list, number, text } from "../client/json";
+import type { TimelineEntry } from "./timeline";
 
 const VERSION = 1; // what another page wrote is not read
 const MOST_CHARS = 2_000; // of an instruction: as its box takes
+const MOST_EDITS = 200; // of a film
 
 export interface TabRecord {
   /** null: none was asked for; "": the source as it is. */
@@ -28,6 +30,36 @@ export function readTab(value: unknown): TabRecord {
     model: text(tab.model),
     film: text(tab.film),
     at: Math.max(0, number(tab.at, 0)),
+  };
+}
+
+export const writeTimeline = (film: string, edits: readonly TimelineEntry[]): object => ({
+  version: VERSION,
+  film,
+  edits: edits.slice(-MOST_EDITS),
+});
+
+/** [] where they are of another film. A new page counts revisions from 1: those of before end at -1. */
+export function readTimeline(value: unknown, film: string): TimelineEntry[] {
+  const kept = fields(value);
+  if (kept.version !== VERSION || kept.film !== film) return [];
+  const edits = list(kept.edits).slice(-MOST_EDITS).map(readEdit);
+  const asked = [...edits].sort((a, b) => a.revision - b.revision);
+  return edits.map((edit) => ({ ...edit, revision: asked.indexOf(edit) - asked.length }));
+}
+
+function readEdit(value: unknown): TimelineEntry {
+  const edit = fields(value);
+  return {
+    revision: number(edit.revision, 0),
+    prompt: text(edit.prompt).slice(0, MOST_CHARS),
+    label: text(edit.label),
+    strength: Math.min(1, Math.max(0, number(edit.strength, 1))),
+    transitionMs: Math.max(0, number(edit.transitionMs, 400)),
+    seed: number(edit.seed, 0),
+    atS: Math.max(0, number(edit.atS, 0)),
+    pts: number(edit.pts, 0),
+    appliedMs: typeof edit.appliedMs === "number" ? edit.appliedMs : null,
   };
 }
 

@@ -8,6 +8,7 @@ import { useFilm } from "../session";
 import { hasSource, pressed, store } from "../store";
 import { StreamIcon } from "../streams/icons";
 import { clock, filmStrings as words } from "../strings.film";
+import { takeTimeline } from "../tab";
 import { isAway, open, refresh } from "./library";
 import { WatchedRender } from "./player";
 import { editNow, followJobs, refreshJobs, renderAll } from "./renders";
@@ -39,6 +40,7 @@ export async function enter(id: string, wanted: () => boolean, at = 0): Promise<
   const film = found.find((each) => each.id === id && each.state === "ready");
   if (film) {
     open(film, at < film.duration - 1 ? at : 0);
+    store.timeline.value = takeTimeline(film.id);
     return;
   }
   shown.shelf.value = true;
