@@ -66,7 +66,9 @@ async def options(request: web.Request) -> web.Response:
 
 @_speaks
 async def create(request: web.Request) -> web.Response:
-    receiver = films(request).receiver
+    held = films(request)
+    held.let_in()
+    receiver = held.receiver
     creation = tus.read_creation(request.headers, receiver.most_bytes)
     if request.body_exists and not creation.begins and request.content_length:
         raise TusError(415, f"a body that begins the upload must be {OFFSET_STREAM}")

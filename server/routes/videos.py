@@ -116,7 +116,9 @@ async def show_video(request: web.Request) -> web.Response:
 async def send_video(request: web.Request) -> web.Response:
     """One part named `file`. What comes is kept even when the rest does not: /files goes on with it."""
     try:
-        receiver = films(request).receiver
+        held = films(request)
+        held.let_in()
+        receiver = held.receiver
         about = request.content_length or 0  # with a little around the film
         if about > receiver.most_bytes + _AROUND_BYTES:
             raise TusError(

@@ -39,6 +39,10 @@ class Checking:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._ending = threading.Event()  # a look stops at its next picture
 
+    def __len__(self) -> int:
+        """Films that are being looked into, or wait for that."""
+        return len(self._tasks)
+
     async def start(self) -> None:
         """Go on with what was being looked into when the server last ended."""
         for video in await self._kept.run(self._kept.videos.list, MOST_WAITING, None, ("checking",)):

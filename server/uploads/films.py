@@ -6,7 +6,7 @@ import asyncio
 import logging
 
 from gpu.film import spawn
-from server.kept.errors import KeptError
+from server.kept.errors import KeptError, Unavailable
 from server.kept.kept import Kept
 from server.uploads.checking import Checking
 from server.uploads.receiver import Receiver
@@ -15,6 +15,7 @@ from server.uploads.threads import Threads
 log = logging.getLogger(__name__)
 
 EXPIRED_EVERY_S = 600.0
+MOST_WAITING = 200  # films to be looked into; a look takes a child and a second or more
 WRITING, KEEPING, LOOKING, OPENING = 4, 2, 2, 2  # threads
 
 
@@ -39,6 +40,14 @@ class Films:
         """Go on with what a restart interrupted. Raises KeptError."""
         await self.checking.start()
         self._sweeper = asyncio.get_running_loop().create_task(self._sweep(), name="sweep-uploads")
+
+    def let_in(self) -> None:
+        """Somebody brings another film. Raises Unavailable where too many wait to be looked into."""
+        if len(self.checking) >= MOST_WAITING:
+            raise Unavailable(
+                f"{len(self.checking)} films wait to be looked into: send this one in a while",
+                retry_after_s=60,
+            )
 
     def expect(self) -> None:
         """Somebody looks at the films: a child waits from now on, so that the chosen one opens at once."""

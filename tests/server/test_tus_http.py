@@ -95,6 +95,22 @@ async def test_what_is_spoken_is_said_before_a_byte_is_sent(tmp_path: Path) -> N
         assert old.headers["Tus-Version"] == "1.0.0"
 
 
+async def test_where_many_films_wait_to_be_looked_into_others_come_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with films(tmp_path) as served:
+        monkeypatch.setattr("server.uploads.films.MOST_WAITING", 0)
+        form = aiohttp.FormData()
+        form.add_field("file", b"x", filename="x.mp4")
+        for path, given in (
+            ("/files", {"headers": {**TUS, "Upload-Length": "9"}}),
+            ("/videos", {"data": form}),
+        ):
+            refused = await ask(served, "POST", path, 503, **given)
+            assert "wait to be looked into: send this one in a while" in await refused.text()
+            assert refused.headers["Retry-After"] == "60"
+
+
 async def test_a_film_in_pieces_becomes_a_video(tmp_path: Path, film: bytes) -> None:
     async with films(tmp_path) as served:
         made = await create(served, len(film), "Mein Film ü.mp4")
