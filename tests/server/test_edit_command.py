@@ -68,6 +68,7 @@ def test_a_film_comes_out_as_long_as_it_went_in_with_its_sound(film: Path, tmp_p
     assert "--force" in again.stderr
 
 
+@pytest.mark.slow
 def test_stopped_and_killed_it_goes_on_and_gives_the_same_bytes(long_film: Path, tmp_path: Path) -> None:
     film, whole, broken = long_film, tmp_path / "whole.mp4", tmp_path / "broken.mp4"
     assert run(film, whole, "--prompt", "as a pencil sketch").returncode == 0
@@ -136,6 +137,7 @@ def test_what_it_refuses_it_explains_and_leaves_nothing(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_spans_side_by_side_give_the_same_bytes(long_film: Path, tmp_path: Path) -> None:
     one, two = tmp_path / "one.mp4", tmp_path / "two.mp4"
     for out, threads in ((one, "1"), (two, "2")):

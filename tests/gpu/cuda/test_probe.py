@@ -91,6 +91,7 @@ def test_a_driver_that_ends_the_process(
     assert [part.name for part in machine.parts] == ["CuPy"], "what came after was asked all the same"
 
 
+@pytest.mark.slow
 def test_a_driver_that_hangs(bare_driver: FakeDriver, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FAKE_CUDA_HANG", "1")
     began = time.monotonic()

@@ -60,6 +60,7 @@ def test_graph_is_as_the_bindings_say(folder: Path, kind: str) -> None:
     assert not any(node.doc_string or node.metadata_props for node in graph.node)
 
 
+@pytest.mark.slow
 def test_same_again_and_not_traced_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     network = random_network(TINY)
     path = export_pass(network, SHAPE, tmp_path / "one", dtype=torch.bfloat16)

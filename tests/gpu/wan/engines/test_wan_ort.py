@@ -160,6 +160,7 @@ print("in place", ended)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="mprotect as Linux has it")
 def test_only_the_block_is_written(tmp_path: Path) -> None:
     done = subprocess.run(
