@@ -235,7 +235,7 @@ def _graphs_of(plan: Plan) -> set[str]:
         graphs.add("hold")
     if plan.is_painted:
         graphs.add("follow")
-    if "draw" in graphs:
+    if any(stage.kind == "draw" for stage in plan.stages):
         graphs.add("regain")
     if any(moves_sheet(stage.name) for stage in plan.stages):
         graphs.add("sheet")

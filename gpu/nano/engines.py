@@ -45,7 +45,7 @@ _SIZED: Mapping[str, tuple[str, ...]] = {
     "hold": (*_CANVAS, "cache_luma", "cache_chroma", "flow", "share"),
     "fall": ("y", "uv", "particles"),
     "sheet": ("lies",),
-    "regain": ("y", "luma", "mask", "gate"),
+    "regain": ("y", "uv", *_CANVAS, "gate"),
 }
 _HALVED = {
     "steady": (),

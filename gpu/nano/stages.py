@@ -86,13 +86,13 @@ class Pass:
         memory: Memory,
         source: Picture,
         moved: Mapping[str, Tensor],
-        camera: Tensor,
+        camera: Mapping[str, Tensor],
     ) -> None:
-        """`moved`: what the steadying found out of the frame before: gate, flow and share; `camera`: the luma
-        of the source, bytes [1,1,H,W]."""
+        """`moved`: what the steadying found out of the frame before: gate, flow and share; `camera`: the
+        bytes of the source, y [1,1,H,W] and uv [1,2,H/2,W/2]."""
         self._engines, self._experts, self._memory = engines, experts, memory
         self.source, self._moved = source, {name: moved[name] for name in MOVED}
-        self._camera = camera
+        self._camera = {name: camera[name] for name in ("y", "uv")}
         self._done: dict[tuple[tuple[Stage, ...], tuple[float, ...]], Picture] = {}
         self._masks: dict[Region, Tensor] = {"everywhere": engines.everywhere}
         self._painted: dict[object, dict[str, Tensor]] = {}
@@ -154,6 +154,8 @@ class Pass:
         self._memory.grid = self._grid
 
     def _stage(self, stage: Stage, picture: Picture, hold: float) -> Picture:
+        if stage.kind == "draw":
+            picture = self._regained(picture, stage.region)
         if stage.name == pixel_art.NAME:
             return self._pixel_art(stage, picture)
         inputs: dict[str, Tensor] = {
@@ -168,7 +170,6 @@ class Pass:
             inputs["aux"] = self._engines.aux
         elif stage.kind == "draw":
             inputs["texture"] = self._texture(stage.name)
-            inputs["luma"] = self._regained(picture.luma, inputs["mask"])
         elif stage.kind == "paint":
             inputs |= self._paint_memory(stage)
         out = self._engines.run(stage.kind, inputs)
@@ -178,10 +179,11 @@ class Pass:
         made = Picture(luma, chroma)
         return self._hold(stage, made, hold) if hold else made
 
-    def _regained(self, luma: F32, mask: Tensor) -> Tensor:
-        """A canvas that is to be drawn, its edges where the camera saw them."""
-        inputs = {"y": self._camera, "luma": luma, "mask": mask, "gate": self._moved["gate"]}
-        return self._engines.run("regain", inputs)["new_luma"]
+    def _regained(self, picture: Picture, region: Region) -> Picture:
+        """A canvas that is to be drawn there, its edges where the camera saw them."""
+        inputs = {"luma": picture.luma, "chroma": picture.chroma, "mask": self.mask(region)}
+        out = self._engines.run("regain", {**self._camera, **inputs, "gate": self._moved["gate"]})
+        return Picture(*out.values())
 
     def _hold(self, stage: Stage, made: Picture, hold: float) -> Picture:
         """What a stage made, with some of what it made of the frame before."""

@@ -106,7 +106,7 @@ class NanoState:
         inputs = {**source, **before, "keep": scalar(self.cache_valid)}
         out = self.engines.run("follow" if painted else "steady", inputs)
         canvas = Picture(out["luma"], out["chroma"])
-        return Pass(self.engines, experts, self.memory, canvas, out, self.source["y"])
+        return Pass(self.engines, experts, self.memory, canvas, out, self.source)
 
     def _edit(self, canvas: Pass, mix: Mix) -> Picture:
         """The canvas of what is in force, at full strength."""

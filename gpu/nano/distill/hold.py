@@ -2,9 +2,9 @@
 
 Lines and hard tones come and go with the least change of the picture. How the picture moved, and how well
 what is carried along fits the source, the steadying found out; nothing is learned here. A line carried a
-little beside its place would be drawn twice, so it is bounded how far the mean of a few pixels may go from the
-new picture's. Not meant for edits whose paper or hatching stands still, which would be smeared. Knows nothing
-of edits.
+little beside its place would be drawn twice, so it is bounded how far the mean of a few pixels may go from
+the new picture's. Not meant for edits whose paper or hatching stands still, which would be smeared. Knows
+nothing of edits.
 """
 
 from __future__ import annotations

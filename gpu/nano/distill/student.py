@@ -130,7 +130,7 @@ class Student:
         files += ["hold.onnx"] * (hold > 0) + ["person.onnx"] * (edit in BEHIND)
         files += ["fall.onnx"] * (edit in WEATHER_PARTICLES)
         files += ["sheet.onnx"] * moves_sheet(edit)
-        files += [f"regain{half}.onnx"] * (kind == "draw" and edit != pixel_art.NAME)
+        files += [f"regain{half}.onnx"] * (kind == "draw")
         parts = [self._files.get(file, "") for file in files]
         own = [a.tobytes() for name, a in sorted(self._experts.items()) if name.startswith(f"{kind}/{edit}/")]
         own += [Path(sheet.__file__).read_bytes()] * moves_sheet(edit)

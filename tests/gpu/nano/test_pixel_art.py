@@ -136,4 +136,4 @@ def test_while_the_one_before_fades_the_grid_goes_on(model: NanoModel) -> None:
 
 
 def test_no_graph_is_compiled_for_it() -> None:
-    assert _graphs_of(plan_of([Part(NAME, 1.0)])) == set()
+    assert _graphs_of(plan_of([Part(NAME, 1.0)])) == {"regain"}

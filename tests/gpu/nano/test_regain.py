@@ -12,7 +12,7 @@ from gpu.models.nano import WEIGHTS
 from gpu.nano.engines import shapes_of
 
 W, H = 160, 112
-SIZED = ("y", "luma", "mask", "gate")
+SIZED = ("y", "uv", "luma", "chroma", "mask", "gate")
 EDGE = 80  # column
 
 
@@ -35,7 +35,15 @@ def regained(luma: Tensor, gate: float, place: float = 1.0, weights: Path = WEIG
     mask = np.ones(shapes["mask"], np.float32)
     mask[..., : H // 2, :] = place
     moving = np.full(shapes["gate"], gate, np.float32)
-    return engine.run({"y": noisy(), "luma": luma, "mask": mask, "gate": moving})["new_luma"]
+    inputs = {"y": noisy(), "luma": luma, "mask": mask, "gate": moving}
+    inputs |= {
+        "uv": np.full(shapes["uv"], 120, np.uint8),
+        "chroma": np.full(shapes["chroma"], 0.5, np.float32),
+    }
+    out = engine.run(inputs)
+    drawn = out["new_chroma"][..., H // 4 :, :]
+    assert np.abs(drawn - (0.5 + (1 - gate) * (120 / 255 - 0.5))).max() < 1e-6
+    return out["new_luma"]
 
 
 def misplaced(luma: Tensor) -> float:
@@ -47,14 +55,14 @@ def misplaced(luma: Tensor) -> float:
 def test_an_edge_that_moves_lies_where_the_camera_saw_it() -> None:
     late = edge(EDGE - 0.3)  # carried a third of a pixel beside its place
     assert misplaced(late) > 12
-    assert misplaced(regained(late, gate=0)) < 0.4 * misplaced(late)
+    assert misplaced(regained(late, gate=0)) < 0.35 * misplaced(late)
 
 
 def test_the_noise_that_was_taken_stays_away() -> None:
     calm = edge(EDGE)
     given = regained(calm, gate=0)
     noise, left = noisy() / np.float32(255) - calm, given - calm
-    assert left.std() < 0.2 * noise.std()
+    assert left.std() < 0.4 * noise.std()
 
 
 def test_what_stands_still_stays_as_it_was_steadied() -> None:
