@@ -13,6 +13,7 @@ from gpu.types import EncodedFrame
 from server.rtmp.limits import RtmpLimits
 from server.streams.stream import Stream
 from tests.server.rtmp.rtmp_client import Client, avc_tags, metadata, rtmp_server
+from tests.server.sound.sounds import Clicks, aac
 from tests.server.streams.stream_parts import KEY, TICKS, Caster, Server, Watcher, clip, until
 
 
@@ -232,6 +233,31 @@ async def test_sound_that_is_not_taken_leaves_the_picture_alone() -> None:
         assert publisher is not None
         assert publisher.audio == "aac (not taken)"
         assert not watcher.sounds
+        client.close()
+
+
+async def test_a_second_audio_track_leaves_the_first_alone() -> None:
+    """As OBS sends them: enhanced RTMP's version 2."""
+    config, frames = aac(Clicks(1.0, (0.5,)), 48_000, "stereo")
+    async with rtmp_server() as (served, rtmp):
+        stream, watcher = stream_of(served), Watcher()
+        client = await publishing(rtmp.port)
+        await stream.add_viewer(watcher)
+        for head in (b"\xaf\x00", b"\x95\x00mp4a\x01"):
+            client.audio(0, head + config)
+        waiting = list(frames)
+        for time_ms, payload in avc_tags(list(islice(endless((96, 64)), 30)), 0):
+            client.video(time_ms, payload)
+            while waiting and waiting[0][1] * 1000 <= time_ms:
+                data, at_s = waiting.pop(0)
+                for head in (b"\xaf\x01", b"\x95\x01mp4a\x01"):
+                    client.audio(round(at_s * 1000), head + data)
+            await client.writer.drain()
+            await asyncio.sleep(0.01)
+        await until(lambda: len(watcher.sounds) > 20 and len(watcher.frames) > 10)
+        publisher = stream.facts().publisher
+        assert publisher is not None
+        assert publisher.audio == "aac, further tracks (not taken)"
         client.close()
 
 
