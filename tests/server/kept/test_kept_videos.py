@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -154,3 +155,16 @@ def test_uploads_that_are_begun_are_bounded(database: Database, monkeypatch: pyt
     with pytest.raises(NotKept):
         videos.get(short.video_id)
     assert [uploads.get(each.id).id for each in (long, other, late)] == [long.id, other.id, late.id]
+
+
+def test_many_that_make_room_at_once_give_up_one_each(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "MOST", 6)
+    uploads = Uploads(database)
+    for number in range(6):
+        uploads.create(f"resting-{number}.mp4", None, FAR)
+    later = FAR + module.RESTING_S + 5
+    with ThreadPoolExecutor(6) as pool:
+        made = list(pool.map(lambda number: uploads.create(f"{number}.mp4", None, later), range(6)))
+    assert [uploads.get(each.id) for each in made] == made
