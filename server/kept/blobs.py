@@ -206,8 +206,8 @@ class Blobs:
 
 
 def shown(url: str) -> str:
-    """Without keys that somebody wrote into it."""
-    return re.sub(r"//[^/@]*@", "//***@", url)
+    """Without keys that somebody wrote into it; a secret one may have a slash or an @ in it."""
+    return re.sub(r"//([^/:@]+:.*|[^/@]*)@", "//***@", url)
 
 
 def _known(error: Exception, key: str) -> KeptError | None:

@@ -127,13 +127,14 @@ def now_of(connection: Connection) -> float:
 
 
 def shown(url: str) -> str:
-    """Without the password, also where it ends in what is taken for a host."""
+    """Without passwords, also where one ends in what is taken for a host, or is given behind the `?`."""
     try:
         parsed = sa.make_url(url)
     except (exc.ArgumentError, ValueError):  # of a port
         return "(not a URL)"
     host = (parsed.host or "").rpartition("@")[2]
-    return parsed.set(host=host or None).render_as_string(hide_password=True)
+    query = {name: "hidden" if "password" in name.lower() else value for name, value in parsed.query.items()}
+    return parsed.set(host=host or None, query=query).render_as_string(hide_password=True)
 
 
 def _engine(url: str) -> Engine:

@@ -322,5 +322,6 @@ def test_a_fetch_that_breaks_off_leaves_nothing(tmp_path: Path) -> None:
 
 def test_keys_that_were_written_into_the_address_are_not_shown() -> None:
     assert shown("s3://key:secret@bucket/prefix") == "s3://***@bucket/prefix"
+    assert shown("s3://key:se/cr@et@bucket/prefix") == "s3://***@bucket/prefix"
     assert shown("s3://bucket/a@b") == "s3://bucket/a@b"
     assert shown("/a/folder@home") == "/a/folder@home"

@@ -179,6 +179,9 @@ def test_urls_that_cannot_be_are_refused_with_what_can(url: str) -> None:
 
 def test_passwords_are_not_shown() -> None:
     assert "secret" not in shown("postgresql://me:secret@host/name")
+    behind = shown("postgresql://host/name?password=secret&sslpassword=secret&sslmode=require")
+    assert "secret" not in behind
+    assert "sslmode=require" in behind
     with pytest.raises(DatabaseUnavailable) as refused:
         Videos(Database("postgresql://me:secret@127.0.0.1:1/name", give_up_s=0)).list()
     assert "secret" not in str(refused.value)
