@@ -51,7 +51,7 @@ _END = (
     r"(?= (?:on|in|at|to|into|next|behind|near|around|over|under|beside|from|of|that|which|who|above|for"
     r"|please|pls|plz|thanks|sitting|standing)\b|[.!?]|$)"
 )
-_WHAT = rf"{_A}(?P<what>[a-z' -]{{1,40}}?){_END}"
+_WHAT = rf"{_A}(?P<what>[a-z][a-z' -]{{0,39}}?){_END}"
 _ADDED = re.compile(
     rf"{_PLEASE}(?:add|put|place|insert|attach|stick|paste|draw|give (?:me|him|her|us|it)|wear)(?: in)?"
     rf" {_WHAT}"
@@ -67,8 +67,8 @@ _TURNED = re.compile(
     rf"{_PLEASE}(?:turn|make|change|transform) {_SOMEBODY} (?:(?:in)?to|look like|like|be)? ?{_WHAT}"
 )
 _DYED = re.compile(
-    rf"{_PLEASE}(?:make|turn|paint|dye|colou?r|change) (?:my|his|her|the|this|that) (?P<what>[a-z ]{{1,30}}?)"
-    rf" (?:to |in |into )?(?P<hue>[a-z]+){_END}"
+    rf"{_PLEASE}(?:make|turn|paint|dye|colou?r|change) (?:my|his|her|the|this|that)"
+    rf" (?P<what>[a-z][a-z ]{{0,29}}?) (?:to |in |into )?(?P<hue>[a-z]+){_END}"
 )
 _JOINT = re.compile(r" ?[,;+&] ?(?:and )?| (?:and|then|plus|with) ")  # something else is said, too
 _ARTICLE = re.compile(r"^(?:(?:a|an|some|the|two|three|four|five|many|lots of|a few) )*")

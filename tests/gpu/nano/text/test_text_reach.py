@@ -70,6 +70,15 @@ def test_the_way_back_takes_nothing_out(tower: TextTower, prompt: str) -> None:
     assert (reading.parts, reading.understood) == ((), True)
 
 
+@pytest.mark.parametrize("prompt", [
+    "turn me into ?", "turn me to .", "make me like !", "make me be .", "put me in ?", "add - ?", "add ' .",
+    "remove - ?", "paint my - red",
+])  # fmt: skip
+def test_an_order_that_names_nothing_is_only_not_understood(tower: TextTower, prompt: str) -> None:
+    reading = tower.read(prompt)
+    assert (reading.parts, reading.understood) == ((), False)
+
+
 def test_words_are_known_as_they_are_typed() -> None:
     assert all(map(is_known, ("watercolour", "waterc", "watrecolour", "cartoonish", "reddish", "please")))
     assert not any(map(is_known, ("asdfg", "qwrtp", "xyzzy", "flibbertigibbet", "zz")))
