@@ -22,7 +22,8 @@ COLOURS: tuple[str, ...] = (*HUES, "white", "grey", "black", "brown")
 class EditInfo:
     """One edit: `name` in code and weights, `label` for people, `prompt` a sentence that asks for it, `hold`
     how much of its picture before a frame keeps where it fits: 1 is as much as of the source's, `sheet_moves`
-    whether the sheet it is drawn on goes along with the picture (gpu.nano.sheet)."""
+    whether the sheet it is drawn on goes along with the picture (gpu.nano.sheet), `stiff` whether as one:
+    what is ruled or printed in dots looks crumpled where it bends."""
 
     name: str
     label: str
@@ -31,6 +32,7 @@ class EditInfo:
     kind: Kind = "look"
     hold: float = 0.0
     sheet_moves: bool = False
+    stiff: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +49,10 @@ def _paint(name: str, label: str, prompt: str) -> EditInfo:
     return EditInfo(name, label, "art", prompt, "paint")
 
 
-def _draw(name: str, label: str, prompt: str, hold: float = 0.0, sheet_moves: bool = False) -> EditInfo:
-    return EditInfo(name, label, "drawing", prompt, "draw", hold, sheet_moves)
+def _draw(
+    name: str, label: str, prompt: str, hold: float = 0.0, sheet_moves: bool = False, stiff: bool = False
+) -> EditInfo:
+    return EditInfo(name, label, "drawing", prompt, "draw", hold, sheet_moves, stiff)
 
 
 EDITS: tuple[EditInfo, ...] = (
@@ -83,9 +87,11 @@ EDITS: tuple[EditInfo, ...] = (
     _draw("ink", "Ink drawing", "as an ink drawing", sheet_moves=True),
     _draw("line_and_wash", "Line and wash", "watercolour with ink outlines", hold=0.64, sheet_moves=True),
     _draw("cartoon", "Cartoon", "turn it into a cartoon", hold=2.4),
-    _draw("comic", "Comic book", "as a comic book with halftone dots", hold=0.5, sheet_moves=True),
+    _draw(
+        "comic", "Comic book", "as a comic book with halftone dots", hold=0.5, sheet_moves=True, stiff=True
+    ),
     _draw("neon", "Neon", "glowing neon outlines", hold=1.27),
-    _draw("blueprint", "Blueprint", "as a blueprint", hold=0.4, sheet_moves=True),
+    _draw("blueprint", "Blueprint", "as a blueprint", hold=0.44, sheet_moves=True, stiff=True),
     _draw("chalkboard", "Chalkboard", "chalk on a blackboard", sheet_moves=True),
     _draw("pixel_art", "Pixel art", "as pixel art"),
     # looks: light and colour of every pixel
@@ -151,6 +157,11 @@ def names_of(kind: Kind) -> tuple[str, ...]:
 def moves_sheet(name: str) -> bool:
     """`EditInfo.sheet_moves` of an edit."""
     return EDIT_BY_NAME[name].sheet_moves
+
+
+def bends_sheet(name: str) -> bool:
+    """Whether its sheet bends with what moves by itself: the inverse of `EditInfo.stiff`."""
+    return not EDIT_BY_NAME[name].stiff
 
 
 def hold_of(name: str) -> float:

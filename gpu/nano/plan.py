@@ -14,7 +14,7 @@ ARTS = ("paint", "draw")  # at most one of them in a place: two hands on one can
 # Milliseconds at 640x480 on two threads of a stage, of holding it, of moving its sheet, of finding the
 # person; see MODEL_CARD.md.
 COST_MS: Mapping[Kind, float] = {"paint": 11.9, "draw": 10.4, "look": 4.7, "blur": 2.2}
-HOLD_MS, SHEET_MS, PERSON_MS = 3.2, 1.7, 2.7
+HOLD_MS, SHEET_MS, PERSON_MS = 1.9, 1.2, 2.7
 # With the 8 ms of steadying and finishing, a frame of a camera of 25 a second: for more than that the stream
 # would step down its ladder.
 MOST_MS = 30.0

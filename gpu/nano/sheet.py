@@ -76,11 +76,12 @@ class Sheet:
         self.own = own
         self.moves += bool(step.any())
 
-    def lies(self, high: int, wide: int) -> F32:
-        """[1,2,high,wide] how far right and down of its place in pixels the sheet under each cell is."""
+    def lies(self, high: int, wide: int, bends: bool = True) -> F32:
+        """[1,2,high,wide] how far right and down of its place in pixels the sheet under each cell is; of one
+        that does not bend, as the camera took it along."""
         middle = _from_middle(high, wide)
         away = (self.zoom - 1) * middle + self.shift
-        if self.own is not None:
+        if bends and self.own is not None:
             away = away + self.own
         return np.stack([away.real, away.imag])[None].astype(np.float32)
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from gpu.engine import Tensor
 from gpu.nano import pixel_art
 from gpu.nano.coarse import halved
-from gpu.nano.edits import Region, moves_sheet
+from gpu.nano.edits import Region, bends_sheet, moves_sheet
 from gpu.nano.engines import Engines
 from gpu.nano.experts import Experts
 from gpu.nano.grid import Grid
@@ -214,7 +214,8 @@ class Pass:
         moves = self._sheet.moves
         before, texture = self._memory.textures.get(name, (-1, None))
         if texture is None or before != moves:
-            lies = self._sheet.lies(*self._moved["flow"].shape[2:]) if moves else None
+            high, wide = self._moved["flow"].shape[2:]
+            lies = self._sheet.lies(high, wide, bends_sheet(name)) if moves else None
             texture = self._engines.texture(name, lies)
         self._textures[name] = moves, texture
         return texture

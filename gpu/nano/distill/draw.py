@@ -79,7 +79,7 @@ class Draw:
             pictures.append(planes_to_rgb(luma, chroma))
         for drawing in drawings:
             for picture in pictures:
-                texture = _sheet(NAMES[drawing], rng)
+                texture = a_sheet(NAMES[drawing], rng)
                 luma, chroma = _planes(draw(NAMES[drawing], picture, texture))
                 for column, array in zip(targets, (texture, luma[None], chroma), strict=True):
                     column.append(array)
@@ -116,7 +116,7 @@ class Draw:
         return np.asarray(np.round(np.vstack(rows) * 255), np.uint8)
 
 
-def _sheet(name: str, rng: np.random.Generator) -> F32:
+def a_sheet(name: str, rng: np.random.Generator) -> F32:
     """[2, SIZE, SIZE] in -1..1 a piece of the sheet it is drawn on, from anywhere; of one that goes along
     with the picture also from between pixels, a little turned and zoomed."""
     if not moves_sheet(name) or rng.random() < _LIES_STRAIGHT:

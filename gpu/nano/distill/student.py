@@ -126,7 +126,7 @@ class Student:
         first = "follow" if kind == "paint" else "steady"
         files = [f"{first}{half}.onnx", f"finish{half}.onnx"]
         files += [f"{kind}.onnx"] * (edit != pixel_art.NAME)
-        hold = EDIT_BY_NAME[edit].hold
+        hold, stiff = EDIT_BY_NAME[edit].hold, "stiff" * EDIT_BY_NAME[edit].stiff
         files += ["hold.onnx"] * (hold > 0) + ["person.onnx"] * (edit in BEHIND)
         files += ["fall.onnx"] * (edit in WEATHER_PARTICLES)
         files += ["sheet.onnx"] * moves_sheet(edit)
@@ -136,4 +136,4 @@ class Student:
         own += [Path(sheet.__file__).read_bytes()] * moves_sheet(edit)
         if edit == pixel_art.NAME:
             own = [Path(str(module.__file__)).read_bytes() for module in (sheet, grid, pixel_art)]
-        return hashlib.sha256(f"{''.join(parts)}{hold}".encode() + b"".join(own)).hexdigest()[:16]
+        return hashlib.sha256(f"{''.join(parts)}{hold}{stiff}".encode() + b"".join(own)).hexdigest()[:16]

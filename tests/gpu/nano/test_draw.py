@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gpu.nano.edits import names_of
+from gpu.nano.edits import moves_sheet, names_of
 from gpu.nano.geometry import folded, textures_for
 
 torch = pytest.importorskip("torch")
@@ -78,6 +78,21 @@ def test_a_batch_has_a_finite_loss_that_reaches_trunk_and_heads() -> None:
     assert net.trunk.bank.weight.grad.abs().sum() > 0
     seen = net.heads["w1"].grad.abs().flatten(1).sum(1) > 0
     assert set(seen.nonzero().flatten().tolist()) == set(batch[0].tolist())
+
+
+@pytest.mark.parametrize("name", ["blueprint", "cartoon"])
+def test_a_drawing_learns_its_sheet_as_it_may_lie(name: str) -> None:
+    rng = np.random.default_rng(2)
+    sheets = np.stack([task_module.a_sheet(name, rng)[0] for _ in range(12)])
+    assert sheets.shape == (12, task_module.SIZE, task_module.SIZE)
+    assert np.abs(sheets).max() <= 1
+    between = (np.abs(sheets) < 0.9).mean((1, 2)) > 0.02  # of a ruled line, where it lies between two pixels
+    straight = np.isin(sheets, (-1, 1)).all((1, 2))
+    if moves_sheet(name):
+        assert between.any()
+        assert straight.any(), "as at the start of a stream"
+    else:
+        assert not sheets.any()
 
 
 def test_folded_texture_has_the_cells_of_even_rows_then_of_odd_ones() -> None:

@@ -93,6 +93,17 @@ def test_a_piece_that_goes_on_is_never_far_from_the_whole() -> None:
     assert 10 < np.abs(sheet.lies(HIGH, WIDE)).max() < 40
 
 
+def test_what_is_ruled_does_not_bend_with_what_moves_by_itself() -> None:
+    sheet, luma, flow = Sheet(), busy(), flow_of(1.5)
+    flow[0, 8:22, 10:26] = -4 / BLOCK
+    for _ in range(4):
+        sheet.follow(flow, SURE, luma)
+    assert np.ptp(sheet.lies(HIGH, WIDE)[0, 0]) > 5
+    right, down = sheet.lies(HIGH, WIDE, bends=False)[0]
+    assert np.abs(wrapped(right + 6)).max() < 0.3
+    assert np.abs(down).max() < 0.3
+
+
 def test_a_sheet_is_zoomed_a_little_and_no_more() -> None:
     sheet, luma = Sheet(), busy()
     step = -0.01 * places()  # the picture grows by a hundredth each frame
@@ -245,11 +256,12 @@ def test_two_drawings_share_one_sheet_while_one_becomes_the_other(model: NanoMod
     assert shapes_of(W, H)["lies"][2:] == shapes_of(W, H)["flow"][2:]
 
 
-def test_in_a_span_of_a_film_the_paper_lies_still(model: NanoModel) -> None:
+@pytest.mark.parametrize("drawing", ["pencil", "comic", "blueprint"])
+def test_in_a_span_of_a_film_the_paper_lies_still(model: NanoModel, drawing: str) -> None:
     """What moved before a span is not known there: hatching would jump from span to span."""
     state = opened(model, W, H)
     state.remember_briefly()
-    force(model, state, "pencil")
+    force(model, state, drawing)
     for frame in panned(4, 2):
         model.step(state, [frame])
     state.forget()
