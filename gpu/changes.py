@@ -102,8 +102,11 @@ def _movable(parts: Iterable[Part], change: Change) -> str:
 
 
 def _moved(value: float, change: Change) -> float:
-    """0..1, to a hundredth; not below LEAST where it was above and nothing below is named."""
+    """0..1, to a hundredth; not below LEAST where it was above and nothing below is named, and at least that
+    where "a bit more" of hardly anything would be no more."""
     wanted = min(1.0, max(0.0, round(change.times * value + change.plus, 2)))
+    if change.times > 1 and wanted <= value < LEAST:
+        return LEAST
     return max(wanted, min(value, LEAST)) if change.times > 0 else wanted
 
 

@@ -78,6 +78,13 @@ def test_it_never_falls_to_nothing_by_degrees(tower: TextTower) -> None:
     assert made[-1] == ("make it sepia", 0.1)
 
 
+def test_from_hardly_anything_it_grows(tower: TextTower) -> None:
+    made = in_force(tower, "make it sepia", "2% strength", "a bit stronger", "a bit stronger")
+    assert [strength for _, strength in made] == [1.0, 0.02, 0.1, 0.12]
+    made = in_force(tower, "rain at 2%", "twice the rain", "rain at 0%", "a bit more rain")
+    assert [prompt for prompt, _ in made] == ["rain at 2%", "rain 4%", "rain at 0%", "rain 10%"]
+
+
 def test_one_of_several_is_changed_by_name(tower: TextTower) -> None:
     made = in_force(tower, "make it a rainy night", "less rain", "much more rain", "turn the night down")
     assert [prompt for prompt, _ in made[1:]] == [
