@@ -54,17 +54,25 @@ export function takeTimeline(film: string): TimelineEntry[] {
   return found;
 }
 
+/** Where what is edited is in a film; of one that has not come yet, where that was. */
+function place(): { film: string; at: number } {
+  const film = store.film.peek();
+  if (film) return { film: film.id, at: Math.round(filmNow() * 10) / 10 };
+  return isAwaited() ? { film: kept.film, at: kept.at } : { film: "", at: 0 };
+}
+
+/** The film of before is not there yet: the server may have none for now, and somebody may load the page once more. */
+const isAwaited = (): boolean => timeline !== null && store.source.peek() === "video";
+
 /** From now on, until the page ends. */
 export function keepTab(): void {
   const keep = (): void => {
     const { wanted } = client;
-    const film = store.film.peek();
     kept = {
       prompt: wanted?.prompt ?? kept.prompt,
       strength: wanted?.strength ?? kept.strength,
       model: store.modelName.peek(),
-      film: film?.id ?? "",
-      at: film ? Math.round(filmNow() * 10) / 10 : 0,
+      ...place(),
     };
     remember(KEY, writeTab(kept), "tab");
   };
@@ -74,6 +82,7 @@ export function keepTab(): void {
   });
   effect(() => {
     const film = store.film.value;
+    if (!film && isAwaited()) return;
     remember(TIMELINE, film && writeTimeline(film.id, store.timeline.value), "tab");
   });
   // A phone says no more than that the page goes out of sight; where a film is then is worth keeping.
