@@ -110,9 +110,10 @@ def _check_quota(connection: Connection, length: int, quota_bytes: int) -> None:
 
 
 def _give_one_up(connection: Connection, expires_before: float) -> None:
-    """Its file goes with the next `relens gc`."""
+    """Its file goes with the next `relens gc`. One that is whole waits for us, not for who sent it."""
     resting = sa.select(UploadRow.id).where(UploadRow.expires_at < expires_before)
-    first = resting.order_by(UploadRow.offset, UploadRow.expires_at).limit(1)
+    unfinished = sa.or_(UploadRow.length.is_(None), UploadRow.offset < UploadRow.length)
+    first = resting.where(unfinished).order_by(UploadRow.offset, UploadRow.expires_at).limit(1)
     upload_id = connection.execute(first.with_for_update(skip_locked=True)).scalar()  # others take theirs
     if upload_id is None:
         raise Unavailable(f"{MOST} uploads are begun just now: try again in a minute", retry_after_s=60)

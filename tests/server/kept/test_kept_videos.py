@@ -168,3 +168,17 @@ def test_many_that_make_room_at_once_give_up_one_each(
     with ThreadPoolExecutor(6) as pool:
         made = list(pool.map(lambda number: uploads.create(f"{number}.mp4", None, later), range(6)))
     assert [uploads.get(each.id) for each in made] == made
+
+
+def test_room_is_not_made_of_what_is_whole_and_waits_for_its_storage(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "MOST", 2)
+    uploads = Uploads(database)
+    whole, half = uploads.create("whole.mp4", 10, FAR), uploads.create("half.mp4", 100, FAR)
+    uploads.advance(whole.id, 0, 10, FAR)
+    uploads.advance(half.id, 0, 50, FAR)
+    uploads.create("later.mp4", None, FAR + module.RESTING_S + 5)
+    assert uploads.get(whole.id).offset == 10
+    with pytest.raises(NotKept):
+        uploads.get(half.id)
