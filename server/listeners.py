@@ -51,7 +51,7 @@ class Listeners:
         if held >= self._most_each:
             raise CapacityError(
                 f"{held} {self._doing} already from {of}, all that one address may: end one of them, or ask "
-                f"{instead}; if that is a proxy, name it in trusted_proxies",
+                f"{instead}; if that is a proxy, name it in trusted_proxies, and let it send X-Forwarded-For",
                 RETRY_AFTER_S,
             )
         if self._guest_count() >= self._most:

@@ -76,6 +76,8 @@ def test_the_address_is_named_a_network_of_ipv6_is_one() -> None:
     listeners = Listeners(20)
     held = fill(listeners, "2001:db8::1")
     assert len(held) == 8
-    with pytest.raises(CapacityError, match=r"8 listen already from 2001:db8::/64.*GET /jobs/j.*proxies"):
+    with pytest.raises(
+        CapacityError, match=r"8 listen already from 2001:db8::/64.*GET /jobs/j.*proxies.*X-Forwarded-For"
+    ):
         listeners.take("2001:db8::2", INSTEAD)
     listeners.take("2001:db8:1::1", INSTEAD)
