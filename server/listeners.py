@@ -54,8 +54,8 @@ class Listeners:
                 f"{instead}; if that is a proxy, name it in trusted_proxies, and let it send X-Forwarded-For",
                 RETRY_AFTER_S,
             )
-        if self._guest_count() >= self._most:
-            fullest = max(self._guests.values(), key=len)
+        if self._guest_count() >= self._most or len(self) >= self._most_in_all:
+            fullest = max(self._guests.values(), key=len, default={})
             if len(fullest) <= held + 1:
                 raise self._all_taken(instead)
             oldest = next(iter(fullest))

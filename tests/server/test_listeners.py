@@ -72,6 +72,14 @@ def test_who_is_known_has_places_beyond_those_and_is_never_put_out() -> None:
     assert len(listeners) == 20
 
 
+def test_all_together_are_never_more_than_there_are_places() -> None:
+    listeners = Listeners(20, kept_free=2)
+    for _ in range(22):
+        listeners.take("203.0.113.1", INSTEAD, is_known=True)
+    assert fill(listeners, "203.0.113.2") == []
+    assert len(listeners) == 22
+
+
 def test_the_address_is_named_a_network_of_ipv6_is_one() -> None:
     listeners = Listeners(20)
     held = fill(listeners, "2001:db8::1")
