@@ -181,20 +181,21 @@ class FilmPlayer:
             due_ns = zero_ns + _ns(frame.pts)
             if not clock.wait(place, due_ns) or not clock.shown(place, frame.pts):
                 continue
-            now_ns = time.monotonic_ns()
-            late_s = (now_ns - due_ns) / 1e9
-            if late_s > LATE_S and self._sound is not None and self._sound.plays:
-                if late_s > FAR_S and (key := self._key_between(frame.pts, late_s)) is not None:
-                    frames = self._reader.frames(key)
-                if time.monotonic() - self._shown_s < SEEN_S:
-                    continue
-            elif late_s > LATE_S:
-                clock.slip(int((late_s - LATE_S) * 1e9))  # the film slows down rather than stand still
-            if self._follows:
+            if self._follows:  # of a picture that is left out, too: it may be the last one, which stands
                 edit = in_force(self._steps, frame.pts)
                 if edit != now_in_force:
                     now_in_force = edit
                     on_edit(edit)
+            now_ns = time.monotonic_ns()
+            late_s = (now_ns - due_ns) / 1e9
+            is_heard = self._sound is not None and self._sound.plays
+            if late_s > LATE_S and not is_heard:
+                clock.slip(int((late_s - LATE_S) * 1e9))  # the film slows down rather than stand still
+            elif late_s > LATE_S and clock.playing:
+                if late_s > FAR_S and (key := self._key_between(frame.pts, late_s)) is not None:
+                    frames = self._reader.frames(key)
+                if time.monotonic() - self._shown_s < SEEN_S:
+                    continue
             # Far behind it is out of step anyway, and must not hold up sound that waits for pictures.
             show(self._stamped(frame, due_ns if late_s <= LATE_S else now_ns))
             if not clock.playing:

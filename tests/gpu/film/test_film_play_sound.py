@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
@@ -16,7 +16,8 @@ import pytest
 from gpu.errors import RelensError
 from gpu.film.pcm_wire import RATE_HZ, SAMPLES
 from gpu.film.play import FilmPlayer
-from gpu.types import CLOCK_HZ, Frame
+from gpu.film.timeline import Step
+from gpu.types import CLOCK_HZ, Edit, Frame
 from tests.gpu.film.flashing import Sound, make_flashes
 from tests.gpu.film.test_film_pcm import spoil
 from tests.server.lip_sync import apart_s
@@ -40,6 +41,7 @@ class Stage:
         self.sounds: list[tuple[float, float]] = []  # (seconds, peak) of each millisecond
         self.silent: list[str] = []
         self.errors: list[RelensError] = []
+        self.edits: list[Edit] = []
 
     def show(self, frame: Frame) -> None:
         self.pictures.append((frame.pts / CLOCK_HZ, float(frame.y.mean())))
@@ -62,9 +64,21 @@ class Stage:
 
 
 @contextmanager
-def playing(film: Path, start_s: float = 0.0, takes_s: float = 0.0) -> Iterator[tuple[FilmPlayer, Stage]]:
-    player, stage = FilmPlayer(film, start_s), Stage(takes_s)
-    player.start(stage.show, on_error=stage.errors.append, sound=stage)
+def playing(
+    film: Path, start_s: float = 0.0, takes_s: float = 0.0, decodes_s: float = 0.0, steps: Sequence[Step] = ()
+) -> Iterator[tuple[FilmPlayer, Stage]]:
+    """`takes_s` to show a picture, `decodes_s` longer than usual to decode one."""
+    player, stage = FilmPlayer(film, start_s, steps), Stage(takes_s)
+    frames = player._reader.frames
+
+    def slowly(start: int) -> Iterator[Frame]:
+        for frame in frames(start):
+            time.sleep(decodes_s)
+            yield frame
+
+    if decodes_s:
+        player._reader.frames = slowly  # type: ignore[method-assign, assignment]
+    player.start(stage.show, stage.edits.append, stage.errors.append, stage)
     try:
         yield player, stage
     finally:
@@ -134,6 +148,28 @@ def test_pictures_that_are_late_are_left_out_and_the_sound_goes_on(film: Path) -
     assert (last[0] - first[0]) / RATE_HZ == pytest.approx(passed_s, abs=0.1)
     assert 5 <= shown < 40
     assert last[0] / RATE_HZ - at_s < 1.5
+
+
+def test_an_edit_of_pictures_that_are_left_out_takes_force_all_the_same(film: Path) -> None:
+    steps = (Step(0, Edit(1, "rain")), Step(round(19.9 * CLOCK_HZ), Edit(2, "night")))
+    with playing(film, 18.2, decodes_s=0.06, steps=steps) as (player, stage):
+        stage.until(lambda: not player.position().playing)
+        stage.until(lambda: bool(stage.edits), 1.0)
+    assert [edit.prompt for edit in stage.edits] == ["night"]
+
+
+def test_paused_while_pictures_are_left_out_it_stands_at_once(film: Path) -> None:
+    def leaves_out() -> bool:
+        reached = player._clock.reach(player._clock.asked()[0], 0)
+        late_s = (reached[0] - reached[1]) / 1e9 - player.position().at if reached else 0.0
+        return 0.4 < late_s < 0.9 and 0.05 < time.monotonic() - player._shown_s < 0.15
+
+    with playing(film, decodes_s=0.06) as (player, stage):
+        stage.until(leaves_out)
+        at_s, shown = player.position().at, len(stage.pictures)
+        player.pause()
+        stage.until(lambda: len(stage.pictures) > shown + 1)
+        assert player.position().at - at_s < 0.13  # the picture on its way, and the next
 
 
 def test_a_film_whose_sound_is_damaged_says_so_once_and_plays_on(tmp_path: Path) -> None:
