@@ -1,6 +1,7 @@
 """How many HTTP connections one address may hold open at once. Knows no requests.
 
 A connection costs a file and some memory before it has asked for anything, and asks for nothing if it likes.
+One by TLS is counted from its handshake on: asyncio ends those that do not shake hands after a minute.
 """
 
 from __future__ import annotations
