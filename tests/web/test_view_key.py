@@ -113,6 +113,18 @@ def test_watch_asks_a_person_for_it_and_obs_never(base: str, open_page: Opener) 
     expect(on_air.page.locator("form")).to_have_count(0)
 
 
+def test_a_link_with_an_old_key_asks_once_in_a_tab(base: str, open_page: Opener) -> None:
+    page = open_page(base)
+    page.page.goto(f"{base}/watch/private?key=of-yesterday", timeout=DEADLINE_MS)
+    box = page.page.get_by_label("View key")
+    box.fill(VIEW_KEY)
+    box.press("Enter")
+    plays(page, WATCHED)
+    page.page.reload(timeout=DEADLINE_MS)
+    plays(page, WATCHED)
+    expect(box).to_have_count(0)
+
+
 def test_after_many_wrong_ones_it_says_how_long_to_wait(base: str, open_page: Opener) -> None:
     ask(base, "/streams/guessed/settings", {"viewKey": "nobody-knows"})
     page = open_page(base)

@@ -111,7 +111,11 @@ function onState({ state, refusal }: WhepStateEvent, key: string): void {
 /** Not in a scene of OBS, where it would be on air. `waitS`: no key is heard for so long. */
 async function ask(wrong: string, waitS: number): Promise<void> {
   if (window.obsstudio !== undefined) return;
-  if (waitS === 0) keepViewKey(name, ""); // it is wrong by now
+  if (waitS === 0) {
+    const kept = viewKeyOf(name);
+    if (kept && kept !== wrong) return begin(kept); // given here, where a link has an older one
+    keepViewKey(name, ""); // it is wrong by now
+  }
   asker ??= await import("./viewkey").catch(() => null); // asked for again with the next refusal
   asker?.askForKey(base.href, name, { said: wrong && viewKeyWords.wrong, waitS }, begin);
 }
