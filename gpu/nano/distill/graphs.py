@@ -25,6 +25,13 @@ def to_bytes(plane: Tensor) -> Tensor:
     return torch.round(plane * 255.0).clamp(0.0, 255.0).to(torch.uint8)
 
 
+def mean_of_3x3(planes: Tensor) -> Tensor:
+    """Edges repeated. Summed by slices: CPU engines pool one or two channels at half the speed."""
+    wide = F.pad(planes, (1, 1, 1, 1), "replicate")
+    rows = wide[:, :, :-2] + wide[:, :, 1:-1] + wide[:, :, 2:]
+    return (rows[..., :-2] + rows[..., 1:-1] + rows[..., 2:]) / 9
+
+
 def shrink(planes: Tensor, side: int) -> Tensor:
     """[B,C,H,W] -> [B,C,H/side,W/side], means of squares. Every plane by itself: CPU engines pool single
     planes fast, and copy a few of them into blocks of sixteen first."""

@@ -15,9 +15,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gpu.nano.distill.graphs import GraphShapes, export_graph
+from gpu.nano.distill.graphs import GraphShapes, export_graph, mean_of_3x3
 from gpu.nano.distill.motion import BLOCK, Enlarge, Spread, carried
-from gpu.nano.distill.steady import CELL, near
+from gpu.nano.distill.steady import CELL
 
 LETS_GO, GONE = 24 / 255, 64 / 255  # what differs by more was uncovered, and keeping it would leave a ghost
 MOST = 0.95  # of the frame before: what the fit does not see has gone within a second
@@ -49,7 +49,7 @@ class Hold(nn.Module):
         change = carried(cache_luma, self.pixels(flow)) - luma
         chroma_change = carried(cache_chroma, self.chroma_pixels(flow), smooth=True) - chroma
         change = self.spread(kept) * _small(change) * change
-        mean = near(change)
+        mean = mean_of_3x3(change)
         beyond = mean - torch.minimum(torch.maximum(mean, -most), most)
         beyond = torch.minimum(torch.maximum(beyond, change.clamp(max=0)), change.clamp(min=0))
         return (

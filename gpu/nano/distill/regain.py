@@ -14,9 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gpu.nano.distill.graphs import GraphShapes, export_graph, level, shrink
+from gpu.nano.distill.graphs import GraphShapes, export_graph, level, mean_of_3x3, shrink
 from gpu.nano.distill.motion import BLOCK, Spread
-from gpu.nano.distill.steady import near
 
 OUTPUTS = ("new_luma", "new_chroma")
 
@@ -40,8 +39,8 @@ class Regain(nn.Module):
         camera, tint, moves = level(y), level(uv), 1 - gate
         if not self.native:
             camera, tint = F.avg_pool2d(camera, 2), shrink(tint, 2)
-        there = self.chroma_spread(moves) * F.avg_pool2d(mask, 2)
-        return luma + self.spread(moves) * mask * near(camera - luma), chroma + there * near(tint - chroma)
+        where, there = self.spread(moves) * mask, self.chroma_spread(moves) * F.avg_pool2d(mask, 2)
+        return luma + where * mean_of_3x3(camera - luma), chroma + there * mean_of_3x3(tint - chroma)
 
 
 # {file: the source is the canvas}
