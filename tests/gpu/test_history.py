@@ -114,6 +114,16 @@ def test_also_goes_beside_what_is_in_force(tower: TextTower) -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("prompt", ["also remove the rain", "remove the rain too", "and also no more rain"])
+def test_what_is_also_taken_away_leaves_the_rest(tower: TextTower, prompt: str) -> None:
+    assert in_force(tower, "make it a rainy night", prompt)[1] == ("night 85%", 1.0)
+
+
+@pytest.mark.parametrize("prompt", ["not enough", "not strong enough", "that's not enough"])
+def test_not_enough_is_more_and_not_the_way_back(tower: TextTower, prompt: str) -> None:
+    assert in_force(tower, "a bit of fog", prompt)[1] == ("fog 62%", 1.0)
+
+
 def test_with_nothing_in_force_it_says_so_and_what_to_do(tower: TextTower) -> None:
     for prompts in (["more"], ["undo", "stronger"], ["make it rain", "back to normal", "weaker"]):
         edits = [Edit(i, prompt) for i, prompt in enumerate(prompts)]

@@ -70,15 +70,17 @@ _NO_THING = frozenset({
 _BESIDE = re.compile(
     r"(?:(?:please|ok(?:ay)?|now|hey|(?:can|could|would) you)[, ]+)*"
     r"(?:(?:and )?also|plus|and(?! (?:now|then)\b)|on top(?: of (?:that|this|it))?"
-    r"|in addition(?: to (?:that|this))?|besides(?: that)?)[, ]+.+"
-    r"|.+[, ](?:too|as well|on top(?: of (?:that|this|it))?|in addition)"
+    r"|in addition(?: to (?:that|this))?|besides(?: that)?)[, ]+(?P<after>.+)"
+    r"|(?P<before>.+)[, ](?:too|as well|on top(?: of (?:that|this|it))?|in addition)"
     r"(?:[, ]+(?:please|pls|plz|thanks))?[ .!]*"
 )
 
 
-def goes_beside(prompt: str) -> bool:
-    """Whether a prompt asks for more beside what is in force: "also make it rain", "some fog, too"."""
-    return len(prompt) <= LONGEST and bool(_BESIDE.fullmatch(" ".join(prompt.lower().split())))
+def said_beside(prompt: str) -> str:
+    """What a prompt asks for beside what is in force: "make it rain" of "also make it rain" or "make it rain,
+    too"; "" of most prompts."""
+    found = _BESIDE.fullmatch(" ".join(prompt.lower().split())) if len(prompt) <= LONGEST else None
+    return (found["after"] or found["before"]).strip() if found else ""
 
 
 def degree_of(prompt: str) -> Degree | None:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from gpu.errors import ModelError
 from gpu.nano.edits import Region
-from gpu.nano.text.degrees import Degree, degree_of, goes_beside
+from gpu.nano.text.degrees import Degree, degree_of, said_beside
 from gpu.nano.text.features import MAX_CHARS, Words, split, word_rows
 from gpu.nano.text.headings import beside_colour, headed
 from gpu.nano.text.joining import joined, with_left_out
@@ -65,13 +65,16 @@ class TextTower:
         reading = self._read_alone(prompt)
         if degree := degree_of(prompt):
             return self._of_what_runs(degree, reading)
-        return beside(reading) if goes_beside(prompt) else reading
+        more = said_beside(prompt)
+        if more and (degree := degree_of(more)) and degree.change.takes_away:
+            return self._of_what_runs(degree, reading)
+        return beside(reading) if more else reading
 
     def _of_what_runs(self, degree: Degree, alone: Reading) -> Reading:
         """`alone`: what the words are read as by themselves."""
         if not degree.thing:
-            is_source = alone.understood and not alone.parts
-            return alone if is_source else more_or_less(degree.change)
+            is_source = alone.understood and not alone.parts  # "roll it back"; but never "not enough"
+            return alone if is_source and degree.change.times <= 1 else more_or_less(degree.change)
         thing = self._read_words(degree.thing, None)
         return changing(degree.change, thing, alone)
 
