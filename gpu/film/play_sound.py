@@ -80,9 +80,9 @@ class SoundPlayer:
                 self._play(reader, began_ns, sink)
         except FilmError as error:
             why = str(error)
-        except Exception as error:
+        except Exception:
             log.exception("a film's sound failed")
-            why = f"the film's sound failed ({error!r})"
+            why = "the film's sound failed, by a defect of relens: its log says more"
         self.plays = False
         if why and not self._clock.closed:
             sink.fall_silent(why)

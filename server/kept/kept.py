@@ -1,5 +1,5 @@
-"""Everything that is kept, opened at start and closed at the end: database, blobs, and the threads that wait
-for them. Knows no HTTP and no jobs' work."""
+"""Everything that is kept, opened once it can be had and closed at the end: database, blobs, and the threads
+that wait for them. Knows no HTTP and no jobs' work."""
 
 from __future__ import annotations
 
