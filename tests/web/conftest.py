@@ -32,7 +32,7 @@ def playwright() -> Iterator[Playwright]:
         yield started
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def camera_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_mjpeg(tmp_path_factory.mktemp("camera") / "clip.mjpeg")
 
