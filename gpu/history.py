@@ -31,6 +31,7 @@ class EditHistory:
 
     def __init__(self) -> None:
         self._edits: deque[Edit] = deque(maxlen=MOST_EDITS)
+        self._before_newest: tuple[Edit, ...] = ()  # what there was before the newest was kept
 
     def settle(self, asked: Edit, read: Read) -> Settled:
         """What `asked` comes to, after what is in force. Forgets nothing: it may yet be refused."""
@@ -45,6 +46,7 @@ class EditHistory:
 
     def keep(self, settled: Settled) -> None:
         """It came into force."""
+        before = tuple(self._edits)
         if settled.asked.steps_back:
             self.step_back()
         edit, newest = settled.edit, self._edits[-1] if self._edits else None
@@ -52,9 +54,11 @@ class EditHistory:
             self.add(edit)
         else:
             self._edits.append(edit)  # "less" can be undone, too
+        self._before_newest = before
 
     def add(self, edit: Edit) -> None:
         """An edit came into force. The same words again, at another strength, are the same edit."""
+        self._before_newest = tuple(self._edits)
         if self._edits and self._edits[-1].prompt == edit.prompt:
             self._edits.pop()
         self._edits.append(edit)
@@ -73,9 +77,10 @@ class EditHistory:
             self._edits.pop()
 
     def drop(self, revision: int) -> None:
-        """It was refused after all; nothing where it is not the newest."""
+        """It was refused after all, and is as if it had not been kept; nothing where it is not the newest."""
         if self._edits and self._edits[-1].revision == revision:
-            self._edits.pop()
+            self._edits = deque(self._before_newest, maxlen=MOST_EDITS)
+            self._before_newest = self._before_newest[:-1]
 
     def read_again(self, read: Read) -> Edit:
         """What is in force where edits were kept before anybody could read them."""

@@ -142,6 +142,20 @@ def test_less_can_be_undone(tower: TextTower) -> None:
     assert made[2:] == [("make it sepia", 0.65), ("make it sepia", 1.0), ("make it night", 1.0)]
 
 
+@pytest.mark.parametrize("refused", [
+    Edit(3, "undo that"), Edit(3, "make it night", 0.4), Edit(3, "less"), Edit(3, "make it snow"),
+])  # fmt: skip
+def test_what_is_refused_after_all_leaves_no_trace(tower: TextTower, refused: Edit) -> None:
+    history = EditHistory()
+    for edit in (Edit(1, "make it rain"), Edit(2, "make it night"), refused):
+        history.keep(history.settle(edit, tower.read))
+    history.drop(2)
+    history.drop(3)
+    more = history.settle(Edit(4, "less"), tower.read)
+    assert (more.edit.prompt, more.edit.strength) == ("make it night", 0.65)
+    assert history.before(Edit(4, "undo that")).prompt == "make it rain"
+
+
 def test_what_comes_out_stands_by_itself(tower: TextTower) -> None:
     prompts = ("make it a rainy night", "more rain", "half of that", "undo that", "less night", "50%")
     for prompt, _ in in_force(tower, *prompts):
