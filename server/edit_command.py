@@ -38,6 +38,7 @@ WORST_CRF = 51  # of x264
 SHORTEST_SPAN_S, LONGEST_SPAN_S, SPANS = 10.0, 40.0, 12
 SUFFIXES = (".mp4", ".m4v", ".mov")  # what players take an MP4 for an MP4 by
 _LINE_S = 5.0  # between lines where there is no terminal
+_RATE_S = 0.5  # from the first frame on: before that a rate is chance
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -256,12 +257,12 @@ class _Bar:
     def __init__(self, stream: TextIO) -> None:
         self._stream, self._tty = stream, stream.isatty()
         self._total = self._done = self._worked = 0
-        self._began_s = self._shown_s = time.monotonic()
+        self._first_s = self._shown_s = time.monotonic()
         self._open = False
         self._lock = threading.Lock()  # spans are rendered side by side
 
     def begin(self, total: int) -> None:
-        self._total, self._began_s, self._open = total, time.monotonic(), True
+        self._total, self._open = total, True
         self._show()
 
     def had(self, frames: int) -> None:
@@ -273,6 +274,8 @@ class _Bar:
 
     def made(self) -> None:
         with self._lock:
+            if not self._worked:  # what comes before it, the model's load, says nothing of the frames to come
+                self._first_s = time.monotonic()
             self._done += 1
             self._worked += 1
             if time.monotonic() - self._shown_s > (_SHOW_S if self._tty else _LINE_S):
@@ -299,13 +302,14 @@ class _Bar:
 
     def _show(self) -> None:
         now_s = self._shown_s = time.monotonic()
-        fps = self._worked / max(1e-3, now_s - self._began_s)
+        lasted_s = now_s - self._first_s
+        fps = (self._worked - 1) / lasted_s if self._worked > 1 and lasted_s > _RATE_S else 0.0
         left = (
             f", {duration((self._total - self._done) / fps)} left" if fps and self._done < self._total else ""
         )
         share = self._done / max(1, self._total)
         text = f"{share:4.0%} {self._done} of {self._total} frames"
-        text += f", {fps:.1f} fps{left}" if self._worked else ""
+        text += f", {fps:.1f} fps{left}" if fps else ""
         if self._tty:
             bar = "#" * round(share * 24)
             print(f"\r[{bar:<24}] {text}\033[K", end="", file=self._stream, flush=True)
