@@ -199,8 +199,18 @@ def test_half_of_that_is_the_edit_in_force_at_half_its_strength(base: str, open_
     expect(page.it("applied-edit").locator("b")).to_have_text("as a pencil sketch")
     expect(page.it("preset-pencil")).to_have_attribute("aria-pressed", "true")
     assert HALF not in str(page.it("timeline").inner_text())
+    expect(page.it("message")).to_have_count(0, timeout=DEADLINE_MS)  # it does not stay over the picture
     page.type_instruction("make it night")
     expect(page.it("strength")).to_have_value("100")  # half was said of the sketch
+
+
+def test_the_sheet_of_keys_opens_at_its_head(base: str, open_page: Opener) -> None:
+    page = open_page(base, viewport={"width": 1280, "height": 560})  # lower than the sheet
+    page.open()
+    page.it("keys").click()
+    expect(page.page.get_by_role("heading", name="Keyboard")).to_be_in_viewport(ratio=1)
+    page.page.keyboard.press("Enter")  # the button has the focus all the same
+    expect(page.page.get_by_role("dialog")).to_have_count(0)
 
 
 def test_a_tile_without_a_picture_is_its_name(base: str, open_page: Opener, shots: Path) -> None:

@@ -1,6 +1,7 @@
 /** What was asked for and what becomes of it: edits out, receipts in, the page's record of both. */
 import type { InForce, Reading } from "../client";
 import { client, videos } from "./live";
+import type { Notice } from "./notices";
 import { thumbnailOf } from "./snapshot";
 import { atRest, clearNotice, filmNow, presetsInOrder, pressed, promptFor, store } from "./store";
 import { strings } from "./strings";
@@ -9,6 +10,7 @@ import { refused, taken } from "./typed";
 
 const MAX_RECENT = 8;
 const MAX_REMEMBERED_EDITS = 256;
+const CHANGE_SAID_MS = 8000;
 const THUMBNAIL_SETTLE_MS = 350; // after the transition: the model's cache has then filled with the new look
 
 const ENDINGS = new Set(["going-away", "idle", "max-time"]);
@@ -142,9 +144,14 @@ function noteReading(revision: number, reading: Reading): void {
 /** The server's own words, as a sentence. */
 const sentenceOf = (note: string): string => note && `${note.charAt(0).toUpperCase()}${note.slice(1)}.`;
 
-/** How much "more" came to; the picture tells the rest. */
+/** How much "more" came to, for a moment: slider and picture go on telling, and it lies over the picture. */
 export function noteChange({ note }: Reading): void {
-  if (note) store.notice.value = { about: "edit", text: sentenceOf(note), action: null, tone: "info" };
+  if (!note) return;
+  const said: Notice = { about: "edit", text: sentenceOf(note), action: null, tone: "info" };
+  store.notice.value = said;
+  setTimeout(() => {
+    if (store.notice.value === said) store.notice.value = null;
+  }, CHANGE_SAID_MS);
 }
 
 export function noteNotUnderstood(prompt: string, { nearest: [nearest], note }: Reading): void {

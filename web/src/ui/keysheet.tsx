@@ -9,8 +9,9 @@ export function KeySheet() {
   const dialog = useRef<HTMLDialogElement>(null);
   const open = store.keysOpen.value;
   useEffect(() => {
-    if (open) dialog.current?.showModal();
-    else dialog.current?.close();
+    if (!open) return dialog.current?.close();
+    dialog.current?.showModal();
+    dialog.current?.scrollTo(0, 0); // what has the focus, the button, is at its foot
   }, [open]);
   return (
     <dialog
