@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Pace } from "../src/ui/film/pace";
-import { filled, filmEdits, moved, shareAt, thumbnailAt } from "../src/ui/film/scrub";
+import { filled, moved, shareAt, thumbnailAt } from "../src/ui/film/scrub";
 import { clock, filmStrings } from "../src/ui/strings.film";
-import { placeEntry, type TimelineEntry } from "../src/ui/timeline";
+import { filmEdits, placeEntry, type TimelineEntry } from "../src/ui/timeline";
 
 const entry = (revision: number, prompt: string, atS: number, strength = 1): TimelineEntry => ({
   ...{ revision, prompt, label: "", strength, transitionMs: 400, seed: 0, atS, pts: 0, appliedMs: null },

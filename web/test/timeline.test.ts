@@ -47,8 +47,15 @@ test("is bounded", () => {
   assert.equal(entries.at(-1)?.revision, 2_299);
 });
 
-test("downloads as JSON that names its clock", () => {
-  const { version, clockHz, model, edits } = JSON.parse(timelineJson([entry(1, "night")], "nano"));
-  assert.deepEqual([version, clockHz, model, edits[0].pts], [1, 90_000, "nano", 90_000]);
+test("downloads as the JSON that is rendered again, with no field beyond", () => {
+  const edits = [entry(0, "night"), entry(2, "rain", 0.123)];
+  assert.deepEqual(JSON.parse(timelineJson(edits, "nano")), {
+    version: 1,
+    model: "nano",
+    edits: [
+      { at: 0, prompt: "night", strength: 1, transitionMs: 0, seed: 0 },
+      { at: 2, prompt: "rain", strength: 0.123, transitionMs: 400, seed: 0 },
+    ],
+  });
   assert.equal(clockTime(75.9), "1:15");
 });

@@ -1,4 +1,5 @@
 /** The session's edits in the order they were applied. Pure; what is downloaded is what a server can render again. */
+import type { FilmEdit } from "../client";
 
 export interface TimelineEntry {
   revision: number;
@@ -58,8 +59,20 @@ export function markShown(
   );
 }
 
+/** What a server renders: the edits where they were made, the first from the start on and without a transition. */
+export function filmEdits(entries: readonly TimelineEntry[]): FilmEdit[] {
+  return entries.map(({ atS, prompt, strength, transitionMs, seed }, index) => ({
+    at: index === 0 ? 0 : Math.round(atS * 1000) / 1000,
+    prompt,
+    strength,
+    transitionMs: index === 0 ? 0 : transitionMs,
+    seed,
+  }));
+}
+
+/** As `relens edit --timeline` and a job read it: they refuse any other field. */
 export function timelineJson(entries: readonly TimelineEntry[], model: string): string {
-  return `${JSON.stringify({ version: 1, clockHz: 90_000, model, edits: entries }, rounded, 2)}\n`;
+  return `${JSON.stringify({ version: 1, model, edits: filmEdits(entries) }, null, 2)}\n`;
 }
 
 /** 75 -> "1:15". */
@@ -67,6 +80,3 @@ export function clockTime(seconds: number): string {
   const whole = Math.max(0, Math.floor(seconds));
   return `${Math.floor(whole / 60)}:${String(whole % 60).padStart(2, "0")}`;
 }
-
-const rounded = (_key: string, value: unknown): unknown =>
-  typeof value === "number" && !Number.isInteger(value) ? Math.round(value * 1000) / 1000 : value;

@@ -3,7 +3,7 @@ import { effect } from "@preact/signals";
 import { isOver, type JobDetails, type Render } from "../../client/films";
 import { client } from "../live";
 import { runningModel, store } from "../store";
-import { filmEdits } from "./scrub";
+import { filmEdits } from "../timeline";
 import { explain, films, shown } from "./state";
 
 const MOST_ASKED = 64; // remembered

@@ -1,6 +1,5 @@
 /** Places of a film as shares of a line, keys as moves, thumbnails as cut-outs of one image. Pure. */
-import type { FilmEdit, Thumbnails } from "../../client";
-import type { TimelineEntry } from "../timeline";
+import type { Thumbnails } from "../../client";
 
 export const STEP_S = 5;
 export const BIG_STEP_S = 30;
@@ -43,15 +42,4 @@ export function filled(ranges: readonly [number, number][], duration: number): [
     (from / duration) * 100,
     (Math.max(0, Math.min(to, duration) - from) / duration) * 100,
   ]);
-}
-
-/** What a server renders: the edits where they were made, the first from the start on and without a transition. */
-export function filmEdits(entries: readonly TimelineEntry[]): FilmEdit[] {
-  return entries.map(({ atS, prompt, strength, transitionMs, seed }, index) => ({
-    at: index === 0 ? 0 : Math.round(atS * 1000) / 1000,
-    prompt,
-    strength,
-    transitionMs: index === 0 ? 0 : transitionMs,
-    seed,
-  }));
 }
