@@ -23,8 +23,9 @@ const kilo = (bytes) => `${(bytes / 1000).toFixed(1)} kB`;
 const root = fileURLToPath(new URL("..", import.meta.url));
 const dist = `${root}dist`;
 // It takes dist's place when it is whole: a server goes on with the page it has, also where a build fails.
-const made = "node_modules/.dist";
+const made = `node_modules/.dist.${process.pid}`; // two builds at once would make one page of two halves
 const madePath = `${root}${made}`;
+process.on("exit", () => rmSync(madePath, { recursive: true, force: true }));
 const FIRST_PAINT_LIMIT_BYTES = 90_000;
 const WATCH_LIMIT_BYTES = 12_000; // in every scene of OBS that shows a stream
 const DOCK_LIMIT_BYTES = 50_000;
