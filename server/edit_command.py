@@ -23,7 +23,7 @@ from typing import Any, TextIO
 from gpu.checkpoints.progress import duration
 from gpu.errors import FrameError
 from gpu.film.timeline import EditAt, Timeline, check_timeline, read_timeline, steps_of
-from gpu.film.types import FilmError, FilmInfo, Span
+from gpu.film.types import FilmError, Span
 from gpu.history import settled_in_order
 from gpu.types import CLOCK_HZ
 from server.reading import why_not
@@ -33,9 +33,9 @@ _READ_BYTES = 1 << 20
 _SHOW_S = 0.5
 PRESETS = ("ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow")
 WORST_CRF = 51  # of x264
-# Nobody watches meanwhile: fewer seams than a server's job has, yet enough spans for all cores, and little is
-# lost where it is stopped.
-SHORTEST_SPAN_S, LONGEST_SPAN_S, SPANS = 10.0, 40.0, 12
+# Nobody watches meanwhile: fewer seams than a server's job has, and little is lost where it is stopped. Short
+# ones at the ends: all cores have work soon, and no span is left to one of them at last.
+LONGEST_SPAN_S, END_SPAN_S = 60.0, 10.0
 SUFFIXES = (".mp4", ".m4v", ".mov")  # what players take an MP4 for an MP4 by
 _LINE_S = 5.0  # between lines where there is no terminal
 _RATE_S = 0.5  # from the first frame on: before that a rate is chance
@@ -131,7 +131,7 @@ def _edit(arguments: dict[str, Any], bar: _Bar) -> int:
         bar.begin(info.video.frames)
         spans: list[Span] = []
         files: list[Path] = []
-        for span in find_spans(looking, _longest_s(info), preroll_s=PREROLL_S):
+        for span in find_spans(looking, LONGEST_SPAN_S, preroll_s=PREROLL_S, ends_s=END_SPAN_S):
             path = work.segment(work_key(digest, span, steps, model.spec, settings))
             if path.is_file():
                 bar.had(span.frames)
@@ -149,11 +149,6 @@ def _edit(arguments: dict[str, Any], bar: _Bar) -> int:
     count, lasts = info.video.frames, duration(info.video.duration / CLOCK_HZ)
     print(f"{out}: {count} frame{'s' if count != 1 else ''}, {lasts}", file=sys.stderr)
     return GOOD
-
-
-def _longest_s(info: FilmInfo) -> float:
-    """Of a span, in seconds; hangs on the film alone, as what is rendered does."""
-    return min(LONGEST_SPAN_S, max(SHORTEST_SPAN_S, info.video.duration / CLOCK_HZ / SPANS))
 
 
 @dataclass(frozen=True, slots=True)

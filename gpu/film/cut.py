@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 Progress = Callable[[int, int], None]  # frames done, of how many
 
 SMALL = 128  # pixels on the longer side of what scenes are found in
+_OF_THE_REST = 4  # towards the end of a film a span is no longer than a fourth of what is left
 _ANY_FPS = 25.0  # PySceneDetect counts frames by a rate; only the numbers of frames are used
 
 
@@ -56,6 +58,7 @@ def find_spans(
     shortest_s: float = 1.0,
     progress: Progress | None = None,
     preroll_s: float = 0.0,
+    ends_s: float = 0.0,
 ) -> Iterator[Span]:
     """Yield the film's spans in order, each as soon as it is certain: at most 2 x `longest_s` + `shortest_s`
     behind.
@@ -64,18 +67,23 @@ def find_spans(
     duration, and their frames add up to the film's. A scene shorter than `shortest_s` goes with the one
     before or after it, one longer than `longest_s` is parted: `preroll_s` behind a keyframe where there is
     one in the later half of a span, as whoever renders from there on has nothing to decode before, else
-    evenly. `longest_s` is kept wherever frames allow it (one frame may be longer), `shortest_s` wherever
-    frames and the film's own length do.
+    evenly. With `ends_s` spans may last that long at the film's beginning, then longer, up to `longest_s`,
+    and no longer than that at its end: the first is known soon, and who render side by side end together.
+    `longest_s` is kept wherever frames allow it (one frame may be longer), `shortest_s` wherever frames and
+    the film's own length do.
 
     Raises FilmError for lengths that cannot be kept, and as the reader does."""
-    if not 0 < 2 * shortest_s <= longest_s:
+    if not 0 < 2 * shortest_s <= (ends_s or longest_s) <= longest_s:
         raise FilmError(
-            f"spans from {shortest_s} to {longest_s} s: the longest must be twice the shortest at least"
+            f"spans from {shortest_s} to {longest_s} s, {ends_s or longest_s} at the ends: the longest must "
+            "be twice the shortest at least, and those at the ends between them"
         )
     video = reader.info.video
     times: list[int] = reader.ticks.tolist()
     seams: list[int] = (reader.key_ticks + round(preroll_s * CLOCK_HZ)).tolist()
-    cutter = Cutter(round(longest_s * CLOCK_HZ), round(shortest_s * CLOCK_HZ), seams)
+    longest, shortest, ends = (round(each * CLOCK_HZ) for each in (longest_s, shortest_s, ends_s))
+    lengths = Lengths(longest, shortest, ends, video.duration)
+    cutter = Cutter(lengths, seams)
     scenes = SceneFinder()
     done = 0
     for number, frame in reader.glimpses():
@@ -121,12 +129,28 @@ class SceneFinder:
         return made
 
 
+@dataclass(frozen=True, slots=True)
+class Lengths:
+    """Of spans, in ticks; see `find_spans`. `longest`, and `ends` but for 0, at least 2 x `shortest`."""
+
+    longest: int
+    shortest: int
+    ends: int = 0
+    duration: int = 0  # of the film; wanted with `ends`
+
+    def longest_from(self, start: int) -> int:
+        """Of a span that begins there."""
+        if not self.ends:
+            return self.longest
+        return max(self.ends, min(self.longest, self.ends + start, (self.duration - start) // _OF_THE_REST))
+
+
 class Cutter:
     """Frames' times and scene changes in, spans out. Holds the times of what is not yet certain, no more."""
 
-    def __init__(self, longest: int, shortest: int, seams: Sequence[int] = ()) -> None:
-        """In ticks; `longest` at least 2 x `shortest`. `seams`: rising, where a scene is best parted."""
-        self._longest, self._shortest, self._seams = longest, shortest, seams
+    def __init__(self, lengths: Lengths, seams: Sequence[int] = ()) -> None:
+        """`seams`: rising ticks, where a scene is best parted."""
+        self._lengths, self._shortest, self._seams = lengths, lengths.shortest, seams
         self._times: list[int] = []  # of the frames from the next span's first on
         self._first = 0  # the number of that frame
         self._cut: int | None = None  # where a scene change waits for a long enough scene behind it
@@ -160,6 +184,11 @@ class Cutter:
             raise FilmError(f"the film ends at {duration}, before its last frame at {self._times[-1]}")
         made = self._leave(self._cut, duration) if self._cut is not None else []
         return made + self._even(len(self._times), duration)
+
+    @property
+    def _longest(self) -> int:
+        """Of the next span."""
+        return self._lengths.longest_from(self._times[0])
 
     def _time(self, number: int) -> int:
         return self._times[number - self._first]

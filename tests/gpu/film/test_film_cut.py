@@ -7,12 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gpu.film.cut import Cutter, cut, find_spans
+from gpu.film.cut import Cutter, Lengths, cut, find_spans
 from gpu.film.types import FilmError, Span
 from gpu.types import CLOCK_HZ
 from tests.gpu.film.film_frames import FramesOnly, ticks
 
 LONGEST, SHORTEST = 6 * CLOCK_HZ, CLOCK_HZ
+LENGTHS = Lengths(LONGEST, SHORTEST)
 
 
 def assert_tiles(spans: tuple[Span, ...], times: list[int]) -> None:
@@ -103,9 +104,34 @@ def test_a_scene_is_parted_behind_a_keyframe() -> None:
     assert all(SHORTEST <= each.end - each.start <= LONGEST for each in spans)
 
 
-def test_lengths_that_cannot_be_kept_are_refused() -> None:
+def test_spans_are_short_at_the_ends_of_a_film() -> None:
+    times = ticks(Fraction(10), 2400)
+    spans = tuple(find_spans(FramesOnly(times), 40.0, preroll_s=0.5, ends_s=5.0))
+    assert_tiles(spans, times)
+    lasts = [round((each.end - each.start) / CLOCK_HZ) for each in spans]
+    assert lasts[:4] == [5, 10, 20, 40]
+    assert max(lasts) == 40
+    assert all(2 <= each <= 5 for each in lasts[-3:])
+    assert all(later <= before for before, later in pairwise(lasts[3:]))
+
+
+def test_the_first_span_is_known_soon_where_spans_are_short_at_the_ends() -> None:
+    seen = 0
+
+    def count(done: int, of: int) -> None:
+        nonlocal seen
+        seen = done
+
+    next(find_spans(FramesOnly(ticks(Fraction(10), 2400)), 40.0, progress=count, ends_s=5.0))
+    assert 100 <= seen <= 102
+
+
+@pytest.mark.parametrize(
+    ("longest_s", "shortest_s", "ends_s"), [(1.5, 1.0, 0.0), (6.0, 1.0, 1.5), (6.0, 1.0, 7.0)]
+)
+def test_lengths_that_cannot_be_kept_are_refused(longest_s: float, shortest_s: float, ends_s: float) -> None:
     with pytest.raises(FilmError, match="twice the shortest"):
-        cut(FramesOnly(ticks(Fraction(25), 30)), longest_s=1.5, shortest_s=1.0)
+        tuple(find_spans(FramesOnly(ticks(Fraction(25), 30)), longest_s, shortest_s, ends_s=ends_s))
 
 
 def test_spans_come_before_the_film_is_read() -> None:
@@ -128,7 +154,7 @@ def test_any_film_is_tiled(lengths: list[int], cuts: list[int]) -> None:
     times = [0]
     for each in lengths:
         times.append(times[-1] + each)
-    cutter = Cutter(LONGEST, SHORTEST)
+    cutter = Cutter(LENGTHS)
     spans: list[Span] = []
     for number, pts in enumerate(times[:-1]):
         spans += cutter.add(pts)
@@ -143,11 +169,14 @@ def test_any_film_is_tiled(lengths: list[int], cuts: list[int]) -> None:
     st.integers(1, 2000),
     st.lists(st.integers(1, 1999), max_size=60),
     st.lists(st.integers(0, 2000 * 3003), max_size=20),
+    st.sampled_from([0, 2 * CLOCK_HZ]),
 )
 @settings(max_examples=200, deadline=None)
-def test_lengths_are_kept_at_a_constant_rate(count: int, cuts: list[int], seams: list[int]) -> None:
+def test_lengths_are_kept_at_a_constant_rate(
+    count: int, cuts: list[int], seams: list[int], ends: int
+) -> None:
     times = ticks(Fraction(30000, 1001), count)
-    cutter = Cutter(LONGEST, SHORTEST, sorted(seams))
+    cutter = Cutter(Lengths(LONGEST, SHORTEST, ends, times[-1]), sorted(seams))
     spans: list[Span] = []
     for number, pts in enumerate(times[:-1]):
         spans += cutter.add(pts)
