@@ -8,6 +8,7 @@ it is in that phase; "again": it failed and is tried once more; "passed", "faile
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -18,16 +19,18 @@ RESULTS = ("passed", "failed")
 
 
 class RunRecord:
-    """Appends each event at once."""
+    """Appends each event at once. One that cannot be written (a test fills the disk) fails no test: at worst
+    CI does a test again."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._file = path.open("a", encoding="utf-8", buffering=1)
+        self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
         self._failed: set[str] = set()
         self._again: set[str] = set()
 
     def event(self, what: str, test: str) -> None:
-        self._file.write(f"{what}\t{test}\t{os.getpid()}\n")
+        with contextlib.suppress(OSError):
+            os.write(self._fd, f"{what}\t{test}\t{os.getpid()}\n".encode())
 
     def report(self, report: pytest.TestReport) -> None:
         """A phase is over. What is tried once more is not done when its first try is."""
@@ -45,7 +48,7 @@ class RunRecord:
             names.discard(name)
 
     def close(self) -> None:
-        self._file.close()
+        os.close(self._fd)
 
 
 def done(path: Path) -> set[str]:

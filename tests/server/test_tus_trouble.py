@@ -76,9 +76,9 @@ async def test_hostile_films_are_refused_with_a_reason_and_no_process_stays(tmp_
 
 @pytest.fixture
 def small_files() -> Iterator[None]:
-    """No file of this process grows beyond 2 MB: as a disk that is full."""
+    """No file of this process grows beyond 20 MB; its other files stay below: as a disk that is full."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (2_000_000, before[1]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000_000, before[1]))
     yield
     resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
@@ -86,13 +86,13 @@ def small_files() -> Iterator[None]:
 @pytest.mark.usefixtures("small_files")
 async def test_a_disk_that_fills_up_is_said_and_what_counted_still_counts(tmp_path: Path) -> None:
     async with films(tmp_path) as served:
-        path = (await create(served, 4_000_000)).headers["Location"]
-        await patch(served, path, 0, io.BytesIO(b"x" * 1_500_000))
-        full = await patch(served, path, 1_500_000, io.BytesIO(b"x" * 2_500_000), 507)
+        path = (await create(served, 40_000_000)).headers["Location"]
+        await patch(served, path, 0, io.BytesIO(bytes(15_000_000)))
+        full = await patch(served, path, 15_000_000, io.BytesIO(bytes(25_000_000)), 507)
         assert full.content_type == "application/problem+json"
         where = await ask(served, "HEAD", path, 200, headers=TUS)
-        assert where.headers["Upload-Offset"] == "1500000"
-        await patch(served, path, 1_500_000, b"x" * 100)  # there is room again
+        assert where.headers["Upload-Offset"] == "15000000"
+        await patch(served, path, 15_000_000, b"x" * 100)  # there is room again
 
 
 async def test_a_film_deleted_on_its_way_leaves_nothing(tmp_path: Path, film: bytes) -> None:
