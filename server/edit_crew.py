@@ -27,7 +27,7 @@ from gpu.models.settings import ModelSettings
 from gpu.threads import name_this
 from gpu.types import Edit, Frame
 
-MOST_WORKERS = 4  # and one more; each holds some 50 MB
+MOST_WORKERS = 4  # and one more; each holds some 100 MB at 640x480, its graphs among it
 _POLL_S = 0.5  # an interruption is heard that soon
 _END_S = 60.0
 

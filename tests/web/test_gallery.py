@@ -9,12 +9,9 @@ from pathlib import Path
 import pytest
 from chromium_start import Opener
 from live_page import DEADLINE_MS, LivePage
-from live_server import in_process
-from made_model import HALF, SPEC, TWO_STYLES, UNDO, UNDO_THAT, UNSURE, MadeModel
+from made_model import HALF, SPEC, TWO_STYLES, UNDO, UNDO_THAT, UNSURE
+from made_server import made_server
 from playwright.sync_api import Locator, expect
-
-from server import workers
-from server.config import Config
 
 PHONE = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True}
 MANY = "slightly snow, rain, fog and night, only in the background"
@@ -33,11 +30,8 @@ SIZES = [
 
 @pytest.fixture(scope="module")
 def base() -> Iterator[str]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(workers, "load_model", lambda *_: MadeModel())
-        patch.setattr(workers, "list_models", lambda *_: [SPEC])
-        with in_process(Config(port=0, model="nano")) as base:
-            yield base
+    with made_server() as base:
+        yield base
 
 
 def names(page: LivePage) -> list[str]:

@@ -11,12 +11,9 @@ import numpy as np
 import pytest
 from chromium_start import Opener
 from live_page import DEADLINE_MS, LivePage
-from live_server import in_process
-from made_model import SPEC, MadeModel
+from made_model import SPEC
+from made_server import made_server
 from playwright.sync_api import expect
-
-from server import workers
-from server.config import Config
 
 SNOW = "snow, only in the background"
 FOG = "add thick fog"
@@ -27,11 +24,8 @@ DESKTOP = {"viewport": {"width": 1280, "height": 800}}
 
 @pytest.fixture(scope="module")
 def base() -> Iterator[str]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(workers, "load_model", lambda *_: MadeModel())
-        patch.setattr(workers, "list_models", lambda *_: [SPEC])
-        with in_process(Config(port=0, model="nano")) as base:
-            yield base
+    with made_server() as base:
+        yield base
 
 
 def reload(page: LivePage) -> None:

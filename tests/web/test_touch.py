@@ -7,12 +7,8 @@ from collections.abc import Iterator
 import pytest
 from chromium_start import Opener
 from live_page import DEADLINE_MS
-from live_server import in_process
-from made_model import SPEC, MadeModel
+from made_server import made_server
 from playwright.sync_api import expect
-
-from server import workers
-from server.config import Config
 
 # What can be pressed and is seen, with its height in CSS pixels; of a checkbox its label is pressed.
 PRESSED = """
@@ -25,11 +21,8 @@ PRESSED = """
 
 @pytest.fixture(scope="module")
 def base() -> Iterator[str]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(workers, "load_model", lambda *_: MadeModel())
-        patch.setattr(workers, "list_models", lambda *_: [SPEC])
-        with in_process(Config(port=0, model="nano")) as base:
-            yield base
+    with made_server() as base:
+        yield base
 
 
 @pytest.mark.parametrize(
