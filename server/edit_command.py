@@ -92,9 +92,8 @@ def run(arguments: dict[str, Any]) -> int:
 
 def _edit(arguments: dict[str, Any], bar: _Bar) -> int:
     from gpu.film.assemble import assemble
-    from gpu.film.cut import find_spans
+    from gpu.film.cut import even_spans
     from gpu.film.produce import produce
-    from gpu.film.reader import open_film
     from gpu.film.render import PREROLL_S, resolved
     from gpu.film.segment import OutputSettings, init_segment
     from gpu.film.work import work_key
@@ -109,9 +108,9 @@ def _edit(arguments: dict[str, Any], bar: _Bar) -> int:
     preset = arguments["preset"]
     settings = OutputSettings(crf=arguments["crf"], preset=preset or "superfast", cavlc=not preset)
     with contextlib.ExitStack() as open_now:
-        looking = open_now.enter_context(open_film(source))  # finds the scenes, ahead
         crew = open_now.enter_context(Crew(source, name, arguments["threads"]))
-        model, info = crew.first.model, looking.info
+        model, film = crew.first.model, crew.first.reader
+        info = film.info
         steps = resolved(model, steps_of(timeline))
         _say_reading(model, timeline)
         digest = _digest(source)
@@ -126,22 +125,19 @@ def _edit(arguments: dict[str, Any], bar: _Bar) -> int:
             )
             _write(path, data)
 
-        if steps:
-            crew.warm(steps[0].edit)
         bar.begin(info.video.frames)
-        spans: list[Span] = []
+        spans = even_spans(film, LONGEST_SPAN_S, END_SPAN_S, preroll_s=PREROLL_S)
         files: list[Path] = []
-        for span in find_spans(looking, LONGEST_SPAN_S, preroll_s=PREROLL_S, ends_s=END_SPAN_S):
+        for span in spans:
             path = work.segment(work_key(digest, span, steps, model.spec, settings))
             if path.is_file():
                 bar.had(span.frames)
             else:
                 crew.put(partial(render, span, path))
-            spans.append(span)
             files.append(path)
         crew.end()
         bar.say("putting the film together")
-        notes = assemble(init_segment(info, settings), files, source, tuple(spans), out)
+        notes = assemble(init_segment(info, settings), files, source, spans, out)
     shutil.rmtree(work.folder, ignore_errors=True)
     bar.end()
     for note in notes:

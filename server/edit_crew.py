@@ -11,21 +11,17 @@ import contextlib
 import threading
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
 from pathlib import Path
 from queue import SimpleQueue
 from types import TracebackType
 
-import numpy as np
-
 from gpu.cores import usable_cores
-from gpu.film.reader import FilmReader, open_film
+from gpu.film.reader import LIMITS, FilmReader, open_film
 from gpu.models.base import EditModel
 from gpu.models.registry import LARGE_NAMES, load_model
 from gpu.models.settings import ModelSettings
 from gpu.threads import name_this
-from gpu.types import Edit, Frame
 
 MOST_WORKERS = 4  # and one more; each holds some 100 MB at 640x480, its graphs among it
 _POLL_S = 0.5  # an interruption is heard that soon
@@ -59,6 +55,8 @@ class Crew:
         """Opens the first worker's tools. Raises FilmError, ModelError, DeviceError."""
         self._source, self._name = source, name
         self._workers, self._threads = shares(name, threads)
+        # Side by side, what a decoder's threads cost for each other is lost.
+        self._limits = LIMITS if self._workers == 1 else replace(LIMITS, most_threads=self._threads)
         self._given_up = threading.Event()
         self._free: SimpleQueue[Tools | None] = SimpleQueue()
         self._open = contextlib.ExitStack()
@@ -75,13 +73,6 @@ class Crew:
     def cancelled(self) -> bool:
         """Whether what is being rendered is still wanted; any thread."""
         return self._given_up.is_set()
-
-    def warm(self, edit: Edit) -> None:
-        """Before anything is put: compile what an edit runs, while the first span is being found. A crew of
-        one, be its model large, has nothing to gain."""
-        if self._workers == 1:
-            return
-        self._waiting.add(self._executor.submit(self._do, partial(self._step_once, edit)))
 
     def put(self, work: Callable[[Tools], None]) -> None:
         """Waits while enough is waiting. Raises what earlier work raised."""
@@ -120,17 +111,9 @@ class Crew:
         finally:
             self._free.put(tools)
 
-    def _step_once(self, edit: Edit, tools: Tools) -> None:
-        video, model = tools.reader.info.video, tools.model
-        grey = np.full((video.height, video.width), 128, np.uint8)
-        half = np.ascontiguousarray(grey[::2, ::2])
-        state = model.open_state(video.width, video.height)
-        model.set_edit(state, edit)
-        model.step(state, [Frame(grey, half, half, 0)] * model.spec.frames_per_chunk)
-
     def _tools(self) -> Tools:
         with contextlib.ExitStack() as made:
-            reader = made.enter_context(open_film(self._source))
+            reader = made.enter_context(open_film(self._source, self._limits))
             model = load_model(self._name, self._threads, ModelSettings())
             made.callback(model.close)
             with self._lock:

@@ -1,5 +1,5 @@
-"""Cuts a film into spans at its scene changes. Knows when frames are shown and how they differ; not what they
-show.
+"""Cuts a film into spans, at its scene changes or evenly. Knows when frames are shown and how they differ;
+not what they show.
 
 The scene changes are PySceneDetect's (AdaptiveDetector: a frame that differs from the one before far more
 than its neighbours do, so a moving camera is none). It sees the reader's frames made small; no file is opened
@@ -29,8 +29,8 @@ _OF_THE_REST = 4  # towards the end of a film a span is no longer than a fourth 
 _ANY_FPS = 25.0  # PySceneDetect counts frames by a rate; only the numbers of frames are used
 
 
-class Readable(Protocol):
-    """What is needed of a FilmReader."""
+class Timed(Protocol):
+    """What is needed of a FilmReader to part a film by time."""
 
     @property
     def info(self) -> FilmInfo: ...
@@ -38,6 +38,11 @@ class Readable(Protocol):
     def ticks(self) -> I64: ...
     @property
     def key_ticks(self) -> I64: ...
+
+
+class Readable(Timed, Protocol):
+    """And to find its scenes."""
+
     def glimpses(self) -> Iterator[tuple[int, Frame]]: ...
 
 
@@ -58,7 +63,6 @@ def find_spans(
     shortest_s: float = 1.0,
     progress: Progress | None = None,
     preroll_s: float = 0.0,
-    ends_s: float = 0.0,
 ) -> Iterator[Span]:
     """Yield the film's spans in order, each as soon as it is certain: at most 2 x `longest_s` + `shortest_s`
     behind.
@@ -67,23 +71,13 @@ def find_spans(
     duration, and their frames add up to the film's. A scene shorter than `shortest_s` goes with the one
     before or after it, one longer than `longest_s` is parted: `preroll_s` behind a keyframe where there is
     one in the later half of a span, as whoever renders from there on has nothing to decode before, else
-    evenly. With `ends_s` spans may last that long at the film's beginning, then longer, up to `longest_s`,
-    and no longer than that at its end: the first is known soon, and who render side by side end together.
-    `longest_s` is kept wherever frames allow it (one frame may be longer), `shortest_s` wherever frames and
-    the film's own length do.
+    evenly. `longest_s` is kept wherever frames allow it (one frame may be longer), `shortest_s` wherever
+    frames and the film's own length do.
 
     Raises FilmError for lengths that cannot be kept, and as the reader does."""
-    if not 0 < 2 * shortest_s <= (ends_s or longest_s) <= longest_s:
-        raise FilmError(
-            f"spans from {shortest_s} to {longest_s} s, {ends_s or longest_s} at the ends: the longest must "
-            "be twice the shortest at least, and those at the ends between them"
-        )
+    cutter = _cutter(reader, longest_s, shortest_s, preroll_s)
     video = reader.info.video
     times: list[int] = reader.ticks.tolist()
-    seams: list[int] = (reader.key_ticks + round(preroll_s * CLOCK_HZ)).tolist()
-    longest, shortest, ends = (round(each * CLOCK_HZ) for each in (longest_s, shortest_s, ends_s))
-    lengths = Lengths(longest, shortest, ends, video.duration)
-    cutter = Cutter(lengths, seams)
     scenes = SceneFinder()
     done = 0
     for number, frame in reader.glimpses():
@@ -97,6 +91,35 @@ def find_spans(
     for pts in times[done:]:
         yield from cutter.add(pts)
     yield from cutter.end(video.duration)
+
+
+def even_spans(
+    reader: Timed, longest_s: float, ends_s: float, shortest_s: float = 1.0, preroll_s: float = 0.0
+) -> tuple[Span, ...]:
+    """The film parted as `find_spans` parts a long scene, wherever its scenes change: known at once, without
+    a frame decoded.
+
+    Spans last up to `ends_s` at the film's beginning, then longer, up to `longest_s`, and no longer than
+    `ends_s` at its end: who render side by side have work at once and end together. Raises FilmError for
+    lengths that cannot be kept."""
+    cutter = _cutter(reader, longest_s, shortest_s, preroll_s, ends_s)
+    made: list[Span] = []
+    for pts in reader.ticks.tolist():
+        made += cutter.add(pts)
+    return tuple(made + cutter.end(reader.info.video.duration))
+
+
+def _cutter(
+    reader: Timed, longest_s: float, shortest_s: float, preroll_s: float, ends_s: float = 0.0
+) -> Cutter:
+    if not 0 < 2 * shortest_s <= (ends_s or longest_s) <= longest_s:
+        raise FilmError(
+            f"spans from {shortest_s} to {longest_s} s, {ends_s or longest_s} at the ends: the longest must "
+            "be twice the shortest at least, and those at the ends between them"
+        )
+    seams: list[int] = (reader.key_ticks + round(preroll_s * CLOCK_HZ)).tolist()
+    longest, shortest, ends = (round(each * CLOCK_HZ) for each in (longest_s, shortest_s, ends_s))
+    return Cutter(Lengths(longest, shortest, ends, reader.info.video.duration), seams)
 
 
 class SceneFinder:
@@ -131,7 +154,8 @@ class SceneFinder:
 
 @dataclass(frozen=True, slots=True)
 class Lengths:
-    """Of spans, in ticks; see `find_spans`. `longest`, and `ends` but for 0, at least 2 x `shortest`."""
+    """Of spans, in ticks; see `find_spans` and `even_spans`. `longest`, and `ends` but for 0, at least twice
+    `shortest`."""
 
     longest: int
     shortest: int

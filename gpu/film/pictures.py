@@ -1,9 +1,9 @@
 """Pictures of a film from any frame on, those that reading from its beginning gives. In the child only.
 
 Decoding begins at the last keyframe not shown after the frame that is wanted: pictures shown from a keyframe
-on never need what came before it. It runs on every core and takes damage for an error; the first one restarts
-it on one thread with libav's own repair, which makes the same picture whatever the machine. A frame that even
-so does not come out is shown as the one before it.
+on never need what came before it. It runs on all threads it may have and takes damage for an error; the first
+one restarts it on one thread with libav's own repair, which makes the same picture whatever the machine. A
+frame that even so does not come out is shown as the one before it.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ from typing import Any
 
 import av
 
+from gpu.cores import usable_cores
 from gpu.film.types import FilmError, FilmLimits
 
 # What films are made of. Anything else libav could decode is more code for a hostile file to reach.
@@ -22,14 +23,13 @@ SOUNDS = (
 )
 _MOST_STREAMS = 256  # libav gives up there; what is taken is the limits' matter
 _PICTURE_NOTES = 0x400 | 0x800 | 0x100000  # dispositions: attached picture, timed thumbnails, still image
-_MOST_THREADS = 8
 
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """How to open it. `careful`: one thread and libav's own repair of damage; else every thread, and damage
-    is an error. `rough`: edges between blocks are not smoothed, which spares a third of H.264's and HEVC's
-    decoding."""
+    """How to open it. `careful`: one thread and libav's own repair of damage; else `limits.most_threads`, and
+    damage is an error. `rough`: edges between blocks are not smoothed, which spares a third of decoding H.264
+    and HEVC."""
 
     fd: int
     demuxer: str
@@ -57,7 +57,7 @@ class Source:
         self.audio: Any = next((each for each in streams if each.type == "audio"), None)
         context = self.video.codec_context
         context.thread_type = "NONE" if opening.careful else "AUTO"
-        context.thread_count = 1 if opening.careful else min(_MOST_THREADS, os.cpu_count() or 1)
+        context.thread_count = 1 if opening.careful else min(opening.limits.most_threads, usable_cores())
         options = {"max_pixels": str(opening.limits.most_pixels)}
         if opening.rough:
             options["skip_loop_filter"] = "all"

@@ -235,7 +235,8 @@ class Pass:
         return Picture(new[None, None], new_chroma[None])
 
     def _paint_memory(self, stage: Stage) -> dict[str, Tensor]:
-        before = self._memory.painted.get(stage.key)
+        """A painting of another scene says nothing of this one's colours, either."""
+        before = self._memory.painted.get(stage.key) if self._moved["share"].any() else None
         shapes = self._engines.inputs("paint")
         cache = before or {name: np.zeros(shapes[name], np.float32) for name in PAINT_CACHE}
         return {**self._moved, "keep": scalar(before is not None), **cache}

@@ -13,7 +13,6 @@ from gpu.errors import ModelError
 from gpu.film.types import FilmError
 from gpu.models.base import EditState
 from gpu.models.passthrough import PassthroughModel
-from gpu.types import Edit
 from server.edit_crew import MOST_WORKERS, Crew, Tools, shares
 from tests.gpu.film.small_film import make_film
 
@@ -51,26 +50,19 @@ def test_without_a_word_all_cores_count(monkeypatch: pytest.MonkeyPatch) -> None
     assert shares("nano", 0) == (4, 1)
 
 
-def test_warmed_or_not_all_work_is_done(film: Path) -> None:
-    given: list[Tools] = []
-    with Crew(film, "nano", 2) as crew:
-        crew.warm(Edit(1, "make it night"))
-        for _ in range(3):
-            crew.put(given.append)
-        crew.end()
-    assert len(given) == 3
-
-
 def test_a_model_that_refuses_is_heard_of(film: Path) -> None:
     class Refuses(PassthroughModel):
         def open_state(self, width: int, height: int) -> EditState:
             raise ModelError("not that size")
 
+    def work(tools: Tools) -> None:
+        tools.model.open_state(64, 48)
+
     with Crew(film, "passthrough", 2) as crew:
         while not crew._free.empty():
             crew._free.get()
         crew._free.put(Tools(Refuses(), crew.first.reader))
-        crew.warm(Edit(1, "as it is"))
+        crew.put(work)
         with pytest.raises(ModelError, match="not that size"):
             crew.end()
 

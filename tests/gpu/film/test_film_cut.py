@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
 from fractions import Fraction
 from itertools import pairwise
 
@@ -7,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gpu.film.cut import Cutter, Lengths, cut, find_spans
+from gpu.film.cut import Cutter, Lengths, cut, even_spans, find_spans
 from gpu.film.types import FilmError, Span
-from gpu.types import CLOCK_HZ
+from gpu.types import CLOCK_HZ, Frame
 from tests.gpu.film.film_frames import FramesOnly, ticks
 
 LONGEST, SHORTEST = 6 * CLOCK_HZ, CLOCK_HZ
@@ -104,9 +105,9 @@ def test_a_scene_is_parted_behind_a_keyframe() -> None:
     assert all(SHORTEST <= each.end - each.start <= LONGEST for each in spans)
 
 
-def test_spans_are_short_at_the_ends_of_a_film() -> None:
+def test_even_spans_are_short_at_the_ends_of_a_film() -> None:
     times = ticks(Fraction(10), 2400)
-    spans = tuple(find_spans(FramesOnly(times), 40.0, preroll_s=0.5, ends_s=5.0))
+    spans = even_spans(FramesOnly(times, [33]), 40.0, 5.0, preroll_s=0.5)
     assert_tiles(spans, times)
     lasts = [round((each.end - each.start) / CLOCK_HZ) for each in spans]
     assert lasts[:4] == [5, 10, 20, 40]
@@ -115,23 +116,27 @@ def test_spans_are_short_at_the_ends_of_a_film() -> None:
     assert all(later <= before for before, later in pairwise(lasts[3:]))
 
 
-def test_the_first_span_is_known_soon_where_spans_are_short_at_the_ends() -> None:
-    seen = 0
+def test_even_spans_need_no_frame_and_look_at_no_scene() -> None:
+    class Unread(FramesOnly):
+        def glimpses(self) -> Iterator[tuple[int, Frame]]:
+            raise AssertionError("decoded")
 
-    def count(done: int, of: int) -> None:
-        nonlocal seen
-        seen = done
-
-    next(find_spans(FramesOnly(ticks(Fraction(10), 2400)), 40.0, progress=count, ends_s=5.0))
-    assert 100 <= seen <= 102
+    film = Unread(ticks(Fraction(25), 300), [60], keys=[0, 80, 170])
+    spans = even_spans(film, 6.0, 4.0, preroll_s=0.4)
+    assert [each.first_frame for each in spans] == [0, 90, 180, 240]
+    assert [each.scene for each in spans] == [True] + [False] * (len(spans) - 1)
 
 
-@pytest.mark.parametrize(
-    ("longest_s", "shortest_s", "ends_s"), [(1.5, 1.0, 0.0), (6.0, 1.0, 1.5), (6.0, 1.0, 7.0)]
-)
-def test_lengths_that_cannot_be_kept_are_refused(longest_s: float, shortest_s: float, ends_s: float) -> None:
+@pytest.mark.parametrize(("longest_s", "shortest_s"), [(1.5, 1.0), (6.0, 0.0)])
+def test_lengths_that_cannot_be_kept_are_refused(longest_s: float, shortest_s: float) -> None:
     with pytest.raises(FilmError, match="twice the shortest"):
-        tuple(find_spans(FramesOnly(ticks(Fraction(25), 30)), longest_s, shortest_s, ends_s=ends_s))
+        tuple(find_spans(FramesOnly(ticks(Fraction(25), 30)), longest_s, shortest_s))
+
+
+@pytest.mark.parametrize("ends_s", [1.5, 7.0])
+def test_ends_that_cannot_be_kept_are_refused(ends_s: float) -> None:
+    with pytest.raises(FilmError, match="those at the ends between them"):
+        even_spans(FramesOnly(ticks(Fraction(25), 30)), 6.0, ends_s)
 
 
 def test_spans_come_before_the_film_is_read() -> None:
