@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from gpu.errors import ModelError
@@ -79,9 +80,12 @@ def test_work_runs_side_by_side_with_tools_of_its_own(film: Path) -> None:
         crew.put(work)
         crew.put(work)
         crew.end()
-    first, second = seen
-    assert first.model is not second.model
-    assert first.reader.pid != second.reader.pid
+        first, second = seen
+        assert first.model is not second.model
+        assert first.reader.pid != second.reader.pid
+        for each in seen:  # a decoder's threads would only cost for each other
+            assert len(list(each.reader.frames())) == each.reader.info.video.frames
+            assert psutil.Process(each.reader.pid).num_threads() == 1
 
 
 def test_a_fault_ends_what_runs_beside_it(film: Path) -> None:

@@ -335,6 +335,12 @@ def test_a_killed_child_is_an_error_and_no_more(
     reader.close()
 
 
+def test_with_one_thread_the_frames_are_the_same(films: dict[str, Path]) -> None:
+    with open_film(films["bframes"]) as many, open_film(films["bframes"], FilmLimits(most_threads=1)) as one:
+        assert [bytes_of(each) for each in one.frames()] == [bytes_of(each) for each in many.frames()]
+        assert psutil.Process(one.pid).num_threads() == 1
+
+
 def test_a_stopped_child_is_given_up(films: dict[str, Path]) -> None:
     with open_film(films["bframes"], FilmLimits(stall_s=0.5)) as reader:
         frames = reader.frames()
