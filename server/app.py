@@ -88,7 +88,12 @@ def _parts(config: Config) -> Callable[[web.Application], AsyncIterator[None]]:
         workers = Workers(config.model, config.threads, executor, media, config.models)
         metrics.on_scrape(lambda: _set_loop_delay(metrics, loop_delay))
         session_log = SessionLog()
-        places = Places(config.max_sessions, metrics.session_refused)
+        places = Places(
+            config.max_sessions,
+            metrics.session_refused,
+            most_each=config.max_sessions_each,
+            gives_way_s=config.gives_way_s,
+        )
         sessions = Sessions(config, workers, metrics, executor, places, session_log)
         streams = Streams(config, workers, metrics, executor, places, session_log)
         pushes, srt = Pushes(streams), SrtIngests(streams, config.host)

@@ -119,7 +119,22 @@ class Config:
     max_sessions: int = _key(
         4, "Sessions and live streams at once, all together; one more is answered 503.", 1, 10_000
     )
+    max_sessions_each: int = _key(
+        3,
+        "Who has so many sessions open from one address gets none of the last places, a quarter of them and "
+        "at least one; 0: nothing is kept for others. This machine itself is not counted, streams neither.",
+        0,
+        10_000,
+    )
     idle_s: float = _key(30.0, "A session without media for this long ends.", 0.1, 86_400)
+    gives_way_s: float = _key(
+        120.0,
+        "A session that is paused, or whose film stands, and in which nothing was done for this long gives "
+        "its place to who finds none free.",
+        0.1,
+        86_400,
+    )
+    paused_s: float = _key(1_800.0, "It ends after this long in any case; 0: never.", 0, 31_536_000)
     max_session_s: float = _key(0.0, "A session ends after this long; 0: never.", 0, 31_536_000)
     connect_timeout_s: float = _key(15.0, "Time a new session has to connect.", 0.1, 300)
     lost_s: float = _key(

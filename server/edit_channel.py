@@ -69,6 +69,7 @@ class EditChannel:
         self._unsent: deque[protocol.ServerMessage] = deque(maxlen=MAX_UNSENT)
         self._binary = False  # the client's last message was MessagePack
         self._noticed_s = -LIMIT_NOTICE_S
+        self.asked_s = time.monotonic()  # when the client last asked for something; a ping does not
         self._edits = Edits(lambda edit: control.set_edit(edit), control.read, control.runs)
 
     @property
@@ -106,6 +107,8 @@ class EditChannel:
         except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
             self._refuse("bad-message", f"{in_words(error)}; see server/protocol.schema.json")
             return
+        if not isinstance(message, protocol.Ping):
+            self.asked_s = now_s
         self._handle(message)
 
     def say(self, message: protocol.ServerMessage) -> None:

@@ -39,9 +39,11 @@ class CapacityError(SessionError):
 
     code = "capacity"
 
-    def __init__(self, message: str, retry_after_s: int = 5) -> None:
+    def __init__(
+        self, message: str, retry_after_s: int = 5, remedy: str = "Try again after Retry-After seconds."
+    ) -> None:
         super().__init__(message)
-        self.retry_after_s = retry_after_s
+        self.retry_after_s, self.remedy = retry_after_s, remedy
 
 
 class PeerLost(SessionError):

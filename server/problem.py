@@ -11,6 +11,8 @@ from server.errors import CapacityError, NoKey, NotLive, ProtocolError, Taken, T
 from server.kept.errors import Full, KeptError, NotKept, Refused, StorageFull, Unavailable
 
 CONTENT_TYPE = "application/problem+json"
+KEY_REMEDY = "Ask who runs this server for the key, and send it as Authorization: Bearer KEY."
+NO_KEY_REMEDY = "Ask who runs this server to set operator_key, or call it from the machine it runs on."
 
 
 class Problem(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,7 +42,7 @@ def problem_of(error: RelensError) -> web.Response:
         case CapacityError():
             kind = "going-away" if error.code == "going-away" else "capacity"
             retry = {"Retry-After": str(error.retry_after_s)}
-            return problem(503, kind, "No room", detail, "Try again after Retry-After seconds.", retry)
+            return problem(503, kind, "No room", detail, error.remedy, retry)
         case Unusable():
             return problem(422, "unusable", "Nothing we can answer", detail)
         case ProtocolError():
@@ -52,8 +54,8 @@ def problem_of(error: RelensError) -> web.Response:
             return problem(409, "not-live", "Not live now", detail, "Try again after Retry-After.", retry)
         case NoKey():
             if not error.challenge:
-                return problem(403, "key", "Not for you", detail)
-            return problem(401, "key", "A key is needed", detail, headers={"WWW-Authenticate": "Bearer"})
+                return problem(403, "key", "Not for you", detail, NO_KEY_REMEDY)
+            return problem(401, "key", "A key is needed", detail, KEY_REMEDY, {"WWW-Authenticate": "Bearer"})
         case TooMany():
             retry = {"Retry-After": str(error.retry_after_s)}
             return problem(429, "too-many", "Too many tries", detail, "Try again later.", retry)

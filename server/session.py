@@ -15,7 +15,7 @@ from dataclasses import replace
 from gpu.codec.base import ENCODES
 from gpu.editor import EditRefused
 from gpu.errors import DeviceError, FrameError, RelensError
-from gpu.film.play import FilmPlayer
+from gpu.film.play import FilmPlayer, Position
 from gpu.models.base import EditModel
 from gpu.pipeline import Pipeline
 from gpu.types import Codec, Edit, EncodedFrame, Reading
@@ -32,6 +32,7 @@ from server.peer import EncodedAudio, Peer, PeerState
 from server.preview_sound import PreviewSound
 from server.rate import TokenBucket
 from server.recording import Recording
+from server.session_limits import OTHERS_WAIT, PAUSED, SessionTimes, due
 from server.session_parts import (
     SessionState,
     close_bounded,
@@ -88,7 +89,7 @@ class Session:
         self._film_sound: PreviewSound | None = None
         self._recording = Recording(log_to, session_id)
         self._paused = False
-        self._media_s = self.started_s
+        self._media_s = self._moved_s = self.started_s
         self._ticker: asyncio.Task[None] | None = None
         self._closer: asyncio.Task[None] | None = None
 
@@ -147,6 +148,10 @@ class Session:
             )
         return self._closer
 
+    def make_way(self) -> None:
+        """Somebody else wants the place."""
+        self.end(PAUSED, OTHERS_WAIT)
+
     def warn_going_away(self) -> None:
         """The server will stop: the client may connect anew at once."""
         self._channel.say(
@@ -169,13 +174,7 @@ class Session:
         self._recording.end(code, (shown.width, shown.height) if shown is not None else (0, 0))
         if self._ticker is not None:
             self._ticker.cancel()
-        if code not in (
-            "deleted",
-            "peer-closed",
-            "peer-lost",
-            "never-connected",
-            "refused",
-        ):  # somebody may still listen
+        if code not in UNHEARD:
             self._channel.say(protocol.Error(code=code, message=message))
             await asyncio.sleep(LAST_WORDS_S)
         self._bridge.close()
@@ -337,24 +336,38 @@ class Session:
     def age_s(self) -> float:
         return time.monotonic() - self.started_s
 
+    @property
+    def _moves(self) -> bool:
+        return self._film.position().playing if self._film is not None else not self._paused
+
+    def stood_s(self) -> float:
+        """For how long it has been paused, or its film has stood, with nothing asked for; 0: it moves."""
+        if self.state is not SessionState.OPEN or self._moves:
+            return 0.0
+        return time.monotonic() - max(self._moved_s, self._channel.asked_s)
+
     async def _tick(self) -> None:
         stats_at_s = time.monotonic() + STATS_EVERY_S
         while True:
             await asyncio.sleep(UNSENT_TICK_S if self._channel.has_unsent else TICK_S)
             now_s = time.monotonic()
             if self._film is not None:
-                at = self._film.position()
-                said = protocol.Position(
-                    at=round(at.at, 3), duration=round(at.duration, 3), playing=at.playing
-                )
-                self._channel.say_now(said)
+                self._say_position(self._film.position())
                 self._media_s = now_s
-            self._check_limits(now_s)
+            if self._moves:
+                self._moved_s = now_s
+            times = SessionTimes(self.age_s, now_s - self._media_s, self.stood_s())
+            if (end := due(self.state, times, self._config)) is not None:
+                self.end(*end)
             self._channel.flush()
             if now_s >= stats_at_s and self._pipeline is not None:
                 stats_at_s = max(stats_at_s + STATS_EVERY_S, now_s + STATS_EVERY_S / 2)
                 if self.state is SessionState.OPEN:
                     self._channel.say_now(self.measure())
+
+    def _say_position(self, at: Position) -> None:
+        said = protocol.Position(at=round(at.at, 3), duration=round(at.duration, 3), playing=at.playing)
+        self._channel.say_now(said)
 
     def _tick_ended(self, ticker: asyncio.Task[None]) -> None:
         """Only cancelled at the end; a session that nobody watches any more must not live on."""
@@ -362,15 +375,6 @@ class Session:
             log.error("session %s: watching over it failed", self.id[:6], exc_info=error)
             self._metrics.error("internal")
             self.end("internal", "a defect of relens ended the session: connect again")
-
-    def _check_limits(self, now_s: float) -> None:
-        config = self._config
-        if self.state is SessionState.CONNECTING and self.age_s > config.connect_timeout_s + 1:
-            self.end("peer-lost", f"not connected within {config.connect_timeout_s:g} s")
-        elif self.state is SessionState.OPEN and now_s - self._media_s > config.idle_s:
-            self.end("idle", f"no video came for {config.idle_s:g} s: connect again to go on")
-        elif config.max_session_s and self.age_s > config.max_session_s:
-            self.end("max-time", f"a session lasts at most {config.max_session_s:g} s here: connect again")
 
     def measure(self) -> protocol.Stats:
         """What is true of this stream now, measured over the last second."""

@@ -62,13 +62,14 @@ class Sessions:
         return session if session is not None and session.state is not SessionState.CLOSING else None
 
     async def open(
-        self, offer: str, model: str, first: Edit | None, film: FilmPlayer | None = None
+        self, offer: str, model: str, first: Edit | None, film: FilmPlayer | None = None, address: str = ""
     ) -> tuple[Session, str]:
         """Admit a visitor: (session, answer SDP). `film`: see Session; it is closed with it, or at once.
+        `address`: see Places.take.
 
         Raises CapacityError when full or draining, else what Session.open and Workers.get raise."""
         try:
-            place = await self._places.take()
+            place = await self._places.take(address)
         except BaseException:
             if film is not None:
                 self._executor.submit(film.close)
@@ -84,6 +85,7 @@ class Sessions:
             self._log_to,
         )
         place.leaving = lambda: session.state is SessionState.CLOSING
+        place.stood_s, place.make_way = session.stood_s, session.make_way
         session.on_closed = lambda session: self._closed(session, place)
         self._sessions[session.id] = session
         try:

@@ -64,7 +64,8 @@ async def _open(
     path: Path = await held.kept.run(held.kept.blobs.open_local, video.blob_key, timeout_s=None)
     await held.kept.run(held.kept.videos.touch, video.id)
     film = await _player(held, path, at_s, steps)
-    session, answer = await state.sessions.open(offer, model, first, film)  # closes it, whatever happens
+    address = state.streams.access.address_of(request)
+    session, answer = await state.sessions.open(offer, model, first, film, address)  # closes the film, too
     session.etag = etag_of(answer)
     headers = {"Location": f"/sessions/{session.id}", "ETag": session.etag}
     return web.Response(status=201, body=answer.encode(), content_type=SDP, headers=headers)

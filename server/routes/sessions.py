@@ -31,7 +31,10 @@ async def open_session(request: web.Request) -> web.Response:
     try:
         offer = await body_of(request, SDP)
         first = first_edit(request)
-        session, answer = await state.sessions.open(offer, request.query.get("model", ""), first)
+        address = state.streams.access.address_of(request)
+        session, answer = await state.sessions.open(
+            offer, request.query.get("model", ""), first, address=address
+        )
     except RelensError as error:
         state.metrics.error(type(error).__name__)
         return problem_of(error)

@@ -229,3 +229,30 @@ async def test_a_film_deleted_while_it_is_watched_plays_on(tmp_path: Path, film:
         viewer.say(type="seek", at=5.0)
         await viewer.until(lambda: near(viewer.numbers, 125))
         await viewer.open(f"/videos/{video}/preview", 404)
+
+
+@pytest.mark.parametrize("how", ["paused", "at its end"])
+async def test_a_film_that_stands_in_a_forgotten_tab_gives_its_place_to_who_waits(
+    tmp_path: Path, film: Path, how: str
+) -> None:
+    async with watching(tmp_path, film, max_sessions=1, gives_way_s=0.5) as (served, viewer, video):
+        await viewer.open(f"/videos/{video}/preview?at=6")
+        await viewer.until(lambda: bool(viewer.numbers))
+        if how == "paused":
+            viewer.say(type="pause")
+        await viewer.until(lambda: viewer.last("position").get("playing") is False)
+        (session,) = served.state.sessions.all()
+        await viewer.until(lambda: session.stood_s() > 0.6)
+        await served.visitor().connect()
+        await viewer.until(lambda: viewer.last("error").get("code") == "paused")
+
+
+async def test_a_film_that_stands_ends_after_a_while_and_one_that_plays_does_not(
+    tmp_path: Path, film: Path
+) -> None:
+    async with watching(tmp_path, film, paused_s=1.5) as (_, viewer, video):
+        await viewer.open(f"/videos/{video}/preview?at=4")
+        await viewer.until(lambda: viewer.last("position").get("at", 0) > 6.5)  # longer than paused_s
+        assert not viewer.last("error")
+        await viewer.until(lambda: viewer.last("error").get("code") == "paused")
+        assert viewer.last("position")["at"] > 7

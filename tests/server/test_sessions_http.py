@@ -40,6 +40,25 @@ async def test_one_session_more_than_there_is_room_for_is_told_when_to_come_agai
         assert body["remedy"]
 
 
+async def test_one_visitor_never_gets_all_places_whoever_a_proxy_names(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with serving(max_sessions=3, max_sessions_each=2) as served:
+        monkeypatch.setitem(SDP, "X-Forwarded-For", "203.0.113.7")
+        for _ in range(2):
+            assert (await served.visitor().offer()).status == 201
+        reply = await served.visitor().offer()
+        body = await reply.json()
+        assert (reply.status, body["type"]) == (503, "urn:relens:capacity")
+        assert int(reply.headers["Retry-After"]) > 0
+        assert "203.0.113.7" in body["detail"]
+        assert "Close one of them" in body["remedy"]
+        monkeypatch.setitem(SDP, "X-Forwarded-For", "203.0.113.8")
+        assert (await served.visitor().offer()).status == 201
+        async with served.http.get(served.base + "/metrics") as scraped:
+            assert 'relens_sessions_refused_total{reason="share"} 1.0' in await scraped.text()
+
+
 async def test_a_stream_that_would_not_fit_is_refused_at_the_door_and_the_others_go_on(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
