@@ -47,7 +47,8 @@ class FilmWork:
 
     def _runner(self, kept: Kept) -> Runner:
         try:
-            return Runner(kept, self._workers, self._config.render_workers, asyncio.get_running_loop())
+            most, threads = self._config.render_workers, self._config.threads
+            return Runner(kept, self._workers, asyncio.get_running_loop(), most, threads)
         except OSError as error:
             raise KeptError(
                 f"data_dir {kept.data_dir} cannot be written ({error.strerror or error}): free some room, or "

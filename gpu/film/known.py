@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections import OrderedDict
+from dataclasses import replace
 
 from gpu.film.index import Index
 from gpu.film.types import FilmInfo, FilmLimits
@@ -44,7 +45,8 @@ class Known:
 
 def _key(fd: int, limits: FilmLimits) -> _Key:
     found = os.fstat(fd)
-    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns, limits
+    counted_by = replace(limits, most_threads=1)  # nothing that is counted hangs on them
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns, counted_by
 
 
 def _bytes(counted: Counted) -> int:

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import msgspec
 
-from gpu.film.reader import FilmReader, open_film
+from gpu.film.reader import LIMITS, FilmReader, open_film
 from gpu.film.render import resolved
 from gpu.film.segment import OutputSettings
 from gpu.film.timeline import Step, Timeline, steps_of
-from gpu.film.types import FilmError, Span
+from gpu.film.types import FilmError, FilmLimits, Span
 from gpu.film.work import work_key
 from gpu.models.base import EditModel
 from server.jobs.patience import Abandoned, Signal
@@ -69,9 +69,9 @@ class Plans:
         with self._lock:
             self._made.pop(job_id, None)
 
-    def open(self, plan: Plan) -> FilmReader:
+    def open(self, plan: Plan, limits: FilmLimits = LIMITS) -> FilmReader:
         """The plan's film, to be closed. Raises FilmError, and as `open_local` does."""
-        return open_film(self.path(plan))
+        return open_film(self.path(plan), limits)
 
     def path(self, plan: Plan) -> Path:
         try:

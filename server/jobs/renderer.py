@@ -1,20 +1,23 @@
 """One worker: claims a segment, renders it or finds it rendered, says so, and takes the next.
 
-Owns one thread, and the reader of the film it is at.
+Owns one thread, the reader of the film it is at, and the model it edits with.
 """
 
 from __future__ import annotations
 
 import logging
 import threading
+from dataclasses import replace
 from functools import partial
 
 from gpu import threads
 from gpu.errors import RelensError
 from gpu.film.produce import Cancelled, produce
-from gpu.film.reader import FilmReader
+from gpu.film.reader import LIMITS, FilmReader
 from gpu.film.types import Span
+from server.jobs.courtesy import LIVE_S
 from server.jobs.heart import LEASE_S
+from server.jobs.own_model import OwnModel
 from server.jobs.patience import Abandoned, Signal, persist
 from server.jobs.plan import Plan
 from server.jobs.tools import Tools
@@ -32,8 +35,12 @@ DEFECT = "a defect of relens: its log says more; retry the job after an update"
 
 
 class Renderer:
-    def __init__(self, tools: Tools, name: str) -> None:
-        self._tools, self._name = tools, name
+    def __init__(self, tools: Tools, name: str, model: OwnModel, threads: int, first: bool = True) -> None:
+        """`threads`: of decoders; 0: as they like. Those that are not the `first` take no work up while
+        streams are served."""
+        self._tools, self._name, self._model = tools, name, model
+        self._limits = replace(LIMITS, most_threads=threads) if threads else LIMITS
+        self._first = first
         self._reader: tuple[str, FilmReader] | None = None
         self._thread = threading.Thread(target=self._run, name="relens-render", daemon=True)
 
@@ -54,8 +61,12 @@ class Renderer:
                 self._turn()
         finally:
             self._close_reader()
+            self._model.close()
 
     def _turn(self) -> None:
+        if not self._first and self._tools.streams.serving(LIVE_S):
+            self._idle()
+            return
         try:
             segment = self._tools.kept.segments.claim(self._name, LEASE_S)
         except KeptError as error:
@@ -67,10 +78,14 @@ class Renderer:
             self._tools.stop.wait(AWAY_S)
             return
         if segment is None:
-            self._close_reader()
-            self._tools.wait(IDLE_S)
+            self._idle()
             return
         self._take(segment)
+
+    def _idle(self) -> None:
+        self._close_reader()
+        self._model.rest()
+        self._tools.wait(IDLE_S)
 
     def _take(self, segment: Segment) -> None:
         """Render a claimed segment, fail its job, or give it back. Raises nothing."""
@@ -129,10 +144,13 @@ class Renderer:
         for tries_left in reversed(range(TRIES)):
             try:
                 film = persist(lambda: self._film(plan), aborted, partial(board.waits, plan.job_id))
-                gated = self._tools.gated(film, aborted)
-                return produce(
-                    plan.model, gated, span, plan.steps, film.info, plan.settings, on_frame, aborted.is_set
-                )
+                with (
+                    self._model.instead_of(plan.model, aborted) as model,
+                    self._tools.gated(film, aborted, alone=True) as gated,
+                ):
+                    return produce(
+                        model, gated, span, plan.steps, film.info, plan.settings, on_frame, aborted.is_set
+                    )
             except (Abandoned, Cancelled, KeptError):
                 raise
             except RelensError as error:
@@ -145,7 +163,7 @@ class Renderer:
     def _film(self, plan: Plan) -> FilmReader:
         if self._reader is None or self._reader[0] != plan.blob_key:
             self._close_reader()
-            self._reader = (plan.blob_key, self._tools.plans.open(plan))
+            self._reader = (plan.blob_key, self._tools.plans.open(plan, self._limits))
         return self._reader[1]
 
     def _close_reader(self) -> None:

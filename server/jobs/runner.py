@@ -16,6 +16,7 @@ from gpu import threads
 from server.jobs.board import Board
 from server.jobs.heart import Heart
 from server.jobs.name import WorkerName
+from server.jobs.own_model import OwnModel, side_by_side
 from server.jobs.patience import Abandoned, Signal, persist
 from server.jobs.plan import Plans
 from server.jobs.renderer import Renderer
@@ -38,15 +39,22 @@ _JOIN_S = 30.0
 
 
 class Runner:
-    """`workers` threads render; 0: this process takes jobs in, and others render them."""
-
-    def __init__(self, kept: Kept, models: Workers, workers: int, loop: asyncio.AbstractEventLoop) -> None:
-        """Raises OSError where Kept's folder cannot be written."""
+    def __init__(
+        self, kept: Kept, models: Workers, loop: asyncio.AbstractEventLoop, most: int, threads: int
+    ) -> None:
+        """At most `most` threads render; 0: this process takes jobs in, and others render them. `threads`: of
+        models, over all of those; 0: as many as there are cores. Raises OSError where Kept's folder cannot be
+        written."""
         self._kept = kept
         self._name = WorkerName(kept.data_dir / "workers")
         self._scratch = kept.data_dir / "scratch" / self._name.text.rpartition("/")[2]
         self._tools = Tools(kept, Plans(kept, models, loop), Heart(kept), models)
-        self._renderers = [Renderer(self._tools, self._name.of(number)) for number in range(workers)]
+        workers, each = side_by_side(most, threads)
+        large = threading.Lock()
+        self._renderers = [
+            Renderer(self._tools, self._name.of(number), OwnModel(each, large), each, first=number == 0)
+            for number in range(workers)
+        ]
         self._tenders: dict[str, Tender] = {}
         self._ours: set[str] = set()
         self._seen: dict[str, tuple[int, int, float]] = {}

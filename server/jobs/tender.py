@@ -108,7 +108,8 @@ class Tender:
             self._persist(lambda: kept.blobs.put(job_key(self._job_id, INIT), init))
             spans = self._laid(info)
             if not spans:
-                spans = self._find(plan, self._tools.gated(reader, self._aborted))
+                with self._tools.gated(reader, self._aborted) as film:
+                    spans = self._find(plan, film)
         if self._size(SOUND) is None:
             self._make_sound(plan, spans)
         return info, spans

@@ -44,7 +44,8 @@ class InWork:
 
 @dataclass(slots=True)
 class Tools:
-    """`nudged`: there may be work; `stop`: the process ends."""
+    """`nudged`: there may be work; `stop`: the process ends; `alone`: held by the one renderer that goes on
+    while streams are served."""
 
     kept: Kept
     plans: Plans
@@ -54,6 +55,7 @@ class Tools:
     in_work: InWork = field(default_factory=InWork)
     nudged: threading.Condition = field(default_factory=threading.Condition)
     stop: threading.Event = field(default_factory=threading.Event)
+    alone: threading.Lock = field(default_factory=threading.Lock)
 
     def nudge(self) -> None:
         """Who waits for work looks again."""
@@ -66,8 +68,14 @@ class Tools:
             if not self.stop.is_set():
                 self.nudged.wait(seconds)
 
-    def gated(self, film: _Film, aborted: Signal) -> Gated:
-        return Gated(film, aborted, Courtesy(self.streams, aborted, self.board.rested))
+    @contextmanager
+    def gated(self, film: _Film, aborted: Signal, alone: bool = False) -> Iterator[Gated]:
+        """`alone`: beside streams, of all that work so only one goes on."""
+        courtesy = Courtesy(self.streams, aborted, self.board.rested, self.alone if alone else None)
+        try:
+            yield Gated(film, aborted, courtesy)
+        finally:
+            courtesy.end()
 
 
 class _Film(Protocol):

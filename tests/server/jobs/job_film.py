@@ -126,7 +126,9 @@ class Jobs:
 
 @contextlib.asynccontextmanager
 async def working(folder: Path, **settings: Any) -> AsyncIterator[Jobs]:
-    async with serving(**{"data_dir": str(folder), "media": "cpu", **settings}) as served:
+    """One worker unless `settings` says otherwise: segments are rendered in order."""
+    said = {"data_dir": str(folder), "media": "cpu", "render_workers": 1, **settings}
+    async with serving(**said) as served:
         yield Jobs(served)
 
 

@@ -159,6 +159,36 @@ def test_rest_is_as_long_as_the_work_before_it_longer_for_late_streams_and_none_
     assert rested[1] >= (1 + PRESSED) * 0.03
 
 
+def test_of_those_that_render_side_by_side_one_goes_on_while_streams_are_served() -> None:
+    streams, alone, given_up = Streams(), threading.Lock(), threading.Event()
+    first = Courtesy(streams, Signal(threading.Event()), alone=alone)
+    second = Courtesy(streams, Signal(given_up), alone=alone)
+    went_on = threading.Event()
+
+    def rests() -> None:
+        second.rest()
+        went_on.set()
+        second.end()
+
+    first.rest()
+    second.rest()  # nothing is live
+    streams.live = True
+    first.rest()
+    for go_on in (first.end, lambda: setattr(streams, "live", False), given_up.set):
+        went_on.clear()
+        streams.live = True
+        first.rest()
+        other = threading.Thread(target=rests)
+        other.start()
+        assert not went_on.wait(0.1)
+        first.rest()
+        go_on()
+        assert went_on.wait(5)
+        other.join(5)
+    first.end()
+    assert not alone.locked()
+
+
 def test_rest_ends_when_the_work_is_abandoned() -> None:
     streams, abandoned = Streams(), threading.Event()
     streams.live = streams.late = True
