@@ -28,6 +28,13 @@ test("where asking again is no use it is not", () => {
   assert.equal(next({ refusal: gone }).state, "reconnecting"); // the session's own address
 });
 
+test("who was put out of a long pause takes no place again until somebody asks for something", () => {
+  const refusal = new Refusal("paused", "another visitor wanted this place");
+  for (const film of [true, false]) {
+    assert.deepEqual(next({ refusal, film }), { state: "waiting", retryInMs: null });
+  }
+});
+
 test("a page that nobody sees waits until somebody does", () => {
   assert.deepEqual(next({ unseen: true }), { state: "waiting", retryInMs: null });
 });

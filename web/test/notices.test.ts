@@ -12,6 +12,7 @@ function listening() {
       useSample: () => calls.push("sample"),
       retrySource: (kind: string) => calls.push(`retry ${kind}`),
       retryConnection: () => calls.push("connect"),
+      goOn: () => calls.push("go on"),
       useModel: (name: string) => calls.push(`model ${name}`),
     },
   };
@@ -50,4 +51,6 @@ test("a full server counts down; a missing model offers another", () => {
     refusalNotice(new Refusal(kind, "why"), null, null, actions).action?.run();
   }
   assert.deepEqual(calls.slice(1), ["connect", "connect", "connect", "connect"]);
+  refusalNotice(new Refusal("paused", "why"), null, null, actions).action?.run();
+  assert.equal(calls.at(-1), "go on");
 });

@@ -46,6 +46,10 @@ export class RelensClient extends Emitter<ClientEvents> {
   readonly #silence = new Silence();
   /** The server ended the session because no picture came. */
   #idled = false;
+  /** It did because nothing was done in a pause. */
+  #putOut: Refusal | null = null;
+  /** A film is at its end. */
+  #filmEnded = false;
   readonly #screens = new Screens((rtp, atMs) => {
     this.#meter.presented(rtp, atMs);
     this.#receipts.presented(rtp, atMs);
@@ -122,7 +126,9 @@ export class RelensClient extends Emitter<ClientEvents> {
 
   resume(): void {
     this.#paused = false;
-    this.#send({ type: "resume" });
+    // On a new session it would stand there again.
+    if (this.#putOut && this.#filmEnded) this.seek(0);
+    else this.#send({ type: "resume" });
   }
 
   /** Tries again at once instead of when it is due. */
@@ -147,12 +153,14 @@ export class RelensClient extends Emitter<ClientEvents> {
   #send(message: ClientMessage): void {
     // Not open: what is wanted is sent when it opens.
     if (this.state === "open") this.#connection?.send(encodeClient(message));
+    else if (this.#state.refusal?.kind === "paused") this.retry(); // somebody is there again
   }
 
   async #open(state: "connecting" | "reconnecting"): Promise<void> {
     const source = this.#source;
     if (!source) return;
     this.#drop();
+    this.#putOut = null;
     const generation = this.#generation;
     this.#enter(state);
     const wanted = this.#wanted.now;
@@ -204,14 +212,15 @@ export class RelensClient extends Emitter<ClientEvents> {
     this.#statsTimer = setInterval(() => void this.#measure(), STATS_MS);
   }
 
-  #again(refusal: Refusal | null): void {
+  #again(lost: Refusal | null): void {
     this.#drop();
+    const refusal = lost ?? this.#putOut;
     const film = this.#source !== null && !(this.#source instanceof MediaStream);
     const ended = { refusal, film, unseen: this.#idled && document.hidden };
     const { state, retryInMs } = nextAttempt(ended, () => this.#backoff.next());
     this.#enter(state, refusal, retryInMs);
     if (retryInMs !== null) this.#retryTimer = setTimeout(() => void this.#open("reconnecting"), retryInMs);
-    else if (state === "waiting") document.addEventListener("visibilitychange", this.#seen);
+    else if (state === "waiting" && !this.#putOut) document.addEventListener("visibilitychange", this.#seen);
   }
 
   readonly #seen = (): void => {
@@ -265,6 +274,7 @@ export class RelensClient extends Emitter<ClientEvents> {
         break;
       case "position": {
         const { at, duration, playing } = message;
+        this.#filmEnded = !playing && at >= duration;
         // Where a new session would go on.
         if (this.#source && !(this.#source instanceof MediaStream)) this.#source = { ...this.#source, at };
         this.emit("position", { at, duration, playing });
@@ -272,6 +282,7 @@ export class RelensClient extends Emitter<ClientEvents> {
       }
       case "error": {
         if (message.code === "idle") this.#idled = true;
+        if (message.code === "paused") this.#putOut = new Refusal("paused", message.message);
         const revision = message.revision ?? null;
         if (revision !== null) this.#receipts.failed(revision, new Error(message.message));
         this.emit("error", { code: message.code, message: message.message, revision });

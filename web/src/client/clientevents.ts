@@ -5,7 +5,7 @@ import type { EditReceipt } from "./receipts";
 import type { Refusal } from "./refusal";
 import type { TransportStats } from "./transport";
 
-/** `waiting`: the server is full and will be asked again, or nobody looks at the page; `refused`: it said no, and asking again is no use. */
+/** `waiting`: the server is full and will be asked again, or nobody was there (a page that is not seen, or long paused); `refused`: it said no, and asking again is no use. */
 export type ConnectionState =
   | "idle"
   | "connecting"

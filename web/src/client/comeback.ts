@@ -21,6 +21,8 @@ export function nextAttempt(
   if (refusal && (FINAL.includes(refusal.kind) || (film && refusal.kind === "gone"))) {
     return { state: "refused", retryInMs: null };
   }
+  // Nobody was there: who comes and asks for something gets a place again.
+  if (refusal?.kind === "paused") return { state: "waiting", retryInMs: null };
   // Browsers stop the pictures of a page nobody sees: a new session would only idle again.
   if (unseen) return { state: "waiting", retryInMs: null };
   if (refusal?.kind === "full") {

@@ -1,8 +1,10 @@
 /** Why the server would not, in its own words. Knows problem+json and the status codes, not the page's sentences. */
 
-export type RefusalKind = "full" | "unreachable" | "codec" | "model" | "gone" | "refused";
+export type RefusalKind = "full" | "unreachable" | "codec" | "model" | "gone" | "paused" | "refused";
 
-/** The server, or the way to it, said no. `message` is the detail, `remedy` what the server advises. */
+/**
+ * The server, or the way to it, said no; `paused`: it gave the place of one who had paused to another. `message` is the detail, `remedy` what the server advises.
+ */
 export class Refusal extends Error {
   override readonly name = "Refusal";
 

@@ -13,7 +13,7 @@ const MAX_REMEMBERED_EDITS = 256;
 const CHANGE_SAID_MS = 8000;
 const THUMBNAIL_SETTLE_MS = 350; // after the transition: the model's cache has then filled with the new look
 
-const ENDINGS = new Set(["going-away", "idle", "max-time"]);
+const ENDINGS = new Set(["going-away", "idle", "max-time", "paused"]);
 
 interface SentEdit {
   prompt: string;

@@ -17,6 +17,8 @@ export interface NoticeActions {
   useSample(): void;
   retrySource(kind: SourceError["kind"]): void;
   retryConnection(): void;
+  /** After a pause that was so long that the server ended the session. */
+  goOn(): void;
   useModel(name: string): void;
 }
 
@@ -68,6 +70,12 @@ export function refusalNotice(
       return {
         ...notice(words.full(refusal.message), words.tryNow),
         dueMs: performance.now() + (retryInMs ?? 0),
+      };
+    case "paused":
+      return {
+        ...notice(words.paused),
+        action: { label: words.goOn, run: () => actions.goOn() },
+        tone: "info",
       };
     case "codec":
       return notice(words.codec);

@@ -1,6 +1,6 @@
 /** Starts the page and joins sources, model and connection: what a person does to them is a function here. */
 import type { Film, StateEvent } from "../client";
-import { apply, forgetTimeline, leavePause } from "./edits";
+import { apply, forgetTimeline, leavePause, togglePause } from "./edits";
 import { loadLate, PartMissing } from "./later";
 import { client, videos } from "./live";
 import { loadStreamsMode, loadVideoMode, streamsMode } from "./modes";
@@ -26,6 +26,7 @@ const actions: NoticeActions = {
   useSample: () => void useSource("sample"),
   retrySource: (kind) => void useSource(kind),
   retryConnection: () => client.retry(),
+  goOn: () => (store.paused.value ? togglePause() : client.retry()),
   useModel: (name) => useModel(name),
 };
 
@@ -263,7 +264,8 @@ function onState(event: StateEvent): void {
   }
   store.degraded.value = "";
   if (event.state === "connecting" || event.state === "reconnecting") store.stats.value = null;
-  if (event.retryInMs !== null || event.state === "refused") void noteRefusal(event);
+  const isTold = event.state === "refused" || event.refusal?.kind === "paused";
+  if (event.retryInMs !== null || isTold) void noteRefusal(event);
 }
 
 async function noteRefusal(event: StateEvent): Promise<void> {

@@ -127,8 +127,12 @@ function ViewSwitch() {
 
 function Cover() {
   if (store.source.value === "streams") return null; // it has a cover of its own
-  const { state } = store.connection.value;
-  if (state === "reconnecting" || state === "waiting" || (state === "connecting" && store.playing.value)) {
+  const { state, refusal } = store.connection.value;
+  const isLetGo = refusal?.kind === "paused"; // the notice says so, and how to go on
+  if (
+    !isLetGo &&
+    (state === "reconnecting" || state === "waiting" || (state === "connecting" && store.playing.value))
+  ) {
     return (
       <div class="cover" data-testid="reconnecting">
         <span class="spinner" />

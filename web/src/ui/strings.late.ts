@@ -76,6 +76,8 @@ export const lateStrings = {
     screenAbsent: "This browser cannot share a screen: use the camera or the sample clip.",
     sampleFailed: "The sample clip did not load: try again, or use the camera.",
     full: (detail: string) => `The server has no room: ${detail}.`,
+    paused: "It was paused for long, so the server let it go: go on, and it takes a place again.",
+    goOn: "Go on",
     askedAgain: (seconds: number) => (seconds > 0 ? `Asked again in ${seconds} s.` : "Asking again."),
     gone: "The server is not answering: the page reconnects by itself and applies the edit again.",
     codec: "The server takes none of this browser's video formats: try again, or use another browser.",
