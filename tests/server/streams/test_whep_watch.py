@@ -127,6 +127,7 @@ async def test_a_view_key_is_asked_for_where_there_is_one() -> None:
         with pytest.raises(Refused, match="401") as missing:
             await here.player().watch()
         assert missing.value.headers["WWW-Authenticate"] == "Bearer"
+        assert "Ask who runs this server for the key" in str(missing.value)
         with pytest.raises(Refused, match="401"):
             await here.player(key="wrong").watch()
         for player in (here.player(key="to-see"), here.player("?key=to-see"), here.player(key=here.key)):

@@ -47,7 +47,7 @@ async def test_the_endpoint() -> None:
         twice = offer.replace("BUNDLE 0 1", "BUNDLE 0 1 2") + video.replace("a=mid:1", "a=mid:2")
         rows = [
             Row("no key", "POST", ENDPOINT, 401, offer, {"Content-Type": SDP}, CHALLENGE),
-            post("wrong key", ENDPOINT, 401, offer, "key", Authorization="Bearer wrong"),
+            post("wrong key", ENDPOINT, 401, offer, "send it as Authoriz", Authorization="Bearer wrong"),
             post("wrong key in the query", ENDPOINT + "?key=wrong", 401, offer),
             post("another scheme", ENDPOINT, 401, offer, Authorization="Basic bGl2ZTpsaXZl"),
             post("no such stream", "/whip/nowhere", 404, offer, **key),
