@@ -6,8 +6,8 @@ progress, codecs or peers.
 
 from __future__ import annotations
 
-import contextlib
 import logging
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -20,8 +20,9 @@ from gpu import threads
 from gpu.errors import RelensError
 from gpu.film.play_clock import FilmClock
 from gpu.film.play_sound import SoundPlayer, SoundSink
-from gpu.film.reader import FilmReader, open_film
+from gpu.film.reader import LIMITS, FilmReader, open_again, open_file
 from gpu.film.render import in_force
+from gpu.film.signature import read_signature
 from gpu.film.timeline import Step
 from gpu.types import CLOCK_HZ, Edit, Frame
 
@@ -52,13 +53,12 @@ class FilmPlayer:
         """Opens and probes the film: not on a loop's thread. `steps`: a timeline to follow, resolved.
 
         Raises FilmError."""
-        self._reader: FilmReader = open_film(path)
+        self._reader, sound_fd = _opened(path)
         self._steps = steps
         self._clock = FilmClock(self._ticks(start_s), self._reader.info.video.duration)
         self._sound: SoundPlayer | None = None
-        if self._reader.info.audio is not None:
-            with self._or_closed():
-                self._sound = SoundPlayer(path, self._reader.zero, self._clock)
+        if sound_fd is not None:
+            self._sound = SoundPlayer(sound_fd, self._reader.zero, self._clock)
         self._follows = bool(steps)
         self._thread: threading.Thread | None = None
         self._lively_until_s = 0.0
@@ -130,14 +130,6 @@ class FilmPlayer:
             self._sound.close()
         if self._thread is not None and self._thread is not threading.current_thread():
             self._thread.join(_JOIN_S)
-
-    @contextlib.contextmanager
-    def _or_closed(self) -> Iterator[None]:
-        try:
-            yield
-        except BaseException:
-            self._reader.close()
-            raise
 
     def _ticks(self, at_s: float) -> int:
         most = int(self._reader.ticks[-1])  # the last frame's
@@ -222,6 +214,21 @@ class FilmPlayer:
         self._shown = max(self._shown + 1, ticks)
         self._shown_s = time.monotonic()
         return replace(frame, pts=self._shown, arrived_ns=time.monotonic_ns())
+
+
+def _opened(path: Path) -> tuple[FilmReader, int | None]:
+    """The film's pictures, and its file for its sound, where it has some: the one that was probed, as another
+    may lie there, or none, when the sound is wanted."""
+    fd = open_file(path, LIMITS)
+    try:
+        reader = FilmReader(fd, read_signature(fd), LIMITS)
+        try:
+            return reader, open_again(fd, path, LIMITS) if reader.info.audio is not None else None
+        except BaseException:
+            reader.close()
+            raise
+    finally:
+        os.close(fd)
 
 
 def _ns(ticks: int) -> int:

@@ -10,14 +10,12 @@ import os
 import threading
 from fractions import Fraction
 from functools import partial
-from pathlib import Path
 from typing import Protocol
 
 from gpu import threads
 from gpu.film.pcm_reader import PcmReader
 from gpu.film.pcm_wire import RATE_HZ
 from gpu.film.play_clock import FilmClock
-from gpu.film.reader import LIMITS, open_file
 from gpu.film.types import FilmError
 
 log = logging.getLogger(__name__)
@@ -43,9 +41,10 @@ class SoundSink(Protocol):
 class SoundPlayer:
     """`start` it once, `close` it."""
 
-    def __init__(self, path: Path, zero: Fraction, clock: FilmClock) -> None:
-        """`zero`: the first frame's time in the container's seconds. Raises FilmError."""
-        self._fd = open_file(path, LIMITS)  # now: the file may be gone when the sound is wanted
+    def __init__(self, fd: int, zero: Fraction, clock: FilmClock) -> None:
+        """`fd`: the film, open for nobody else; closed in here. `zero`: the first frame's time in the
+        container's seconds."""
+        self._fd = fd
         self._zero, self._clock = zero, clock
         self._lock = threading.Lock()
         self._reader: PcmReader | None = None

@@ -8,7 +8,6 @@ import stat
 import struct
 import threading
 import time
-import weakref
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from fractions import Fraction
@@ -17,13 +16,13 @@ from types import TracebackType
 
 import numpy as np
 
+from gpu.film.child_reader import ChildReader
 from gpu.film.index import I64, Index, to_ticks, unpack_index
 from gpu.film.known import Known
 from gpu.film.ring import Ring, make_memory, size_memory
 from gpu.film.signature import Signature, read_signature
-from gpu.film.spawn import take
 from gpu.film.types import AudioInfo, FilmError, FilmInfo, FilmLimits, VideoInfo
-from gpu.film.wire import Ask, Gone, Late, Mark, Message, Say
+from gpu.film.wire import Ask, Late, Mark, Message, Say
 from gpu.types import Frame
 
 LIMITS = FilmLimits()
@@ -53,19 +52,15 @@ def open_film(path: Path, limits: FilmLimits = LIMITS) -> FilmReader:
         os.close(fd)
 
 
-class FilmReader:
-    """One film, one child process. Iterators one after another; a new one ends the one before."""
+class FilmReader(ChildReader):
+    """A film's pictures. Iterators one after another; a new one ends the one before."""
 
     def __init__(self, fd: int, signature: Signature, limits: FilmLimits) -> None:
         """`fd`: only used in here. Raises FilmError."""
-        self._limits = limits
+        super().__init__(limits, "the film")
         self._lock = threading.Lock()
-        self._generation = 0
-        self._closed = False
         self.stats = ReadStats()
-        self._child = take(limits.memory_bytes)
         self._ring: Ring | None = None
-        self._end = weakref.finalize(self, self._child.end)
         try:
             self.info, self._index = self._probe(fd, signature)
             self._ticks = self._index.ticks
@@ -89,16 +84,6 @@ class FilmReader:
         """[K]: when the keyframes are shown, as `ticks`."""
         return to_ticks(self._index.keys[:, 0] - self._index.pts[0], self._index.unit)
 
-    @property
-    def pid(self) -> int:
-        """The child's."""
-        return self._child.pid
-
-    @property
-    def barriers(self) -> tuple[str, ...]:
-        """What the child is held by, in words."""
-        return self._child.barriers
-
     def frames(self, start: int = 0, end: int | None = None) -> Iterator[Frame]:
         """Frames with start <= pts < end, in shown order. Whoever takes them slowly holds the child back.
 
@@ -116,9 +101,8 @@ class FilmReader:
         return self._glimpses(self._begin())
 
     def close(self) -> None:
-        """Idempotent."""
-        self._closed = True
-        self._end()
+        """As a ChildReader's; the memory shared with it is let go, too."""
+        super().close()
         with self._lock:
             if self._ring is not None:
                 self._ring.close()
@@ -229,46 +213,19 @@ class FilmReader:
             if message.kind == kind:
                 return message
 
-    def _send(
-        self, kind: Say, *, flags: int = 0, a: int = 0, b: int = 0, body: bytes = b"", fd: int | None = None
-    ) -> None:
-        if self._closed:
-            raise FilmError("the film was closed: open it again")
-        try:
-            self._child.wire.send(
-                kind, flags=flags, a=a, b=b, body=body, fd=fd, timeout_s=self._limits.stall_s
-            )
-        except Gone:
-            return  # what it said last is still to be received
-        except Late as error:
-            raise self._fail("the film's reader does not listen any more: open the film again") from error
-
     def _receive(self, most_bytes: int, until: float) -> Message:
         """`until`: by time.monotonic(), whatever signs of life there are."""
-        if self._closed:
-            raise FilmError("the film was closed: open it again")
         stall_s = min(self._limits.stall_s, max(0.0, until - time.monotonic()))
         try:
-            message = self._child.wire.receive(stall_s, most_bytes)
+            return self._hear(stall_s, most_bytes)
         except Late as error:
             raise self._fail(
                 f"the film gave no frame for {self._limits.stall_s:.0f} s, or {_PATIENCE:.0f} times that "
                 "while work went on: damaged or without keyframes; convert it"
             ) from error
-        except Gone as error:
-            raise self._fail(self._child.lost("the film")) from error
-        if message.kind == Say.REFUSED:
-            raise self._fail(message.body.decode("utf-8", "replace"))
-        return message
 
     def _until(self) -> float:
         return time.monotonic() + _PATIENCE * self._limits.stall_s
-
-    def _fail(self, text: str) -> FilmError:
-        """The child is of no more use."""
-        self._closed = True
-        self._end()
-        return FilmError(text)
 
 
 def open_file(path: Path, limits: FilmLimits) -> int:
@@ -291,6 +248,16 @@ def open_file(path: Path, limits: FilmLimits) -> int:
         os.close(fd)
         raise FilmError(problem)
     return fd
+
+
+def open_again(fd: int, path: Path, limits: FilmLimits) -> int:
+    """The file that is open, read from a place of its own: descriptors that are copies share theirs. Raises
+    FilmError where `path` is another file by now."""
+    again = open_file(path, limits)
+    if not os.path.sameopenfile(fd, again):
+        os.close(again)
+        raise FilmError("the film was replaced by another while it was opened: open it again")
+    return again
 
 
 def _read_info(data: bytes) -> FilmInfo:

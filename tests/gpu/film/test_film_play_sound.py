@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import psutil
 import pytest
 
 from gpu.errors import RelensError
+from gpu.film import play
 from gpu.film.pcm_wire import RATE_HZ, SAMPLES
 from gpu.film.play import FilmPlayer
+from gpu.film.reader import FilmReader, open_again
 from gpu.film.timeline import Step
+from gpu.film.types import FilmError, FilmLimits
 from gpu.types import CLOCK_HZ, Edit, Frame
 from tests.gpu.film.flashing import Sound, make_flashes
 from tests.gpu.film.test_film_pcm import spoil
@@ -188,6 +193,26 @@ def test_a_film_without_sound_plays_as_ever(tmp_path: Path) -> None:
     with playing(make_flashes(tmp_path / "film.mp4", 1.0)) as (_, stage):
         stage.until(lambda: len(stage.pictures) > 5)
     assert (stage.blocks, stage.silent) == ([], [])
+
+
+def test_a_film_that_is_replaced_while_it_is_opened_is_not_heard_for_another(
+    film: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, readers = Path(shutil.copy(film, tmp_path / "film.mp4")), []
+
+    def replaced(fd: int, path: Path, limits: FilmLimits) -> int:
+        Path(shutil.copy(film, tmp_path / "another.mp4")).replace(path)
+        return open_again(fd, path, limits)
+
+    def made(*given: Any) -> FilmReader:
+        readers.append(FilmReader(*given))
+        return readers[0]
+
+    monkeypatch.setattr(play, "open_again", replaced)
+    monkeypatch.setattr(play, "FilmReader", made)
+    with pytest.raises(FilmError, match="replaced by another"):
+        FilmPlayer(path)
+    assert not psutil.pid_exists(readers[0].pid)
 
 
 def test_what_is_closed_before_it_was_started_leaves_nothing(film: Path) -> None:
