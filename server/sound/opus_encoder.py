@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from fractions import Fraction
 
 import av
@@ -11,6 +10,7 @@ from av.audio.codeccontext import AudioCodecContext
 
 from server.peer.types import EncodedAudio
 
+from .block_encoder import BlockEncoder
 from .pcm_line import S16
 from .types import RATE_HZ
 
@@ -23,21 +23,12 @@ class OpusEncoder:
     """One stream's. One thread."""
 
     def __init__(self) -> None:
-        self._encoder = _opened()
-        self._fed = 0
-        self._times: deque[tuple[int, int]] = deque()  # (pts, arrived_ns) of what the encoder still has
+        self._encoder = BlockEncoder(_opened(), OPUS_SAMPLES, PRE_SKIP)
 
     def encode(self, block: S16, pts: int, arrived_ns: int) -> list[EncodedAudio]:
         """`block` [960, 2]; `pts`: when its first sample is heard, 48 kHz."""
-        frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(block).reshape(1, -1), "s16", "stereo")
-        frame.sample_rate, frame.time_base = RATE_HZ, Fraction(1, RATE_HZ)
-        frame.pts, self._fed = self._fed, self._fed + OPUS_SAMPLES  # the encoder's own: times may jump
-        self._times.append((pts, arrived_ns))
-        found: list[EncodedAudio] = []
-        for packet in self._encoder.encode(frame):
-            at, came_ns = self._times.popleft()
-            found.append(EncodedAudio(bytes(packet), at - PRE_SKIP, came_ns))
-        return found
+        packed = np.ascontiguousarray(block).reshape(1, -1)
+        return [EncodedAudio(*each) for each in self._encoder.encode(packed, pts, arrived_ns)]
 
 
 def _opened() -> AudioCodecContext:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 from fractions import Fraction
 from typing import cast
@@ -14,6 +13,7 @@ from av.audio.codeccontext import AudioCodecContext
 from server.errors import ProtocolError
 from server.peer.types import EncodedAudio
 
+from .block_encoder import BlockEncoder
 from .codec_thread import CodecThread
 from .pcm_line import CHANNELS, S16, PcmLine
 from .types import RATE_HZ, AacFrame
@@ -33,10 +33,9 @@ class OpusToAac:
         decoder only, and begins 1024 samples before the sound."""
         self._decoder = _opus_decoder()
         self._line = PcmLine(AAC_SAMPLES, _EXACT)
-        self._encoder = _aac_encoder()
-        self._fed = 0
-        self._times: deque[tuple[int, int]] = deque()  # (pts, arrived_ns) of what the encoder still has
-        self.config = bytes(self._encoder.extradata or b"")  # AudioSpecificConfig
+        encoder = _aac_encoder()
+        self._encoder = BlockEncoder(encoder, AAC_SAMPLES, delay=AAC_SAMPLES)
+        self.config = bytes(encoder.extradata or b"")  # AudioSpecificConfig
         self._thread = CodecThread("opus-to-aac", self._transcode, on_frame)
 
     def push(self, packet: EncodedAudio) -> None:
@@ -73,15 +72,7 @@ class OpusToAac:
 
     def _encode(self, block: S16, pts: int, arrived_ns: int) -> list[AacFrame]:
         planes = np.ascontiguousarray(block.T).astype(np.float32) / 32768
-        frame = av.AudioFrame.from_ndarray(planes, "fltp", "stereo")
-        frame.sample_rate, frame.time_base = RATE_HZ, Fraction(1, RATE_HZ)
-        frame.pts, self._fed = self._fed, self._fed + AAC_SAMPLES  # the encoder's own: times may jump
-        self._times.append((pts, arrived_ns))
-        found: list[AacFrame] = []
-        for packet in self._encoder.encode(frame):
-            at, came_ns = self._times.popleft()
-            found.append(AacFrame(bytes(packet), at - AAC_SAMPLES, came_ns))
-        return found
+        return [AacFrame(*each) for each in self._encoder.encode(planes, pts, arrived_ns)]
 
 
 def _opus_decoder() -> AudioCodecContext:
