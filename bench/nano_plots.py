@@ -49,13 +49,13 @@ def plots(out: Path, scores: Sequence[Any]) -> list[Path]:
     figure, axes = plt.subplots(figsize=(11, 4.4), layout="constrained")
     at = 0
     for name, found in groups.items():
-        columns = [by_edit(found, pick) for pick in (_with, _without, _teacher)]
-        names = sorted(columns[0], key=lambda edit: columns[0][edit] / max(1e-6, columns[2][edit]))
+        ratios = [by_edit(found, pick) for pick in (_with, _without)]
+        names = sorted(ratios[0], key=lambda edit: ratios[0][edit])
         place = range(at, at + len(names))
-        ratios = [[c[edit] / max(1e-6, columns[2][edit]) for edit in names] for c in columns[:2]]
-        axes.vlines(place, ratios[0], ratios[1], color="#ced4da")
-        axes.scatter(place, ratios[1], s=14, facecolors="none", edgecolors=COLOURS[name])
-        axes.scatter(place, ratios[0], s=18, color=COLOURS[name], label=name)
+        kept, alone = ([each[edit] for edit in names] for each in ratios)
+        axes.vlines(place, kept, alone, color="#ced4da")
+        axes.scatter(place, alone, s=14, facecolors="none", edgecolors=COLOURS[name])
+        axes.scatter(place, kept, s=18, color=COLOURS[name], label=name)
         at += len(names) + 1
     axes.axhline(0.6, color="#212529", linewidth=1)
     axes.axhline(1, color="#ced4da", linewidth=1)
@@ -70,12 +70,9 @@ def plots(out: Path, scores: Sequence[Any]) -> list[Path]:
 
 
 def _with(score: Any) -> float:
-    return float(score.flicker)
+    """As it is judged: the share of each clip's, then the mean."""
+    return float(score.flicker / max(1e-6, score.flicker_teacher))
 
 
 def _without(score: Any) -> float:
-    return float(score.flicker_alone)
-
-
-def _teacher(score: Any) -> float:
-    return float(score.flicker_teacher)
+    return float(score.flicker_alone / max(1e-6, score.flicker_teacher))
