@@ -25,6 +25,7 @@ SPEC = replace(
 NEAREST = ("Rain", "Snow", "Fog")
 UNSURE = "something wintry perhaps"
 UNDO, UNDO_THAT, HALF = "back to normal", "undo that", "half of that"
+MIXED = "snow, and me in fog"
 TWO_STYLES = "a pencil sketch and a starry night"
 
 
@@ -41,6 +42,9 @@ def read(prompt: str) -> Reading:
         return Reading((), 0.0, understood=False, note="nothing is in force", change=Change(0.5))
     if text == UNDO:
         return Reading((), 0.95, (), True, "original")
+    if text == MIXED:
+        parts = (Part("snow", 1.0), Part("fog", 1.0, "person"))
+        return Reading(parts, 0.93, (), True, "snow + fog")
     if text == TWO_STYLES:
         part = Part("pencil", 1.0)
         return Reading((part,), 0.93, (), True, "pencil sketch", ("starry night",))

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from chromium_start import Opener
 from live_page import DEADLINE_MS, LivePage
-from made_model import HALF, SPEC, TWO_STYLES, UNDO, UNDO_THAT, UNSURE
+from made_model import HALF, MIXED, SPEC, TWO_STYLES, UNDO, UNDO_THAT, UNSURE
 from made_server import made_server
-from playwright.sync_api import Locator, expect
+from playwright.sync_api import Locator, Route, expect
 
 PHONE = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True}
 MANY = "slightly snow, rain, fog and night, only in the background"
@@ -302,6 +302,84 @@ def test_the_region_switch_writes_into_the_sentence(base: str, open_page: Opener
     box.fill("make the background night")  # says it in its own words
     expect(page.it("reading").locator("[data-part=night]")).to_be_visible(timeout=DEADLINE_MS)
     expect(page.it("region-person")).to_have_count(0)
+
+
+def test_no_verdict_stands_beside_words_it_was_not_said_of(base: str, open_page: Opener) -> None:
+    page = open_page(base, viewport={"width": 1280, "height": 800})
+    page.open()
+    box, reading, person = page.it("instruction"), page.it("reading"), page.it("region-person")
+    box.fill("fog")
+    expect(reading.locator("[data-part=fog]")).to_have_count(1, timeout=DEADLINE_MS)
+    asked: list[Route] = []
+    page.page.route("**/understand?**", lambda route: asked.append(route))
+    box.fill("fog and snow")
+    expect(reading).to_contain_text("Reading it", timeout=DEADLINE_MS)
+    expect(reading).to_have_attribute("aria-busy", "true")
+    expect(reading.locator("[data-part]")).to_have_count(0)
+    expect(person).to_be_disabled()  # it keeps its place
+    while not asked:
+        page.page.wait_for_timeout(50)
+    asked[-1].continue_()
+    expect(reading.locator("[data-part]")).to_have_count(2, timeout=DEADLINE_MS)
+    expect(reading).not_to_contain_text("Reading it")
+    expect(person).to_be_enabled()
+    page.page.unroute("**/understand?**")
+    page.page.route("**/understand?**", lambda route: route.abort())
+    box.fill("fog and rain")
+    expect(reading).to_have_text("", timeout=DEADLINE_MS)  # nobody reads it: nothing is promised
+    page.page.unroute("**/understand?**")
+
+
+def test_edits_in_different_places_are_mixed_and_go_to_one(base: str, open_page: Opener) -> None:
+    page = open_page(base, viewport={"width": 1280, "height": 800})
+    page.open()
+    page.use_camera()
+    box, mixed = page.it("instruction"), page.it("region-mixed")
+    box.fill(MIXED)
+    expect(mixed).to_be_visible(timeout=DEADLINE_MS)
+    for region in ("everywhere", "background", "person"):
+        expect(page.it(f"region-{region}")).to_have_attribute("aria-pressed", "false")
+    box.press("Enter")
+    expect(page.it("applied-edit").locator("b")).to_have_text(MIXED, timeout=DEADLINE_MS)
+    expect(mixed).to_be_visible()
+    page.it("region-background").click()
+    expect(page.it("applied-edit").locator("b")).to_have_text(
+        "snow, fog, only in the background", timeout=DEADLINE_MS
+    )
+    expect(mixed).to_have_count(0)
+    expect(page.it("region-background")).to_have_attribute("aria-pressed", "true")
+
+
+def test_every_edit_of_a_long_session_is_reached(base: str, open_page: Opener) -> None:
+    page = open_page(base, viewport={"width": 1280, "height": 800})
+    page.open()
+    page.use_camera()
+    strip, earlier, later = page.it("timeline"), page.it("timeline-earlier"), page.it("timeline-later")
+    expect(earlier).to_have_count(0)
+    labels = [preset.prompt for preset in SPEC.presets[:18]]
+    for count, prompt in enumerate(labels, 1):
+        page.type_instruction(prompt)
+        expect(strip.locator("li")).to_have_count(count)
+    first, last = strip.locator("li").first, strip.locator("li").last
+    expect(last).to_be_in_viewport(ratio=0.9)
+    expect(first).not_to_be_in_viewport()
+    expect(later).to_be_disabled()
+    earlier.click()
+    expect(later).to_be_enabled()
+    earlier.click()
+    expect(first).to_be_in_viewport(ratio=0.9)
+    expect(earlier).to_be_disabled()
+    strip.locator("ol").hover()
+    page.page.mouse.wheel(0, 4000)
+    expect(last).to_be_in_viewport(ratio=0.9)
+    assert strip.locator("button[tabindex='0']").count() == 1
+    last.get_by_role("button").focus()
+    page.page.keyboard.press("Home")
+    expect(first.get_by_role("button")).to_be_focused()
+    expect(first).to_be_in_viewport(ratio=0.9)
+    page.page.keyboard.press("ArrowRight")
+    page.page.keyboard.press("Enter")
+    expect(page.it("applied-edit").locator("b")).to_have_text(labels[1], timeout=DEADLINE_MS)
 
 
 @pytest.mark.parametrize(("name", "options"), SIZES, ids=[name for name, _ in SIZES])

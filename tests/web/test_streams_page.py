@@ -211,10 +211,13 @@ def test_watch_shows_the_edit_and_comes_back(server: Streaming, open_page: Opene
     setup = server.make("watched", prompt=BLACK_AND_WHITE)
     page = open_page(server.base, viewport={"width": 640, "height": 360})
     open_watch(page, "watched")
+    said = page.page.get_by_role("status")
+    expect(said).to_contain_text("“watched” has not begun yet", timeout=DEADLINE_MS)
     expect(page.page.locator("video")).to_have_count(0)
     with publishing(setup["rtmpUrl"]):
         plays(page.page, WATCHED)
         becomes_grey(page.page, WATCHED)
+        expect(said).to_be_empty()
         assert server.ask("/streams/watched/edit")["received"]["prompt"] == BLACK_AND_WHITE
         assert page.page.evaluate("() => document.querySelector('video.shown').muted")
         ground = page.page.evaluate("() => getComputedStyle(document.body).backgroundColor")
@@ -224,8 +227,23 @@ def test_watch_shows_the_edit_and_comes_back(server: Streaming, open_page: Opene
         plays(page.page, WATCHED)
         assert page.page.evaluate("() => document.querySelector('video.shown').same")
     expect(page.page.locator("video")).to_have_count(0, timeout=DEADLINE_MS)  # away: nothing is in the way
+    expect(said).to_contain_text("“watched” has ended", timeout=DEADLINE_MS)
     with publishing(setup["rtmpUrl"]):  # back after they were sent home
         plays(page.page, WATCHED)
+
+
+def test_watch_of_a_stream_that_is_not_there_yet(server: Streaming, open_page: Opener) -> None:
+    page, on_air = (open_page(server.base, viewport={"width": 640, "height": 360}) for _ in range(2))
+    on_air.page.add_init_script("window.obsstudio = { pluginVersion: '2' };")
+    for each in (page, on_air):
+        open_watch(each, "later")
+    expect(page.page.get_by_role("status")).to_contain_text("no stream “later” here yet", timeout=DEADLINE_MS)
+    with publishing(server.make("later")["rtmpUrl"]):
+        plays(page.page, WATCHED)
+        plays(on_air.page, WATCHED)
+    expect(page.page.get_by_role("status")).to_contain_text("has ended", timeout=DEADLINE_MS)
+    on_air.wait("() => window.watch.reader.state === 'away'")
+    expect(on_air.page.get_by_role("status")).to_have_count(0)  # OBS would show the words to everybody
 
 
 def test_watch_holds_the_last_picture_and_plays_sound(server: Streaming, open_page: Opener) -> None:

@@ -289,6 +289,8 @@ def test_what_is_no_video_is_refused_in_a_sentence(server: Served, open_page: Op
     upload = page.it("upload")
     expect(upload).to_have_attribute("data-state", "refused", timeout=DEADLINE_MS)
     expect(upload).to_contain_text("did not take it")
+    expect(page.it("film").filter(has_text="letter")).to_have_count(0)  # one file is one line
+    page.page.reload(wait_until="load", timeout=DEADLINE_MS)
     row = page.it("film").filter(has_text="letter")
     expect(row).to_have_attribute("data-state", "refused", timeout=DEADLINE_MS)
     name, said = row.locator(".film-name"), row.locator(".film-said")
@@ -297,8 +299,13 @@ def test_what_is_no_video_is_refused_in_a_sentence(server: Served, open_page: Op
     page.page.on("dialog", lambda dialog: dialog.accept())
     row.get_by_test_id("film-delete").click()
     expect(row).to_have_count(0, timeout=DEADLINE_MS)
-    page.it("upload-cancel").click()
-    expect(page.it("upload")).to_have_count(0)
+
+    page.it("choose-input").set_input_files(tmp_path / "letter.mp4")
+    expect(upload).to_have_attribute("data-state", "refused", timeout=DEADLINE_MS)
+    with page.page.expect_response(lambda reply: reply.request.method == "DELETE"):
+        page.it("upload-cancel").click()  # what was refused goes with its line
+    expect(upload).to_have_count(0)
+    expect(row).to_have_count(0)
 
 
 def test_an_address_of_no_video_is_told(server: Served, open_page: Opener) -> None:

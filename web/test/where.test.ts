@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Reading, Region } from "../src/client";
-import { canMove, inRegion, REGIONS, writtenRegion } from "../src/ui/where";
+import { canMove, inOneRegion, inRegion, isMixed, REGIONS, writtenRegion } from "../src/ui/where";
 
 const reading = (...regions: Region[]): Reading => ({
   label: "",
@@ -32,4 +32,19 @@ test("what can be moved", () => {
   assert.equal(canMove("back to normal", reading()), false);
   assert.equal(canMove("a fire engine", { ...reading("everywhere"), understood: false }), false);
   assert.equal(canMove("make it night", null), false);
+});
+
+test("edits in different places go to one", () => {
+  assert.equal(isMixed(reading("everywhere", "person")), true);
+  assert.equal(isMixed(reading("background", "background")), false);
+  assert.equal(isMixed({ ...reading("everywhere", "person"), understood: false }), false);
+  const parts = [
+    { name: "snow", amount: 0.5, region: "everywhere" as const, colours: [] },
+    { name: "black_and_white", amount: 1, region: "person" as const, colours: [] },
+    { name: "recolour", amount: 1, region: "background" as const, colours: ["red", "blue"] },
+  ];
+  const named = (name: string): string => name.replaceAll("_", " ");
+  const bare = "50% snow, black and white, turn the red things blue";
+  assert.equal(inOneRegion(parts, "everywhere", named), bare);
+  assert.equal(inOneRegion(parts, "person", named), `${bare}, only on me`);
 });

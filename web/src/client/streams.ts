@@ -1,5 +1,6 @@
 /** Streams over HTTP: who publishes, who watches, the edit in force, settings; followed as it changes. Knows no page. */
 import { ask } from "./ask";
+import { bearer } from "./bearer";
 import { listen } from "./events";
 import { fields, list, number } from "./json";
 import { type Refusal, refusalFrom } from "./refusal";
@@ -118,7 +119,7 @@ export class Streams {
   }
 
   #headers(): Record<string, string> {
-    return this.key ? { Authorization: `Bearer ${this.key}` } : {};
+    return bearer(this.key);
   }
 
   #ask(path: string, init: RequestInit = {}, timeoutMs?: number): Promise<Response> {

@@ -4,6 +4,7 @@
  */
 import { ask } from "./ask";
 import { Backoff } from "./backoff";
+import { bearer } from "./bearer";
 import { playAtOnce, preferH264 } from "./codecs";
 import { Emitter } from "./emitter";
 import { Refusal, unreachable } from "./refusal";
@@ -224,7 +225,7 @@ export class WhepReader extends Emitter<WhepEvents> {
   }
 
   #headers(): Record<string, string> {
-    return this.#options.token ? { Authorization: `Bearer ${this.#options.token}` } : {};
+    return bearer(this.#options.token ?? "");
   }
 }
 

@@ -1,19 +1,28 @@
 /** The one screen: header, the live column (picture, strip, instruction, dials, facts), the presets beside it. */
 import { Bar } from "./bar";
 import { Dials } from "./dials";
-import { Facts, VerdictPill } from "./facts";
 import { late } from "./later";
 import { mode } from "./modes";
-import { Presets } from "./presets";
 import { SourcePicker } from "./sourcepicker";
 import { Stage } from "./stage";
 import { strings } from "./strings";
-import { Strip } from "./strip";
+
+/** As high as the figures will be: the picture above them stays where it is. */
+function FactsToCome() {
+  return (
+    <dl class="facts">
+      <div class="fact">
+        <dt>&nbsp;</dt>
+        <dd>&nbsp;</dd>
+      </div>
+    </dl>
+  );
+}
 
 export function App() {
+  const { KeySheet, Facts, Presets, Strip, VerdictPill } = late.value ?? {};
   // What a mode has in the place of what is there without it.
   const { Deck, Pill = VerdictPill, Facts: Measured = Facts, Panel = Presets } = mode.value ?? {};
-  const { KeySheet } = late.value ?? {};
   return (
     <>
       <a class="hidden skip" href="#instruction">
@@ -28,18 +37,18 @@ export function App() {
           <span>{strings.title}</span>
         </h1>
         <SourcePicker />
-        <Pill />
+        {Pill && <Pill />}
       </header>
       <main>
         <div class="live">
           <Stage />
           {Deck && <Deck />}
-          <Strip />
+          {Strip ? <Strip /> : <section class="strip" />}
           <Bar />
           <Dials />
-          <Measured />
+          {Measured ? <Measured /> : <FactsToCome />}
         </div>
-        <Panel />
+        {Panel ? <Panel /> : <section class="presets" />}
       </main>
       {KeySheet && <KeySheet />}
     </>

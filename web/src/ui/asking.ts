@@ -15,14 +15,17 @@ export function useReading(): void {
     if (!text) {
       store.reading.value = null;
       store.draftReading.value = null;
+      store.beingRead.value = false;
       return;
     }
+    store.beingRead.value = true;
     const controller = new AbortController();
     let timer = setTimeout(async () => {
       try {
         const reading = await client.signalling.understand(model, text, controller.signal, running());
         const show = (): void => {
           store.reading.value = { text, reading };
+          store.beingRead.value = false;
           if (store.draft.value.trim() === text) store.draftReading.value = { text, reading };
         };
         if (reading.understood) return show();
@@ -30,7 +33,9 @@ export function useReading(): void {
         if (!controller.signal.aborted) timer = setTimeout(show, SETTLE_MS);
       } catch {
         // Aborted by the next letter, or the server is away: then nothing is promised.
-        if (!controller.signal.aborted) store.reading.value = null;
+        if (controller.signal.aborted) return;
+        store.reading.value = null;
+        store.beingRead.value = false;
       }
     }, DEBOUNCE_MS);
     return () => {

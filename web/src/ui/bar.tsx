@@ -6,7 +6,7 @@ import { useReading } from "./asking";
 import { apply } from "./edits";
 import { Icon } from "./icons";
 import { late } from "./later";
-import { clearNotice, presetsInOrder, promptFor, sentence, store, suggestions } from "./store";
+import { boxReading, clearNotice, presetsInOrder, promptFor, sentence, store, suggestions } from "./store";
 import { strings } from "./strings";
 import { sent } from "./typed";
 
@@ -52,9 +52,10 @@ function Standing() {
 
 function Draft() {
   const { ReadingLine, spoken } = late.value ?? {};
-  const reading = sentence.value.trim() ? store.reading.value?.reading : null;
+  const reading = boxReading.value;
   return (
-    <div class="reading" data-testid="reading">
+    <div class="reading" data-testid="reading" aria-busy={store.beingRead.value}>
+      {!reading && store.beingRead.value && <span class="soft">{words.beingRead}</span>}
       {ReadingLine && reading && <ReadingLine reading={reading} run={(label) => submit(promptFor(label))} />}
       <span class="hidden" role="status" aria-live="polite">
         {reading && spoken?.(reading)}

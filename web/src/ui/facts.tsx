@@ -1,11 +1,18 @@
 /** What is measured on this stream, and the one-word verdict. A figure that was not measured is not shown. */
+import { computed } from "@preact/signals";
 import type { ComponentChildren } from "preact";
 import { useModel } from "./session";
-import { atRest, currentModel, runningModel, store, verdict } from "./store";
+import { atRest, currentModel, runningModel, store } from "./store";
 import { strings } from "./strings";
-import { limitIn } from "./verdict";
+import { lateStrings } from "./strings.late";
+import { judge, limitIn, type Verdict } from "./verdict";
 
-const words = strings.facts;
+const words = lateStrings.facts;
+
+const verdict = computed<Verdict | null>(() => {
+  const stats = store.stats.value;
+  return stats && store.connection.value.state === "open" && !store.paused.value ? judge(stats) : null;
+});
 
 interface FactProps {
   id: string;
@@ -89,12 +96,12 @@ export function Facts() {
 
 function limitTitle(): string {
   const stats = store.stats.value;
-  const titles = strings.verdict.title;
+  const titles = lateStrings.verdict.title;
   if (!stats) return "";
   switch (verdict.value?.limit) {
     case "camera":
       return titles.camera(
-        strings.verdict.limits[store.source.value],
+        lateStrings.verdict.limits[store.source.value],
         stats.transport.sendFps || (stats.server?.fpsIn ?? 0), // of a film nothing is sent from here
       );
     case "network":
@@ -111,20 +118,20 @@ function limitTitle(): string {
 /** What is said while there is nothing to judge by; "" where nothing is to be judged. */
 function unjudged(): string {
   if (atRest.value) return "";
-  return store.paused.value ? strings.stage.paused : strings.verdict.none;
+  return store.paused.value ? strings.stage.paused : lateStrings.verdict.none;
 }
 
 export function VerdictPill() {
   const judged = verdict.value;
-  const said = judged ? strings.verdict[judged.word] : unjudged();
+  const said = judged ? lateStrings.verdict[judged.word] : unjudged();
   if (!said) return null;
   return (
     <p class={`verdict ${judged?.word ?? "none"}`} data-testid="verdict" title={limitTitle()}>
-      <span class="hidden">{strings.verdict.label}: </span>
+      <span class="hidden">{lateStrings.verdict.label}: </span>
       <span class="dot" aria-hidden="true" />
       {said}
       {judged?.limit && (
-        <span class="soft">{strings.verdict.limits[limitIn(judged.limit, store.source.value)]}</span>
+        <span class="soft">{lateStrings.verdict.limits[limitIn(judged.limit, store.source.value)]}</span>
       )}
     </p>
   );

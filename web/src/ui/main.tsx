@@ -2,7 +2,6 @@
 import "./style.css";
 import { render } from "preact";
 import { App } from "./app";
-import { listenToKeys } from "./keys";
 import { late, loadLate } from "./later";
 import { client } from "./live";
 import { start } from "./session";
@@ -17,12 +16,14 @@ declare global {
 window.relens = { client };
 const root = document.getElementById("app");
 if (root) render(<App />, root);
-listenToKeys();
 addEventListener("pagehide", () => client.close());
 addEventListener("pageshow", ({ persisted }) => {
   if (persisted) client.retry(); // back from the browser's cache: the session ended when the page was left
 });
-loadLate().catch(() => {}); // asked for again where it is needed
+loadLate().then(
+  ({ listenToKeys }) => listenToKeys(),
+  () => {},
+); // asked for again where it is needed
 void start().then(() =>
   late.subscribe((parts) => {
     parts?.followAddress();

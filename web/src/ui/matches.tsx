@@ -3,10 +3,10 @@ import { useEffect, useRef } from "preact/hooks";
 import type { Preset } from "../client";
 import { submit } from "./bar";
 import { store } from "./store";
-import { strings } from "./strings";
+import { lateStrings } from "./strings.late";
 import { pictureOf, Thumb } from "./tile";
 
-const words = strings.presets;
+const words = lateStrings.presets;
 
 function Match({ preset, chosen }: { preset: Preset; chosen: boolean }) {
   const element = useRef<HTMLDivElement>(null);

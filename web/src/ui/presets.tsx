@@ -6,11 +6,11 @@ import { apply } from "./edits";
 import { useCurrentGroup } from "./groups";
 import { late } from "./later";
 import { groupName, presetGroups, store, suggestions } from "./store";
-import { strings } from "./strings";
+import { lateStrings } from "./strings.late";
 import { keyOf, pictureOf, Tile } from "./tile";
 import { onTileKey } from "./tilekeys";
 
-const words = strings.presets;
+const words = lateStrings.presets;
 const RECENT = "recent"; // the group of what was asked for lately; no model has a group of that name
 
 const play = (prompt: string): void => void apply(prompt, { recent: false });

@@ -16,7 +16,6 @@ import type { CameraChoice, SourceKind } from "./sources";
 import { strings } from "./strings";
 import type { suggest } from "./suggest";
 import type { TimelineEntry } from "./timeline";
-import { judge, type Verdict } from "./verdict";
 
 export type View = "split" | "side" | "edit";
 
@@ -68,6 +67,8 @@ export const store = {
   chosen: signal(-1),
   /** Of what is in the box, which may be a suggestion's sentence. */
   reading: signal<TextReading | null>(null),
+  /** What is in the box is being read: `reading` is of other words. */
+  beingRead: signal(false),
 
   source: signal<SourceKind>("sample"),
   sourceStream: signal<MediaStream | null>(null),
@@ -133,7 +134,7 @@ export const presetNamed = computed(
 export const promptFor = (label: string): string =>
   presetsInOrder.value.find((preset) => preset.label === label)?.prompt ?? label;
 
-export const groupName = (group: string): string => strings.presets.groups[group] ?? group;
+export const groupName = (group: string): string => strings.groups[group] ?? group;
 
 /** What fits the text being typed; empty while nothing does. */
 export const suggestions = computed<Preset[]>(() => {
@@ -144,6 +145,12 @@ export const suggestions = computed<Preset[]>(() => {
 
 /** What is in the box and will be sent: the suggestion the arrows have reached, or what is typed. */
 export const sentence = computed(() => suggestions.value[store.chosen.value]?.prompt ?? store.draft.value);
+
+/** What is in the box is taken for; null while that is not known. */
+export const boxReading = computed<Reading | null>(() => {
+  const known = store.reading.value;
+  return known && known.text === sentence.value.trim() ? known.reading : null;
+});
 
 /** Of a stream, and of a video that only the server has, the edit is all there is to see. */
 export const hasSource = computed(() => {
@@ -166,11 +173,6 @@ export function filmNow(): number {
 export const atRest = computed(
   () => store.resting.value || ["closed", "refused"].includes(store.connection.value.state),
 );
-
-export const verdict = computed<Verdict | null>(() => {
-  const stats = store.stats.value;
-  return stats && store.connection.value.state === "open" && !store.paused.value ? judge(stats) : null;
-});
 
 // Whoever left with the divider at the edge comes back to a picture with both sides in it.
 store.divider.value = Math.min(0.85, Math.max(0.15, store.divider.value));

@@ -45,6 +45,7 @@ export const strings = {
     tookLabel: (value: number) => `On the screen ${ms(value)} after it was asked for`,
     leftLabel: (value: number) => `On its way to the viewers ${ms(value)} after it was asked for`,
     pendingFor: (prompt: string) => prompt || "back to the source",
+    beingRead: "Reading it …",
     clear: "Clear the instruction (Esc)",
   },
 
@@ -71,85 +72,18 @@ export const strings = {
     keys: "Keyboard",
   },
 
-  presets: {
-    title: "Presets",
-    original: "Original",
-    groupsLabel: "Groups of presets",
-    groups: {
-      art: "Art",
-      drawing: "Drawing",
-      looks: "Looks",
-      weather: "Weather",
-      room: "Room",
-      colour: "Colour",
-      person: "People",
-      place: "Places",
-      recent: "Recent",
-    } as Record<string, string>,
-    fitting: "Presets that fit",
-    nearest: "Nearest presets",
-    key: (key: string) => `key ${key}`,
-    none: "This model shows the picture as it came.",
-  },
-
-  timeline: {
-    label: "Edits of this session",
-    download: "Download the edit timeline",
-    empty: "Edits appear here as they are applied",
-    entry: (prompt: string, at: string, took: string) =>
-      `${at} ${prompt}${took ? `, shown after ${took}` : ""}. Apply again.`,
-  },
-
-  facts: {
-    label: "Measured on this stream",
-    fps: "Frames",
-    fpsUnit: "fps",
-    latency: "Glass to glass",
-    latencyValue: (p50: number, p95: number) => `${Math.round(p50)} / ${Math.round(p95)} ms`,
-    latencyTitle:
-      "From the camera's frame to its edit on this screen: half of the frames within / 95 % within",
-    filmLatency: "Delay",
-    filmLatencyTitle:
-      "From the film's frame on the server to its edit on this screen: a sum of measured parts",
-    estimated: "estimated",
-    estimatedTitle: "This browser does not let frames be followed: a sum of measured parts",
-    server: "Server adds",
-    serverValue: (value: number) => ms(value),
-    resolution: "Picture",
-    bitrate: "Bitrate",
-    bitrateValue: (bps: number) =>
-      bps >= 1e6 ? `${(bps / 1e6).toFixed(1)} Mbit/s` : `${Math.round(bps / 1000)} kbit/s`,
-    model: "Model",
-    device: "Device",
-    deviceTitle: (device: string, decoder: string, encoder: string) =>
-      `${device}; decoded by ${decoder}, encoded by ${encoder}`,
-    unknown: "–",
-  },
-
-  verdict: {
-    label: "Quality",
-    good: "Good",
-    fair: "Fair",
-    poor: "Poor",
-    none: "Measuring",
-    limits: {
-      sample: "sample",
-      camera: "camera",
-      screen: "screen",
-      video: "video",
-      streams: "stream",
-      network: "network",
-      model: "model",
-      browser: "browser",
-    },
-    title: {
-      camera: (source: string, fps: number) => `The ${source} gives ${Math.round(fps)} frames a second`,
-      browser: "This device is too busy to encode, decode or show every frame in time",
-      network: (rttMs: number, loss: number) =>
-        `The network: ${Math.round(rttMs)} ms there and back, ${(loss * 100).toFixed(1)} % lost`,
-      model: (editMs: number) => `The model takes ${Math.round(editMs)} ms a frame on this server`,
-    },
-  },
+  /** Groups of presets. */
+  groups: {
+    art: "Art",
+    drawing: "Drawing",
+    looks: "Looks",
+    weather: "Weather",
+    room: "Room",
+    colour: "Colour",
+    person: "People",
+    place: "Places",
+    recent: "Recent",
+  } as Record<string, string>,
 
   messages: {
     useSample: "Play the sample",

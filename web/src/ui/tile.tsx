@@ -2,9 +2,9 @@
 import { useState } from "preact/hooks";
 import type { Preset } from "../client";
 import { currentModel, presetsInOrder, store } from "./store";
-import { strings } from "./strings";
+import { lateStrings } from "./strings.late";
 
-const words = strings.presets;
+const words = lateStrings.presets;
 // As scripts/thumbnails.py renders them; told to the browser so that nothing moves when they arrive.
 const WIDTH = 208;
 const HEIGHT = 117;

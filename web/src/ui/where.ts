@@ -1,5 +1,5 @@
 /** Where an instruction applies, as words at its end: what the region switch writes and takes back. Pure. */
-import type { Reading, Region } from "../client";
+import type { Part, Reading, Region } from "../client";
 
 export const REGIONS: Region[] = ["everywhere", "background", "person"];
 
@@ -31,4 +31,21 @@ export function canMove(sentence: string, reading: Reading | null): boolean {
   return (
     writtenRegion(sentence) !== "everywhere" || reading.parts.every((part) => part.region === "everywhere")
   );
+}
+
+/** Its edits lie in different places: the sentence says of each where. */
+export const isMixed = (reading: Reading | null): boolean =>
+  reading?.understood === true && new Set(reading.parts.map(({ region }) => region)).size > 1;
+
+const colouredPart = (name: string, [found, becomes]: string[]): string =>
+  becomes ? `turn the ${found} things ${becomes}` : `${found} ${name}`;
+
+/** The same edits, all of them in one place: said anew, as a sentence's own words of places outweigh its end. */
+export function inOneRegion(parts: Part[], region: Region, nameOf: (part: string) => string): string {
+  const said = parts.map(({ name, amount, colours }) => {
+    const called = nameOf(name).toLowerCase();
+    if (colours.length > 0) return colouredPart(called, colours);
+    return amount < 0.995 ? `${Math.round(amount * 100)}% ${called}` : called;
+  });
+  return inRegion(said.join(", "), region);
 }

@@ -1,11 +1,15 @@
 /**
  * One stream and nothing else: what OBS's browser source shows. `?sound=1` plays its sound, `?hold=1` keeps the last
  * picture while the stream is away (else nothing is there, and what lies under it is seen), `?key=` is the view key,
- * which a person who came without it is asked for. It comes back for ever.
+ * which a person who came without it is asked for. A person is told why there is no picture, too, unless by
+ * `?words=0`; OBS never. It comes back for ever.
  */
+import type { Refusal } from "../client/refusal";
 import { WhepReader, type WhepStateEvent } from "../client/whep";
 import { viewKeyWords } from "../strings.viewkey";
+import { watchWords as words } from "../strings.watch";
 import { keepViewKey, viewKeyOf } from "../viewkeys";
+import { say } from "./said";
 
 declare global {
   interface Window {
@@ -21,6 +25,13 @@ const base = new URL("..", document.baseURI);
 const name = decodeURIComponent(location.pathname.replace(/\/+$/, "").split("/").pop() ?? "");
 const sound = query.get("sound") === "1";
 const hold = query.get("hold") === "1";
+/** In a scene of OBS words would be on air. */
+const toPerson = window.obsstudio === undefined;
+const tells = toPerson && query.get("words") !== "0";
+
+const LOOK_MS = 1_000;
+const NOT_LIVE = 409;
+const STILL_S = 3; // a picture that stands for so long is told to be interrupted
 
 let shown: HTMLVideoElement | null = null;
 let coming: HTMLVideoElement | null = null;
@@ -58,6 +69,8 @@ function show(stream: MediaStream): void {
     still.remove();
     [shown, coming] = [video, null];
     video.className = "shown";
+    seen = true;
+    tell([]);
   };
   document.body.append(video);
   video.srcObject = stream;
@@ -80,6 +93,8 @@ async function iceServers(): Promise<RTCIceServer[]> {
 
 const servers = await iceServers();
 let reader: WhepReader | null = null;
+/** There was a picture of it once. */
+let seen = false;
 let asker: typeof import("./viewkey") | null = null;
 
 /** Watches with this view key; "" for none. */
@@ -98,19 +113,50 @@ function begin(key: string): void {
 }
 
 function onState({ state, refusal }: WhepStateEvent, key: string): void {
-  if (state === "open") asker?.putAway();
+  if (state === "open") {
+    asker?.putAway();
+    tell([]);
+  }
   if (state !== "away") return;
   drop(coming);
   coming = null;
   if (hold) holdPicture();
   drop(shown);
   shown = null;
-  if (refusal?.status === 401 || refusal?.status === 429) void ask(key, refusal.retryAfterS ?? 0);
+  if (refusal?.status === 401 || refusal?.status === 429) {
+    tell([]);
+    void ask(key, refusal.retryAfterS ?? 0);
+  } else tell(why(refusal));
 }
 
-/** Not in a scene of OBS, where it would be on air. `waitS`: no key is heard for so long. */
+function tell(lines: string[]): void {
+  if (tells) say(lines, shown !== null || still.isConnected);
+}
+
+/** Why there is nothing to see, and what comes of it. */
+function why(refusal: Refusal | null): string[] {
+  const status = refusal?.status ?? NOT_LIVE;
+  if (status === NOT_LIVE) return seen ? [words.ended(name), words.goesOn] : [words.idle(name), words.starts];
+  if (status === 404) return [words.absent(name), words.starts];
+  return [refusal && status > 0 ? words.refused(refusal.message) : words.unreachable, words.again];
+}
+
+/** While its viewers are kept for a publisher that broke off, the last picture stands. */
+function noticeStill(): void {
+  let frames = -1;
+  let stillS = 0;
+  setInterval(() => {
+    if (reader?.state !== "open" || !shown || document.hidden) return;
+    const now = shown.getVideoPlaybackQuality().totalVideoFrames;
+    stillS = now === frames ? stillS + LOOK_MS / 1000 : 0;
+    frames = now;
+    tell(stillS >= STILL_S ? [words.broken(name)] : []);
+  }, LOOK_MS);
+}
+
+/** `waitS`: no key is heard for so long. */
 async function ask(wrong: string, waitS: number): Promise<void> {
-  if (window.obsstudio !== undefined) return;
+  if (!toPerson) return;
   if (waitS === 0) {
     const kept = viewKeyOf(name);
     if (kept && kept !== wrong) return begin(kept); // given here, where a link has an older one
@@ -124,4 +170,6 @@ addEventListener("pagehide", () => reader?.close());
 addEventListener("pageshow", ({ persisted }) => {
   if (persisted) reader?.start();
 });
+document.title = words.title(name);
+noticeStill();
 begin(query.get("key") ?? viewKeyOf(name));

@@ -21,7 +21,7 @@ import { shown } from "./state";
 import { send } from "./upload";
 
 const PRESSED_MS = 700; // what the server said before it heard of a press is not news
-const MOST_JOBS = 20;
+const MOST_JOBS = 200; // of one film; they scroll
 const HAND_HELD = matchMedia("(hover: none)").matches; // nothing is dropped there
 
 let began = false;

@@ -79,11 +79,14 @@ function FilmRow({ film }: { film: Film }) {
   );
 }
 
-/** Those that can be taken: the one that is being sent has a line of its own. */
+/** Those that can be taken: the one that is being sent, or was just refused, has a line of its own. */
 export function onShelf(): Film[] {
   const upload = shown.upload.value;
-  const comes = ({ state, name, bytes }: Film): boolean =>
-    state === "uploading" && upload?.state !== "refused" && upload?.name === name && upload.bytes === bytes;
+  const comes = ({ id, state, name, bytes }: Film): boolean =>
+    upload?.id === id ||
+    (upload?.name === name &&
+      upload.bytes === bytes &&
+      state === (upload.state === "refused" ? "refused" : "uploading"));
   return shown.films.value.filter((film) => !comes(film));
 }
 

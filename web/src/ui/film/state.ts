@@ -6,6 +6,8 @@ import { client } from "../live";
 import { filmStrings as words } from "../strings.film";
 
 export interface UploadShown {
+  /** Of the film it becomes; "" until the server gave it one. */
+  id: string;
   name: string;
   bytes: number;
   sent: number;

@@ -40,7 +40,7 @@ export async function send(file: File): Promise<void> {
   videoId = "";
   pace.reset();
   shown.upload.value = {
-    ...{ name: file.name, bytes: file.size, sent: 0, bps: 0, leftS: null },
+    ...{ id: "", name: file.name, bytes: file.size, sent: 0, bps: 0, leftS: null },
     ...{ state: "preparing", problem: "" },
   };
   if (file.size === 0) return refuse(words.empty);
@@ -72,6 +72,7 @@ function noteVideo(response: HttpResponse): void {
   const id = response.getHeader("X-Video-Id");
   if (!id || id === videoId) return;
   videoId = id;
+  show({ id });
   if (current) files.set(id, current);
   void refreshQuietly();
 }
@@ -159,15 +160,26 @@ export const resumeUpload = (): void => start();
 
 export function retryUpload(): void {
   const file = current;
+  void forgetRefused();
   end();
   if (file) void send(file);
+}
+
+/** Nobody can do anything with a film that was refused: it goes with its line. */
+async function forgetRefused(): Promise<void> {
+  const { id = "", state } = shown.upload.value ?? {};
+  if (!id || state !== "refused") return;
+  files.delete(id);
+  await films.delete(id).catch(() => {}); // unreachable: it stays on the shelf, with its reason
 }
 
 /** What came of it is deleted on the server too. */
 export async function giveUp(): Promise<void> {
   const given = upload;
   const refused = shown.upload.value?.state === "refused";
+  const forgotten = forgetRefused();
   end();
+  await forgotten;
   if (!refused) await given?.abort(true).catch(() => {}); // unreachable: the server gives it up by itself
   await refreshQuietly();
 }
