@@ -117,14 +117,14 @@ EDITS: tuple[EditInfo, ...] = (
     EditInfo("duotone", "Duotone", "looks", "purple and yellow duotone", hold=0.3),
     EditInfo("negative", "Negative", "looks", "photographic negative"),
     EditInfo("underwater", "Underwater", "looks", "under water", hold=0.7),
-    EditInfo("warm", "Warmer", "looks", "make it warmer"),
+    EditInfo("warm", "Warmer", "looks", "warm colours"),
     EditInfo("cool", "Cooler", "looks", "make the colours cooler"),
-    EditInfo("brighten", "Brighter", "looks", "make it brighter", hold=0.3),
-    EditInfo("darken", "Darker", "looks", "make it darker", hold=0.5),
+    EditInfo("brighten", "Brighter", "looks", "a brighter picture", hold=0.3),
+    EditInfo("darken", "Darker", "looks", "a darker picture", hold=0.5),
     # weather and seasons
     EditInfo("rain", "Rain", "weather", "make it rain", hold=0.3),
     EditInfo("snow", "Snow", "weather", "make it snow", hold=0.3),
-    EditInfo("fog", "Fog", "weather", "add thick fog", hold=1.7),
+    EditInfo("fog", "Fog", "weather", "thick fog", hold=1.7),
     EditInfo("autumn", "Autumn", "weather", "autumn leaves"),
     EditInfo("winter", "Winter", "weather", "a cold frosty winter", hold=0.3),
     # the room, and colours one by one

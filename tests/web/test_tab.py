@@ -16,7 +16,7 @@ from made_server import made_server
 from playwright.sync_api import expect
 
 SNOW = "snow, only in the background"
-FOG = "add thick fog"
+FOG = "thick fog"
 HALF_TYPED = "half a sen"
 FIRST = SPEC.presets[0].prompt
 DESKTOP = {"viewport": {"width": 1280, "height": 800}}
