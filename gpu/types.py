@@ -98,8 +98,10 @@ class Change:
 
     times: float = 1.0
     plus: float = 0.0
-    of: tuple[str, ...] = ()  # names of edits, of which the first in force is changed; none: all that is
-    adds: bool = False  # no more or less: the reading's parts go beside what is in force
+    of: tuple[str, ...] = ()  # names of edits: the first in force is changed, or all go; none: all that is
+    adds: bool = (
+        False  # the reading's parts go beside what is in force; where those run, no less than `times`
+    )
 
     @property
     def takes_away(self) -> bool:
@@ -119,11 +121,13 @@ class Reading:
     steps_back: bool = False  # asks for the edit before the one in force; a model by itself gives the source
     change: Change | None = None  # asks for more or less of what is in force; parts: where that is not
     note: str = ""  # what became of what was in force, or why nothing can
+    redoes: bool = False  # asks for the edit that the last step back took; by itself it is not understood
+    is_read: bool = True  # False: nobody could read it yet, and what it asks for is found later
 
     @property
     def hangs(self) -> bool:
-        """Whether what it asks for hangs on what is in force."""
-        return self.steps_back or self.change is not None
+        """Whether what it asks for hangs on what is, or was, in force."""
+        return self.steps_back or self.redoes or self.change is not None
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,6 +41,11 @@ class Edits:
         self._history = EditHistory()
         self._history.add(edit)
 
+    @property
+    def has_unread(self) -> bool:
+        """Whether any was taken that nobody could read."""
+        return self._history.has_unread
+
     def read_again(self) -> Edit:
         """What is in force, now that what was taken before can be read."""
         return self._history.read_again(self._read)

@@ -10,9 +10,9 @@ from __future__ import annotations
 import re
 
 from gpu.nano.text.degrees import degree_of
-from gpu.nano.text.reading import BEFORE, ORIGINAL
+from gpu.nano.text.reading import BEFORE, ORIGINAL, UNDONE
 from gpu.nano.text.relative import more_or_less
-from gpu.nano.text.wording import steps_back
+from gpu.nano.text.wording import steps_back, steps_on
 from gpu.types import Reading
 
 _LONGEST_LABEL = 60  # characters
@@ -52,6 +52,8 @@ def read(prompt: str) -> Reading:
         return ORIGINAL
     if steps_back(text):
         return BEFORE
+    if steps_on(text):
+        return UNDONE
     degree = degree_of(text)
     if degree and not degree.thing:
         return more_or_less(degree.change)

@@ -62,7 +62,7 @@ class Editing:
         not have been read yet, or by another model: what it cannot read leaves the picture as it is."""
         self._opened, self.refusal = opened, ""
         try:
-            if self._read(self._in_force.prompt).hangs:  # "more", taken when nobody could read it
+            if self._edits.has_unread or self._read(self._in_force.prompt).hangs:  # "more", when nobody could
                 again = self._edits.read_again()
                 self._in_force = replace(again, revision=self._in_force.revision)
             edit = self._in_force
@@ -122,4 +122,4 @@ class Editing:
 
 def _unread(prompt: str) -> Reading:
     """What it is taken for is found when the stream opens."""
-    return Reading(parts=(), confidence=0.0, label=prompt)
+    return Reading(parts=(), confidence=0.0, label=prompt, is_read=False)

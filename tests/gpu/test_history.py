@@ -82,7 +82,7 @@ def test_from_hardly_anything_it_grows(tower: TextTower) -> None:
     made = in_force(tower, "make it sepia", "2% strength", "a bit stronger", "a bit stronger")
     assert [strength for _, strength in made] == [1.0, 0.02, 0.1, 0.12]
     made = in_force(tower, "rain at 2%", "twice the rain", "rain at 0%", "a bit more rain")
-    assert [prompt for prompt, _ in made] == ["rain at 2%", "rain 4%", "rain at 0%", "rain 10%"]
+    assert [prompt for prompt, _ in made] == ["rain at 2%", "rain 4%", "", "rain 40%"]
 
 
 def test_one_of_several_is_changed_by_name(tower: TextTower) -> None:
@@ -132,9 +132,41 @@ def test_with_nothing_in_force_it_says_so_and_what_to_do(tower: TextTower) -> No
         assert "ask for an edit first" in last.reading.note
 
 
-def test_what_does_not_run_is_asked_for_by_itself(tower: TextTower) -> None:
+def test_what_does_not_run_goes_beside_what_does(tower: TextTower) -> None:
     made = in_force(tower, "make it sepia", "slightly darker", "slightly darker")
-    assert [prompt for prompt, _ in made] == ["make it sepia", "darker 40%", "darker 49%"]
+    assert [prompt for prompt, _ in made] == [
+        "make it sepia", "sepia 100% + darker 40%", "sepia 100% + darker 49%",
+    ]  # fmt: skip
+
+
+def test_what_was_undone_is_brought_back_until_something_else_is_asked_for(tower: TextTower) -> None:
+    steps = ["make it night", "less", "undo that", "undo that", "redo", "redo"]
+    assert in_force(tower, *steps) == [
+        ("make it night", 1.0), ("make it night", 0.65), ("make it night", 1.0), ("", 1.0),
+        ("make it night", 1.0), ("make it night", 0.65),
+    ]  # fmt: skip
+    for prompts in (
+        [*steps, "redo"],
+        ["sepia", "undo that", "make it snow", "redo"],
+        ["redo"],
+        ["undo", "redo"],
+    ):
+        last = list(settled_in_order([Edit(i, prompt) for i, prompt in enumerate(prompts)], tower.read))[-1]
+        assert not last.reading.understood
+        assert last.reading.note.startswith("nothing was undone")
+
+
+def test_redo_after_undo_is_what_was_in_force_before_the_source(tower: TextTower) -> None:
+    assert in_force(tower, "make it night", "undo", "redo")[-1] == ("make it night", 1.0)
+
+
+def test_a_step_back_that_was_refused_undid_nothing(tower: TextTower) -> None:
+    history = EditHistory()
+    for edit in (Edit(1, "make it rain"), Edit(2, "make it night"), Edit(3, "undo that")):
+        history.keep(history.settle(edit, tower.read))
+    history.drop(3)
+    assert not history.settle(Edit(4, "redo"), tower.read).reading.understood
+    assert history.settle(Edit(4, "undo that"), tower.read).edit.prompt == "make it rain"
 
 
 def test_less_can_be_undone(tower: TextTower) -> None:
@@ -165,7 +197,8 @@ def test_what_comes_out_stands_by_itself(tower: TextTower) -> None:
 
 _SAID = (
     "more less a bit much rain fog night blur darker half of that 50% turn it down up remove the no undo not"
-    " so also make it background me and + , (background) 0% 100% stronger red things blue snow to max cartoon"
+    " redo add off so also make it background me and + , (background) 0% 100% stronger red things blue snow"
+    " to max cartoon brighter 200%"
 )
 _PROMPT = st.lists(st.sampled_from(_SAID.split()), min_size=1, max_size=5).map(" ".join)
 
@@ -191,6 +224,26 @@ def test_what_nobody_could_read_is_read_again(tower: TextTower) -> None:
     for revision, prompt in enumerate(("make it sepia", "less", "more of that", "half of it")):
         history.add(Edit(revision, prompt))
     assert history.read_again(tower.read) == Edit(3, "make it sepia", 0.5)
+
+
+def test_less_said_twice_before_anybody_could_read_it_counts_twice(tower: TextTower) -> None:
+    def unread(prompt: str) -> Reading:
+        return Reading((), 0.0, label=prompt, is_read=False)
+
+    history = EditHistory()
+    said = [
+        ("make it sepia", 0.5),
+        ("make it sepia", 0.7),
+        ("make it sepia", 1.0),
+        ("less", 1.0),
+        ("less", 1.0),
+    ]
+    for revision, (prompt, strength) in enumerate(said):
+        history.keep(history.settle(Edit(revision, prompt, strength), unread))
+    assert history.has_unread
+    assert history.read_again(tower.read) == Edit(4, "make it sepia", 0.42)
+    assert not history.has_unread
+    assert history.before(Edit(5)).strength == 0.65
 
 
 def test_a_model_without_edits_of_its_own_changes_its_strength_only() -> None:

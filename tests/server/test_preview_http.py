@@ -147,7 +147,7 @@ async def test_less_is_said_of_what_the_timeline_has_in_force(
         await viewer.until(lambda: viewer.last("applied").get("revision") == 1)
         received = viewer.last("received")
         assert (received["prompt"], received["strength"]) == ("make it night", 0.4)
-        assert received["note"] == "at a strength of 40%"
+        assert received["note"] == "at a strength of 40%: night at 34%"
 
 
 async def test_a_camera_cannot_be_sought_in(tmp_path: Path) -> None:

@@ -28,8 +28,10 @@ class Degree:
 
 
 _SAID = json.loads((Path(__file__).parent / "phrases" / "degrees.json").read_text("utf-8"))
-# "Darker" is more of one edit by itself, and more of those that go its way where they run.
+# "Darker" is more of one edit by itself, and more of those that go its way where they run. However it is
+# said, even as "make it darker", it is of the picture that there is.
 _COMPARED: dict[str, str] = _SAID["compared"]
+_CALLED: dict[str, str] = _SAID["called"]  # things that the network knows by another word
 _PARTS: dict[str, str] = {}
 for _name, _part in _SAID["parts"].items():
     _PARTS[_name] = _part.format(**_PARTS)
@@ -65,6 +67,7 @@ _NO_THING = frozenset({
     "not", "no", "so", "too", "much", "as", "than", "and", "but", "with", "or", "a", "an", "bit", "little",
     "more", "less", "even", "make", "it", "me", "be", "is", "in", "on",
 })  # fmt: skip
+_JOINTS = ("and", "or", "nor")
 
 
 _BESIDE = re.compile(
@@ -74,13 +77,23 @@ _BESIDE = re.compile(
     r"|(?P<before>.+)[, ](?:too|as well|on top(?: of (?:that|this|it))?|in addition)"
     r"(?:[, ]+(?:please|pls|plz|thanks))?[ .!]*"
 )
+_ADDED = re.compile(
+    r"(?:(?:please|ok(?:ay)?|now|hey|and|also|then|(?:can|could|would) (?:you|we)"
+    r"|i(?: want| would like|'d like)(?: you)? to|let'?s)[, ]+)*"
+    r"(?:add|include|(?:throw|put|mix|blend|bring)(?: me)? in)(?: in)? (?P<what>.+)"
+)
 
 
-def said_beside(prompt: str) -> str:
-    """What a prompt asks for beside what is in force: "make it rain" of "also make it rain" or "make it rain,
-    too"; "" of most prompts."""
-    found = _BESIDE.fullmatch(" ".join(prompt.lower().split())) if len(prompt) <= LONGEST else None
-    return (found["after"] or found["before"]).strip() if found else ""
+def said_beside(prompt: str) -> Degree | None:
+    """What a prompt asks for beside what is in force, as its thing: "make it rain" of "also make it rain" or
+    "make it rain, too"; None of most prompts. What is added is never less than it was."""
+    text = " ".join(prompt.lower().split())
+    if len(text) > LONGEST:
+        return None
+    if found := _ADDED.fullmatch(text):
+        return Degree(Change(1 / _LESS[""], adds=True), found["what"])
+    found = _BESIDE.fullmatch(text)
+    return Degree(Change(adds=True), (found["after"] or found["before"]).strip()) if found else None
 
 
 def degree_of(prompt: str) -> Degree | None:
@@ -96,7 +109,7 @@ def degree_of(prompt: str) -> Degree | None:
         for size, pattern in (("little", _LITTLE), ("much", _MUCH)):
             if pattern.search(said) and (degree := _matched(_without(pattern, said), size)):
                 return degree
-        if degree := _matched(said, "", is_bare=bare == text):
+        if degree := _matched(said, ""):
             return degree
     return None
 
@@ -105,23 +118,26 @@ def _without(pattern: re.Pattern[str], text: str) -> str:
     return " ".join(pattern.sub(" ", text, count=1).split())
 
 
-def _matched(said: str, size: str, is_bare: bool = False) -> Degree | None:
-    """By the first shape that fits. "Make it darker" says how it should be, "even darker" compares."""
+def _matched(said: str, size: str) -> Degree | None:
+    """By the first shape that fits."""
     text = _EVEN.sub("", said)
     for how, shape in _ALL_SHAPES:
         if found := shape.fullmatch(text):
             return Degree(_change(how, size, found))
     if adjective := _COMPARED.get(text):
-        return Degree(_change("up", size), adjective) if size or is_bare or text != said else None
+        return Degree(_change("up", size), adjective)
     for how, shape in _ONE_SHAPES:
-        if (found := shape.fullmatch(text)) and _is_thing(found["thing"]):
-            return Degree(_change(how, size, found), found["thing"])
+        if (found := shape.fullmatch(text)) and _is_thing(found["thing"], how == "gone"):
+            thing = found["thing"].replace(" the ", " ")
+            return Degree(_change(how, size, found), _CALLED.get(thing, thing))
     return None
 
 
-def _is_thing(words: str) -> bool:
+def _is_thing(words: str, may_be_two: bool) -> bool:
     many = words.split()
-    return len(many) <= _MOST_WORDS and not _IT.fullmatch(words) and _NO_THING.isdisjoint(many)
+    if may_be_two and many[0] not in _JOINTS and many[-1] not in _JOINTS:
+        many = [word for word in many if word not in _JOINTS]
+    return 0 < len(many) <= _MOST_WORDS and not _IT.fullmatch(words) and _NO_THING.isdisjoint(many)
 
 
 def _change(how: str, size: str, found: re.Match[str] | None = None) -> Change:

@@ -41,6 +41,7 @@ _RECOLOUR = next(i for i, edit in enumerate(EDITS) if edit.name == "recolour")
 _BACKDROP_UNSAID, _KEPT_UNSAID = "white", "red"
 ORIGINAL = Reading(parts=(), confidence=1.0, understood=True, label="original")
 BEFORE = replace(ORIGINAL, label="the edit before", steps_back=True)
+UNDONE = Reading((), 0.0, (), False, note='"redo" brings back what "undo that" took', redoes=True)
 NOTHING = Reading(parts=(), confidence=0.0, understood=False)
 
 

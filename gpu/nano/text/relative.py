@@ -16,6 +16,9 @@ _AKIN = {
     "warm": ("golden_hour", "sunset"),
     "cool": ("winter", "blue_hour"),
 }
+# Of which the one undoes the other.
+OPPOSITE = {"darken": "brighten", "brighten": "darken", "warm": "cool", "cool": "warm"}
+_NEVER_GONE = "backdrop"  # "remove the background" asks for one
 
 
 def more_or_less(change: Change) -> Reading:
@@ -24,22 +27,27 @@ def more_or_less(change: Change) -> Reading:
 
 
 def changing(change: Change, thing: Reading, alone: Reading) -> Reading:
-    """`alone`, where none of the edits runs that `thing` names; as it is where that names no single one."""
+    """`alone`, where none of the edits runs that `thing` names; as it is where that names no single one, and,
+    of what is to be gone, none."""
     names = _single(thing)
     if change.takes_away:
-        is_end = alone.understood and not alone.parts
-        return replace(alone, change=replace(change, of=names)) if names and is_end else alone
+        names = tuple(part.name for part in thing.parts) if thing.confidence >= _SURE else ()
+        heard = {part.name for part in alone.parts}  # "no colour" is black and white, "rain off" still rain
+        ends = not alone.note and heard <= {*names} - {_NEVER_GONE}
+        return replace(alone, change=replace(change, of=names)) if names and ends else alone
     if change.times > 1 or change.plus > 0:
         names = _single(alone) + names
+        if names and not (alone.parts or alone.note):  # the thing is known, more of it was not taught
+            alone = thing
     if not names:
         return alone
     of = dict.fromkeys([*names, *(akin for name in names for akin in _AKIN.get(name, ()))])
     return replace(alone, change=replace(change, of=tuple(of)))
 
 
-def beside(alone: Reading) -> Reading:
+def beside(alone: Reading, change: Change) -> Reading:
     """`alone`, to go beside what is in force."""
-    return replace(alone, change=Change(adds=True)) if alone.parts else alone
+    return replace(alone, change=change) if alone.parts else alone
 
 
 def _single(reading: Reading) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ intensity, place), and each edit takes its strongest words. `gpu.nano.text.train
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from zipfile import BadZipFile
@@ -21,11 +22,12 @@ from gpu.nano.text.headings import beside_colour, headed
 from gpu.nano.text.joining import joined, with_left_out
 from gpu.nano.text.listing import UNSURE_OF_WHOLE, items_of, with_items
 from gpu.nano.text.places import beside_things, clauses_of, set_beside
+from gpu.nano.text.questions import CONTRASTY, EXAMPLES, NO_CONTRAST, asks_for_help, is_contrast
 from gpu.nano.text.reach import Beyond, beyond, strangers
-from gpu.nano.text.reading import BEFORE, NOTHING, ORIGINAL, Scores, denial_of, reading_of
+from gpu.nano.text.reading import BEFORE, NOTHING, ORIGINAL, UNDONE, Scores, denial_of, reading_of
 from gpu.nano.text.relative import beside, changing, more_or_less
 from gpu.nano.text.spelled import read_spelled
-from gpu.nano.text.wording import reworded, steps_back
+from gpu.nano.text.wording import reworded, steps_back, steps_on
 from gpu.types import Reading
 
 WEIGHTS = Path(__file__).parents[1] / "weights" / "text.npz"
@@ -60,15 +62,17 @@ class TextTower:
             return ORIGINAL
         if steps_back(prompt):
             return BEFORE
+        if steps_on(prompt):
+            return UNDONE
+        if asks_for_help(prompt):
+            return replace(NOTHING, note=EXAMPLES)
         if spelled := read_spelled(prompt):
             return spelled
         reading = self._read_alone(prompt)
-        if degree := degree_of(prompt):
-            return self._of_what_runs(degree, reading)
         more = said_beside(prompt)
-        if more and (degree := degree_of(more)) and degree.change.takes_away:
+        if degree := degree_of(more.thing if more else prompt):  # "also a bit darker", "add more rain"
             return self._of_what_runs(degree, reading)
-        return beside(reading) if more else reading
+        return beside(reading, more.change) if more else reading
 
     def _of_what_runs(self, degree: Degree, alone: Reading) -> Reading:
         """`alone`: what the words are read as by themselves."""
@@ -86,6 +90,8 @@ class TextTower:
         refused = beyond(text, self._is_edit)
         if refused and not _is_believed(reading, refused):
             return Reading((), 0.0, refused.nearest, False, note=refused.why)
+        if is_contrast(text) and not reading.parts:
+            return replace(NOTHING, note=NO_CONTRAST, nearest=CONTRASTY)
         rest, left_out = strangers(text, self._is_edit)
         if not left_out or (reading.understood and not reading.parts):
             return reading

@@ -63,6 +63,15 @@ _STEP_BACK = re.compile(
     r")(?:,? please)?[ .!]{0,3}"
 )
 
+_STEP_ON = re.compile(
+    rf"(?:(?:please|now|no|oops|hm+|ok|okay|sorry),? )?(?:can you |could you |i want to )?(?:"
+    rf"(?:redo|re-do)(?: (?:it|that|this|{_LAST}{_THING}))?"
+    r"|(?:undo|revert|take back) (?:the |that |my )?(?:last )?undo"
+    r"|(?:go |step |jump )?(?:forwards?|ahead) (?:one|a) step|(?:one|a) step forwards?"
+    r"|(?:go |step )?forwards? one"
+    r")(?:,? please)?[ .!]{0,3}"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Wording:
@@ -76,6 +85,11 @@ class Wording:
 def steps_back(prompt: str) -> bool:
     """Whether a prompt asks for the edit before the one in force."""
     return len(prompt) < _LONGEST_STEP and bool(_STEP_BACK.fullmatch(prompt.strip().lower()))
+
+
+def steps_on(prompt: str) -> bool:
+    """Whether a prompt asks for the edit that the last step back took."""
+    return len(prompt) < _LONGEST_STEP and bool(_STEP_ON.fullmatch(prompt.strip().lower()))
 
 
 # Snow is a colour, too, and the network hears a white backdrop in it; snow that falls it knows.

@@ -27,6 +27,8 @@ def comes_to(before: dict[str, float], after: dict[str, float], understood: bool
     if wanted == "none" or not understood:
         return wanted == "none" and not understood
     name, how = wanted[:-1], wanted[-1]
+    if wanted.startswith("+"):
+        return {one: amount for one, amount in after.items() if one != wanted[1:]} == before != after
     if wanted.startswith("="):
         return set(after) == {wanted[1:]}
     others = {one: amount for one, amount in before.items() if name not in ("all", one)}

@@ -67,3 +67,19 @@ def test_what_nobody_could_read_is_settled_when_the_stream_opens(tower: TextTowe
     received = editing.facts().received
     assert received
     assert (received.revision, received.prompt, received.strength) == (2, "make it sepia", 0.65)
+
+
+@pytest.mark.parametrize(("said", "prompt", "strength"), [
+    (("less", "less"), "make it sepia", 0.42),
+    (("less", "make it rain", "undo that"), "make it sepia", 0.65),
+])  # fmt: skip
+def test_all_that_was_said_before_it_could_be_read_counts(
+    tower: TextTower, said: tuple[str, ...], prompt: str, strength: float
+) -> None:
+    editing, pipe = Editing(Edit(), None, lambda prompt: None, lambda edit: None), Pipe(tower)
+    for words in ("make it sepia", *said):
+        editing.take(Edit(prompt=words))
+    editing.begin(cast("Opened", pipe))
+    assert [(edit.prompt, edit.strength) for edit in pipe.edits] == [(prompt, strength)]
+    less = editing.take(Edit(prompt="half of that"))
+    assert (less.prompt, less.strength) == (prompt, round(strength / 2, 2))

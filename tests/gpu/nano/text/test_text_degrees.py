@@ -59,7 +59,9 @@ def test_how_much(prompt: str, change: Change) -> None:
     ("too dark", "dark", False), ("make the rain a bit heavier", "rain", True),
     ("reduce the blur", "blur", False), ("too much fog", "fog", False), ("not enough snow", "snow", True),
     ("set the fog to 40%", "fog", False), ("the blur is too strong", "blur", False),
-    ("half the rain", "rain", False),
+    ("half the rain", "rain", False), ("make it darker", "dark", True), ("make it warmer", "warm", True),
+    ("rain to 40%", "rain", False), ("more colour", "colourful", True),
+    ("less brightness", "brighter", False),
 ])  # fmt: skip
 def test_more_or_less_of_one(prompt: str, thing: str, grows: bool) -> None:
     degree = degree_of(prompt)
@@ -69,7 +71,10 @@ def test_more_or_less_of_one(prompt: str, thing: str, grows: bool) -> None:
 
 
 @pytest.mark.parametrize("prompt", [
-    "remove the rain", "no more rain", "turn off the rain", "turn the rain off", "stop the rain",
+    "remove the rain", "no more rain", "turn off the rain", "turn the rain off", "stop the rain", "rain off",
+    "make the rain stop", "let the rain stop", "the rain should stop", "make the rain go away", "rain to 0%",
+    "0% rain", "rain: 0 %", "set rain to 0", "I don't want rain anymore", "make it not rain", "rain 0%",
+    "the rain is gone", "turn the rain down to nothing",
 ])  # fmt: skip
 def test_one_is_taken_away(prompt: str) -> None:
     degree = degree_of(prompt)
@@ -77,8 +82,22 @@ def test_one_is_taken_away(prompt: str) -> None:
     assert (degree.thing, degree.change.takes_away) == ("rain", True)
 
 
+@pytest.mark.parametrize("prompt", ["stop the rain and the fog", "no rain or fog", "rain and fog off"])
+def test_two_are_taken_away(tower: TextTower, prompt: str) -> None:
+    change = tower.read(prompt).change
+    assert change
+    assert (set(change.of), change.takes_away) == ({"rain", "fog"}, True)
+
+
 @pytest.mark.parametrize("prompt", [
-    "make it darker", "make it warmer", "rain", "a bit of rain", "half a mosaic", "very dark", "stop it",
+    "no colour", "remove the background", "get rid of the color", "lights off", "take the hat off", "not me",
+])  # fmt: skip
+def test_what_names_no_edit_or_asks_for_another_takes_none_away(tower: TextTower, prompt: str) -> None:
+    assert tower.read(prompt).change is None
+
+
+@pytest.mark.parametrize("prompt", [
+    "make it dark", "warm colours", "rain", "a bit of rain", "half a mosaic", "very dark", "stop it",
     "stop that", "turn it off", "remove everything", "undo", "back to normal", "no effects", "take it off",
     "a lot of snow", "", "more snow and less rain", "more " * 40, "x" * (LONGEST + 1),
     "as dark as possible",
@@ -98,12 +117,36 @@ def test_more_beside_what_is_in_force(tower: TextTower, prompt: str) -> None:
 
 
 @pytest.mark.parametrize("prompt", [
-    "too dark", "add thick fog", "and now make it rain", "rain and snow", "make it rain", "also undo it",
+    "too dark", "add a hat", "and now make it rain", "rain and snow", "make it rain", "also undo it",
     "also a dog", "me too",
 ])  # fmt: skip
 def test_other_words_ask_for_nothing_beside(tower: TextTower, prompt: str) -> None:
     change = tower.read(prompt).change
     assert change is None or not change.adds
+
+
+@pytest.mark.parametrize("prompt", [
+    "add some snow", "add thick fog", "can you add rain", "throw in some rain", "please add a bit of fog",
+])  # fmt: skip
+def test_what_is_added_goes_beside_and_is_no_less_than_it_was(tower: TextTower, prompt: str) -> None:
+    reading = tower.read(prompt)
+    assert len(reading.parts) == 1
+    assert reading.change
+    assert reading.change.adds
+    assert reading.change.times > 1
+
+
+@pytest.mark.parametrize(("prompt", "of"), [
+    ("add more rain", "rain"), ("also a bit darker", "darken"), ("less rain too", "rain"), ("add more", ""),
+])  # fmt: skip
+def test_more_that_is_added_is_more_of_what_runs(tower: TextTower, prompt: str, of: str) -> None:
+    change = tower.read(prompt).change
+    assert change
+    assert (change.of[:1], change.adds) == ((of,) if of else (), False)
+
+
+def test_more_of_a_thing_that_only_the_thing_is_known_of(tower: TextTower) -> None:
+    assert [part.name for part in tower.read("more colour").parts] == ["vivid"]
 
 
 def test_by_itself_a_degree_asks_for_nothing_and_says_so(tower: TextTower) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gpu.nano.text import TextTower
-from gpu.nano.text.wording import steps_back
+from gpu.nano.text.wording import steps_back, steps_on
 
 
 @pytest.mark.parametrize("prompt", [
@@ -17,6 +17,20 @@ def test_the_edit_before_is_asked_for(tower: TextTower, prompt: str) -> None:
     reading = tower.read(prompt)
     assert reading.steps_back
     assert (reading.parts, reading.understood, reading.label) == ((), True, "the edit before")
+
+
+@pytest.mark.parametrize(
+    "prompt", ["redo", "Redo that!", "undo the undo", "redo it please", "one step forward"]
+)
+def test_what_was_undone_is_asked_for(tower: TextTower, prompt: str) -> None:
+    reading = tower.read(prompt)
+    assert (reading.redoes, reading.hangs, reading.understood) == (True, True, False)
+    assert reading.note
+
+
+@pytest.mark.parametrize("prompt", ["undo that", "undo", "redo the wall in red", "forward", "", "red"])
+def test_other_words_bring_nothing_back(prompt: str) -> None:
+    assert not steps_on(prompt)
 
 
 @pytest.mark.parametrize("prompt", [
