@@ -8,7 +8,8 @@ import time
 import pytest
 from visitor import until
 
-from server.hold_back import JUMP_S, MAX_DELAY_S, MAX_PACKETS, HoldBack
+from server import hold_back
+from server.hold_back import BEGIN_S, JUMP_S, MAX_DELAY_S, MAX_PACKETS, HoldBack
 from server.peer import EncodedAudio
 
 
@@ -100,18 +101,71 @@ async def test_over_the_bound_the_oldest_go() -> None:
     assert sent == []
 
 
-async def test_a_films_sound_waits_for_the_first_picture_and_begins_with_it() -> None:
+async def test_a_films_sound_waits_for_the_first_pictures_and_begins_with_them() -> None:
     sent: list[EncodedAudio] = []
     line = HoldBack(sent.append, waits=True)
     zero_s = time.monotonic()
-    for n in range(20):
+    for n in range(40):
         line.push(packet(n * 0.02))
     await asyncio.sleep(0.1)
     assert sent == []
-    line.video_left(round(0.2 * 90_000))
-    assert line._offset == pytest.approx(zero_s - 0.1, abs=0.05)
-    await until(lambda: len(sent) == 11)
-    assert [p.pts for p in sent] == [n * 960 for n in range(9, 20)]
+    for at_s in (0.2, 0.24, 0.28):
+        assert sent == []
+        line.video_left(round(at_s * 90_000))
+    assert line._offset == pytest.approx(zero_s + 0.1 - 0.28, abs=0.05)
+    await until(lambda: sent and sent[-1].pts == 39 * 960)
+    assert [p.pts for p in sent] == [n * 960 for n in range(40 - len(sent), 40)]
+    assert sent[0].pts / 48_000 == pytest.approx(0.27, abs=0.05)
+
+
+async def test_where_no_picture_follows_a_films_sound_begins_all_the_same() -> None:
+    sent: list[EncodedAudio] = []
+    line = HoldBack(sent.append, waits=True)
+    line.video_left(0)
+    for n in range(40):
+        line.push(packet(n * 0.02))
+    await until(lambda: sent and sent[-1].pts == 39 * 960)
+    assert BEGIN_S - 0.05 < sent[0].pts / 48_000 < BEGIN_S + 0.2
+
+
+class Clock:
+    """Moments as told."""
+
+    def __init__(self) -> None:
+        self.now_s = 1000.0
+
+    def monotonic(self) -> float:
+        return self.now_s
+
+    def show(self, line: HoldBack, fps: float, late_s: float, seconds: float) -> None:
+        for _ in range(round(seconds * fps)):
+            self.now_s += 1 / fps
+            line.video_left(round((self.now_s - late_s) * 90_000))
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    made = Clock()
+    monkeypatch.setattr(hold_back, "time", made)
+    return made
+
+
+@pytest.mark.parametrize("fps", [4, 10, 24, 60])
+async def test_it_is_in_step_again_within_two_seconds_however_seldom_pictures_come(
+    clock: Clock, fps: int
+) -> None:
+    line = HoldBack(lambda _: None)
+    for late_s in (0.5, 0.1, 0.4):
+        clock.show(line, fps, late_s, 2.0)
+        assert line._offset == pytest.approx(late_s, abs=0.04)
+
+
+@pytest.mark.parametrize("fps", [10, 24])
+async def test_a_films_first_picture_that_is_late_by_itself_delays_no_sound(clock: Clock, fps: int) -> None:
+    line = HoldBack(lambda _: None, waits=True)
+    clock.show(line, fps, 0.5, 1 / fps)
+    clock.show(line, fps, 0.08, 2 / fps)
+    assert line._offset == pytest.approx(0.08, abs=0.01)
 
 
 async def test_what_is_skipped_is_not_sent_and_the_delay_is_still_known() -> None:
