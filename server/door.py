@@ -1,7 +1,7 @@
 """How many HTTP connections one address may hold open at once. Knows no requests.
 
 A connection costs a file and some memory before it has asked for anything, and asks for nothing if it likes.
-One by TLS is counted from its handshake on: asyncio ends those that do not shake hands after a minute.
+One by TLS is counted before its handshake, see handshakes.
 """
 
 from __future__ import annotations
@@ -38,29 +38,31 @@ class Door:
 
         def connection_made(handler: web.RequestHandler, transport: asyncio.Transport) -> None:
             made(handler, transport)
-            self._came(handler, transport)
+            peer = transport.get_extra_info("peername")
+            if not self.came(handler, str(peer[0]) if peer else ""):
+                transport.abort()
 
         def connection_lost(handler: web.RequestHandler, exc: BaseException | None = None) -> None:
-            self._left(handler)
+            self.left(handler)
             lost(handler, exc)
 
         vars(server).update(connection_made=connection_made, connection_lost=connection_lost)
 
-    def _came(self, handler: object, transport: asyncio.Transport) -> None:
-        peer = transport.get_extra_info("peername")
-        address = str(peer[0]) if peer else ""
-        if not address or self._trusts(address):
-            return
+    def came(self, who: object, address: str) -> bool:
+        """One more is there; False: it is one too many, hang up. Who is counted is not again."""
+        if who in self._open or not address or self._trusts(address):
+            return True
         of = counted(address)
         if self._of[of] >= self._most_each:
-            transport.abort()
             self._say(of)
-            return
-        self._open[handler] = of
+            return False
+        self._open[who] = of
         self._of[of] += 1
+        return True
 
-    def _left(self, handler: object) -> None:
-        of = self._open.pop(handler, None)
+    def left(self, who: object) -> None:
+        """Idempotent."""
+        of = self._open.pop(who, None)
         if of is None:
             return
         self._of[of] -= 1

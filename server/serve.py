@@ -20,6 +20,7 @@ from server.app import make_app, version
 from server.config import LOOPBACK, Config
 from server.door import Door
 from server.errors import ConfigError
+from server.handshakes import Handshakes
 from server.rtmp.address import APP
 from server.rtmp.server import RtmpServer
 from server.state import STATE
@@ -49,25 +50,46 @@ async def serve(config: Config, say: Callable[[str], None] = print) -> None:
     )
     await runner.setup()
     try:
-        if runner.server is not None:
-            Door(app[STATE].streams.access.proxies.trusts).watch(runner.server)
-        site = web.TCPSite(runner, config.host, config.port, ssl_context=tls)
-        try:
-            await site.start()
-        except OSError as error:
-            raise ConfigError(
-                f"cannot listen on {config.host} port {config.port} ({_reason(error)}): "
-                + listen_remedy(error)
-            ) from error
         stop, now = asyncio.Event(), asyncio.Event()
-        with _signals(stop, now):
-            _announce(config, app, runner, say)
-            async with _rtmp(config, app, say):
-                await stop.wait()
-                say("relens is going down: letting sessions finish (again to end at once)")
-                await _drain(app, now)
+        async with _http(config, app, runner, tls) as port:
+            with _signals(stop, now):
+                _announce(config, app, port, say)
+                async with _rtmp(config, app, say):
+                    await stop.wait()
+                    say("relens is going down: letting sessions finish (again to end at once)")
+                    await _drain(app, now)
     finally:
         await runner.cleanup()
+
+
+@contextlib.asynccontextmanager
+async def _http(
+    config: Config, app: web.Application, runner: web.AppRunner, tls: ssl.SSLContext | None
+) -> AsyncIterator[int]:
+    """The port it listens on. Raises ConfigError where it cannot."""
+    server = runner.server
+    assert server is not None, "the runner is set up"
+    door = Door(app[STATE].streams.access.proxies.trusts)
+    door.watch(server)
+    plain: asyncio.Server | None = None
+    handshakes = Handshakes(door, server, tls) if tls is not None else None
+    try:
+        if handshakes is not None:
+            port = await handshakes.listen(config.host, config.port)
+        else:
+            plain = await asyncio.get_running_loop().create_server(server, config.host, config.port)
+            port = int(plain.sockets[0].getsockname()[1])
+    except OSError as error:
+        raise ConfigError(
+            f"cannot listen on {config.host} port {config.port} ({_reason(error)}): " + listen_remedy(error)
+        ) from error
+    try:
+        yield port
+    finally:
+        if plain is not None:
+            plain.close()
+        if handshakes is not None:
+            await handshakes.close()
 
 
 @contextlib.asynccontextmanager
@@ -116,12 +138,9 @@ def _signals(stop: asyncio.Event, now: asyncio.Event):  # type: ignore[no-untype
             loop.remove_signal_handler(number)
 
 
-def _announce(
-    config: Config, app: web.Application, runner: web.AppRunner, say: Callable[[str], None]
-) -> None:
+def _announce(config: Config, app: web.Application, port: int, say: Callable[[str], None]) -> None:
     scheme = "https" if config.tls_cert else "http"
     shown = _shown_host(config)
-    port = runner.addresses[0][1]
     workers = app[STATE].workers
     worker = workers.loaded(workers.default)
     device = worker.model.device if worker is not None else "?"

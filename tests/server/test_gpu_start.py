@@ -26,7 +26,7 @@ async def started() -> tuple[list[str], TestServer]:
     await server.start_server()
     assert server.runner is not None
     said: list[str] = []
-    serve._announce(Config(model="passthrough"), server.app, server.runner, said.append)  # type: ignore[arg-type]
+    serve._announce(Config(model="passthrough"), server.app, 8080, said.append)  # type: ignore[arg-type]
     return said, server
 
 
