@@ -27,15 +27,19 @@ class FilmWork:
         """Go on with what the server before left: uploads, films that are looked into, jobs, what is to be
         collected. Raises KeptError; then nothing has begun, and it may be called again."""
         films = Films(kept, self._config.most_video_bytes, self._config.quota_bytes)
+        jobs: Runner | None = None
         try:
             await films.start()
             jobs = self._runner(kept)
+            jobs.start()
         except BaseException:
+            if jobs is not None:
+                jobs.close()  # at once: none of its threads was started
             await films.close()
             raise
+        # From here on nothing can fail: what is registered and handed out is so once.
         self.films, self.jobs = films, jobs
         self._metrics.on_scrape(JobMetrics(self._metrics.registry, jobs.board).refresh)
-        jobs.start()
         kept.start(self._config.keep_days)
 
     async def close(self, executor: Executor) -> None:

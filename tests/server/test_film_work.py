@@ -11,6 +11,7 @@ import aiohttp
 import pytest
 
 from server import keeping
+from server.jobs.runner import Runner
 from server.kept.database import Database
 from server.kept.kept import Kept
 from tests.server.jobs.conftest import silent
@@ -104,6 +105,34 @@ async def test_what_cannot_begin_begins_anew_and_nothing_of_it_stays(
         (tmp_path / "workers").unlink()
         await until(lambda: state.jobs is not None, 30)
         assert (await ready(served))["waitsFor"] == ""
+        made = await Jobs(served).post(await Jobs(served).add(silent))
+        await Jobs(served).until(made["job_id"], "DONE")
+        async with served.http.get(served.base + "/metrics") as reply:
+            assert 'relens_jobs_ended_total{state="DONE"} 1.0' in await reply.text()
+
+
+async def test_jobs_that_cannot_be_started_begin_anew_and_are_counted_once(
+    tmp_path: Path, silent: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keeping, "FIRST_S", 0.1)
+    tried: list[Runner] = []
+    start = Runner.start
+
+    def start_later(self: Runner) -> None:
+        tried.append(self)
+        if len(tried) == 1:
+            raise RuntimeError("can't start new thread")
+        start(self)
+
+    monkeypatch.setattr(Runner, "start", start_later)
+    async with serving(data_dir=str(tmp_path), media="cpu") as served:
+        state = served.state
+        await until(lambda: state.jobs is not None, 30)
+        assert [runner.closing for runner in tried] == [True, False]
+        assert state.jobs is tried[1]
+        assert (await ready(served))["waitsFor"] == ""
+        names = [task.get_name() for task in asyncio.all_tasks()]
+        assert (names.count("sweep-uploads"), names.count("collect")) == (1, 1)
         made = await Jobs(served).post(await Jobs(served).add(silent))
         await Jobs(served).until(made["job_id"], "DONE")
         async with served.http.get(served.base + "/metrics") as reply:
