@@ -25,7 +25,10 @@ const dist = `${root}dist`;
 // It takes dist's place when it is whole: a server goes on with the page it has, also where a build fails.
 const made = `node_modules/.dist.${process.pid}`; // two builds at once would make one page of two halves
 const madePath = `${root}${made}`;
-process.on("exit", () => rmSync(madePath, { recursive: true, force: true }));
+const besidePath = `${root}.dist.${process.pid}`;
+process.on("exit", () => {
+  for (const path of [madePath, besidePath]) rmSync(path, { recursive: true, force: true });
+});
 const FIRST_PAINT_LIMIT_BYTES = 82_000;
 const WATCH_LIMIT_BYTES = 12_000; // in every scene of OBS that shows a stream
 const DOCK_LIMIT_BYTES = 50_000;
@@ -117,8 +120,20 @@ async function buildPage() {
       console.log(`  later: ${kilo(output.bytes)} ${basename(file)}`);
     }
   }
+  takePlace();
+}
+
+/** What was made becomes dist; where node_modules lies on another file system, by way of a copy on dist's own. */
+function takePlace() {
+  rmSync(besidePath, { recursive: true, force: true });
+  try {
+    renameSync(madePath, besidePath);
+  } catch (error) {
+    if (error.code !== "EXDEV") throw error;
+    cpSync(madePath, besidePath, { recursive: true });
+  }
   rmSync(dist, { recursive: true, force: true });
-  renameSync(madePath, dist);
+  renameSync(besidePath, dist);
 }
 
 /** What the page asks for as soon as it is painted, all of it at once and behind what paints it. */
