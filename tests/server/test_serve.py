@@ -49,7 +49,7 @@ async def test_a_proxy_without_an_operators_key_is_warned_of(tmp_path: Path) -> 
         await asyncio.gather(running, return_exceptions=True)
 
 
-async def test_a_connection_that_says_nothing_whole_is_closed(
+async def test_a_connection_that_says_nothing_whole_is_closed_and_one_that_listens_is_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "HTTP_IDLE_S", 0.3)
@@ -65,6 +65,12 @@ async def test_a_connection_that_says_nothing_whole_is_closed(
             async with asyncio.timeout(20):
                 await reader.read()  # to its end
             writer.close()
+        reader, writer = await asyncio.open_connection("127.0.0.1", int(port))
+        writer.write(b"GET /streams/live/events HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        async with asyncio.timeout(20):
+            for _ in range(3):  # a second apart
+                await reader.readuntil(b"event: facts")
+        writer.close()
     finally:
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
