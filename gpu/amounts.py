@@ -52,11 +52,15 @@ def all_moved(mix: Mix, change: Change) -> Mix:
 
 
 def one_moved(mix: Mix, name: str, change: Change) -> Mix:
-    """What is seen of one edit, wherever it is. Where the strength of all is in its way that is raised, and
-    of the others as much is seen as before."""
+    """What is seen of one edit in the place that the change names. Where the strength of all is in its way
+    that is raised, and of the others as much is seen as before."""
     if mix.strength <= 0:
         return all_moved(mix, change)
-    wanted = {part: moved(round(mix.seen(part), 4), change) for part in mix.parts if part.name == name}
+    wanted = {
+        part: moved(round(mix.seen(part), 4), change)
+        for part in mix.parts
+        if part.name == name and is_there(part, change)
+    }
     strength = max(mix.strength, *wanted.values())
     same = mix.strength / strength
     return Mix(
@@ -75,6 +79,11 @@ def one_moved(mix: Mix, name: str, change: Change) -> Mix:
 def has_room(mix: Mix, name: str, change: Change) -> bool:
     """Whether there is more, or less, of one edit to be had."""
     return one_moved(mix, name, change) != mix
+
+
+def is_there(part: Part, change: Change) -> bool:
+    """Whether it is in the place that the change is said of."""
+    return change.place in ("", part.region)
 
 
 def laid_over(kept: Sequence[Part], new: Sequence[Part], change: Change) -> list[Part]:

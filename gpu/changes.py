@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
-from gpu.amounts import Mix, all_moved, has_room, laid_over, one_moved
+from gpu.amounts import Mix, all_moved, has_room, is_there, laid_over, one_moved
 from gpu.nano.edits import EDIT_BY_NAME
 from gpu.nano.text.labels import label_of, labels_of
 from gpu.nano.text.relative import NOTHING_RUNS, OPPOSITE
 from gpu.nano.text.spelled import spelled
 from gpu.types import Change, Edit, Part, Reading
 
-ADDED = 0.4  # most of what is laid over an edit that can be no stronger
+ADDED = 0.4  # most of what is laid over an edit that can be no stronger, and of "a bit more" of what is new
+_A_BIT = 1.3  # times: less is a bit
 _STRONGEST, _WEAKEST = "already at its strongest", 'already at its weakest: say "undo" to have it gone'
 _AT_NOTHING = 'say "more" or "50%" to have it back'
 _ARTS = ("paint", "draw")  # one in each place
@@ -26,6 +27,9 @@ def changed(running: Edit, asked: Edit, reading: Reading, read: Read) -> tuple[E
     change, runs = reading.change or Change(), read(running.prompt)
     edit = replace(running, revision=asked.revision, transition_ms=asked.transition_ms)
     does = runs.understood and not is_source(runs)
+    if reading.then:
+        in_turn = does or not reading.parts
+        return _in_turn(running, asked, reading.then, read) if in_turn else _alone(asked, reading, read)
     if not change.of and not change.adds:
         return _all(edit, runs, change, read) if does else (asked, _nothing(NOTHING_RUNS))
     if change.takes_away:
@@ -38,10 +42,32 @@ def changed(running: Edit, asked: Edit, reading: Reading, read: Read) -> tuple[E
         )
     if does and runs.parts and reading.parts and running.strength > 0:
         return _beside(edit, runs, reading, read)
-    if reading.parts:  # spelled out, as in force its own words would mean another thing
-        prompt = spelled(reading.parts)
-        return replace(asked, prompt=prompt), reading if prompt else read(prompt)
-    return (replace(asked, prompt="") if reading.understood else asked), reading
+    return _alone(asked, reading, read)
+
+
+def _alone(asked: Edit, reading: Reading, read: Read) -> tuple[Edit, Reading]:
+    """What the words ask for by themselves, spelled out, as in force they would mean another thing."""
+    if not reading.understood:
+        return asked, reading
+    edit = replace(asked, prompt=spelled(reading.parts))
+    is_all = all(part.amount > 0 for part in reading.parts)
+    return edit, reading if is_all else replace(read(edit.prompt), left_out=reading.left_out)
+
+
+def _in_turn(running: Edit, asked: Edit, changes: Iterable[Reading], read: Read) -> tuple[Edit, Reading]:
+    """What can be done of several changes, one after the other, and what is to be said of each."""
+    made: Reading | None = None
+    notes, left_out = list[str](), list[str]()
+    for one in changes:
+        edit, taken = changed(running, asked, one, read)
+        notes.append(taken.note)
+        if taken.understood:
+            running, made = edit, taken
+            left_out += [said for said in taken.left_out if said not in left_out]
+    note = "; ".join(filter(None, notes))
+    if made is None:
+        return asked, _nothing(note)
+    return running, replace(made, note=note, left_out=tuple(left_out))
 
 
 def _all(edit: Edit, runs: Reading, change: Change, read: Read) -> tuple[Edit, Reading]:
@@ -67,7 +93,7 @@ def _one(edit: Edit, runs: Reading, reading: Reading, name: str, read: Read) -> 
         after = replace(before, parts=(*before.parts, *new))  # the night is as dark as it gets: darken it
         told = new
     else:
-        told = [part for part in after.parts if part.name == name]
+        told = [part for part in after.parts if part.name == name and is_there(part, change)]
     if after.parts == before.parts:
         return replace(edit, strength=after.strength), replace(runs, note=_strength(after))
     edit = replace(edit, prompt=spelled(after.parts), strength=after.strength)
@@ -88,7 +114,8 @@ def _beside(edit: Edit, runs: Reading, reading: Reading, read: Read) -> tuple[Ed
     """What is in force and what is asked for. Of two arts in one place, and of two that undo each other, the
     newer goes on with what is left of it."""
     change = reading.change or Change()
-    kept, new = _weighed(runs.parts, reading.parts)
+    asked = [_a_little(part) for part in reading.parts] if 1 < change.times < _A_BIT else reading.parts
+    kept, new = _weighed(runs.parts, asked)
     replaced = [part for part in kept if any(_is_in_the_way(part, one) for one in new)]
     mix = Mix(tuple(laid_over([part for part in kept if part not in replaced], new, change)), edit.strength)
     edit = replace(edit, prompt=spelled(mix.parts))
@@ -130,7 +157,7 @@ def _is_in_the_way(old: Part, new: Part) -> bool:
 
 def _movable(mix: Mix, change: Change) -> str:
     """Which of the edits that the change may be of is in force and has room left, or at least is in force."""
-    there = {part.name for part in mix.parts}
+    there = {part.name for part in mix.parts if is_there(part, change)}
     running = [name for name in change.of if name in there]
     return next(iter([*(name for name in running if has_room(mix, name, change)), *running]), "")
 
@@ -166,10 +193,11 @@ def _seen(mix: Mix, parts: Iterable[Part]) -> str:
 
 
 def _gone(gone: Iterable[Part], kept: Iterable[Part]) -> str:
-    names, stays = list(dict.fromkeys(part.name for part in gone)), labels_of(kept)
-    return f"{_named(names)} {'is' if len(names) == 1 else 'are'} gone, " + (
-        f"{stays} stays" if stays else "and nothing else was in force: the source is back"
-    )
+    names, stay = list(dict.fromkeys(part.name for part in gone)), list(kept)
+    note = f"{_named(names)} {'is' if len(names) == 1 else 'are'} gone, "
+    if not stay:
+        return note + "and nothing else was in force: the source is back"
+    return note + f"{labels_of(stay)} {'stays' if len(stay) == 1 else 'stay'}"
 
 
 def _none_to_stop(runs: Reading, change: Change, does: bool) -> str:

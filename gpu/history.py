@@ -43,7 +43,7 @@ class EditHistory:
             return Settled(edit, read(edit.prompt), reading)
         if reading.redoes:
             return self._redone(asked, reading, read)
-        if reading.change is None:
+        if not reading.hangs:
             return Settled(asked, reading, reading)
         running = self._edits[-1] if self._edits else Edit()
         return Settled(*changed(running, asked, reading, read), reading)
@@ -60,7 +60,12 @@ class EditHistory:
         edit, newest = settled.edit, self._edits[-1] if self._edits else None
         if not settled.reading.is_read:
             self._keep_unread(edit)
-        elif settled.asked.change is None or newest is None or newest.strength == edit.strength:
+        elif (
+            not settled.asked.hangs
+            or settled.asked.steps_back
+            or newest is None
+            or newest.strength == edit.strength
+        ):
             self.add(edit)
         else:
             self._edits.append(edit)  # "less" can be undone, too

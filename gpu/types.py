@@ -99,9 +99,8 @@ class Change:
     times: float = 1.0
     plus: float = 0.0
     of: tuple[str, ...] = ()  # names of edits: the first in force is changed, or all go; none: all that is
-    adds: bool = (
-        False  # the reading's parts go beside what is in force; where those run, no less than `times`
-    )
+    place: str = ""  # of those, only what is there: a region; "": wherever they are
+    adds: bool = False  # the reading's parts go beside what is in force, and are no less than `times` of it
 
     @property
     def takes_away(self) -> bool:
@@ -121,13 +120,14 @@ class Reading:
     steps_back: bool = False  # asks for the edit before the one in force; a model by itself gives the source
     change: Change | None = None  # asks for more or less of what is in force; parts: where that is not
     note: str = ""  # what became of what was in force, or why nothing can
+    then: tuple[Reading, ...] = ()  # several changes, to be made one after the other
     redoes: bool = False  # asks for the edit that the last step back took; by itself it is not understood
     is_read: bool = True  # False: nobody could read it yet, and what it asks for is found later
 
     @property
     def hangs(self) -> bool:
         """Whether what it asks for hangs on what is, or was, in force."""
-        return self.steps_back or self.redoes or self.change is not None
+        return self.steps_back or self.redoes or self.change is not None or bool(self.then)
 
 
 @dataclass(frozen=True, slots=True)

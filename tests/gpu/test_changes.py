@@ -90,6 +90,37 @@ def test_of_two_arts_the_newer_takes_the_place() -> None:
     assert after(both, "also make me a cartoon, but not the background")[0].startswith("starry night 100%")
 
 
+@pytest.mark.parametrize(("running", "said", "prompt"), [
+    (PAINTED, "make the background darker", "starry night 100% + darker 85% (background)"),
+    ("rain 80% + darker 40% (background)", "make the room even darker", "rain 80% + darker 62% (background)"),
+    ("make it night", "make the background a bit brighter", "night 85% + brighter 40% (background)"),
+    ("sepia", "make me more colourful", "sepia 100% + vivid 85%"),
+])  # fmt: skip
+def test_darker_in_one_place_is_of_what_is_there(running: str, said: str, prompt: str) -> None:
+    assert after(running, said)[0] == prompt
+
+
+@pytest.mark.parametrize(("said", "prompt", "note"), [
+    ("add snow and remove the rain", "night 85% + snow 85%", "snow at 85%; rain is gone, night + snow stay"),
+    ("less rain, more night", "night 100% + rain 55%", "rain at 55%; night at 100%"),
+    ("less rain and no fog", "night 85% + rain 55%",
+     "rain at 55%; there is no fog to stop: night + rain is in force"),
+])  # fmt: skip
+def test_several_changes_are_made_in_turn(said: str, prompt: str, note: str) -> None:
+    made, _, reading = after("rainy night", said)
+    assert (made, reading.note) == (prompt, note)
+
+
+def test_several_changes_of_nothing_are_what_they_say_by_themselves() -> None:
+    assert after("", "a bit darker and warmer")[0] == "warmer 85% + darker 85%"
+    assert not after("", "no rain and no fog")[2].understood
+
+
+@pytest.mark.parametrize("said", ["make it day", "day", "daytime please"])
+def test_by_day_the_night_is_gone(said: str) -> None:
+    assert after("rainy night", said)[2].note == "night is gone, rain stays"
+
+
 def test_darker_is_seen_whatever_the_strength() -> None:
     prompt, strength, reading = after("make it night", "even darker", 0.28)
     assert (prompt, strength, reading.note) == ("night 100%", 0.37, "night at 37%")

@@ -25,6 +25,7 @@ class Degree:
 
     change: Change
     thing: str = ""
+    is_of_place: bool = False  # "make the background darker"
 
 
 _SAID = json.loads((Path(__file__).parent / "phrases" / "degrees.json").read_text("utf-8"))
@@ -32,6 +33,7 @@ _SAID = json.loads((Path(__file__).parent / "phrases" / "degrees.json").read_tex
 # said, even as "make it darker", it is of the picture that there is.
 _COMPARED: dict[str, str] = _SAID["compared"]
 _CALLED: dict[str, str] = _SAID["called"]  # things that the network knows by another word
+_CALLED_OFF: dict[str, str] = _SAID["called off"]  # what is there once a thing is gone: the day
 _PARTS: dict[str, str] = {}
 for _name, _part in _SAID["parts"].items():
     _PARTS[_name] = _part.format(**_PARTS)
@@ -41,6 +43,8 @@ def _compiled(shapes: Mapping[str, Iterable[str]]) -> list[tuple[str, re.Pattern
     return [(how, re.compile(shape.format(**_PARTS))) for how, many in shapes.items() for shape in many]
 
 
+_PARTS["compared"] = "|".join(_COMPARED)
+_OF_PLACE = [re.compile(shape.format(**_PARTS)) for shape in _SAID["of place"]]
 _ALL_SHAPES, _ONE_SHAPES = _compiled(_SAID["all"]), _compiled(_SAID["one"])
 _COURTESY = re.compile(
     r"(?:(?:please|pls|plz|ok(?:ay)?|now|hm+|yes|yeah|hey|and|but|maybe|just|then|let'?s"
@@ -77,10 +81,15 @@ _BESIDE = re.compile(
     r"|(?P<before>.+)[, ](?:too|as well|on top(?: of (?:that|this|it))?|in addition)"
     r"(?:[, ]+(?:please|pls|plz|thanks))?[ .!]*"
 )
+_PIECE_END = re.compile(r"[,;] (?:and |but |then )?|,? (?:and|but|then|while) (?:also |then )?")
+_MOST_PIECES = 4
 _ADDED = re.compile(
     r"(?:(?:please|ok(?:ay)?|now|hey|and|also|then|(?:can|could|would) (?:you|we)"
     r"|i(?: want| would like|'d like)(?: you)? to|let'?s)[, ]+)*"
-    r"(?:add|include|(?:throw|put|mix|blend|bring)(?: me)? in)(?: in)? (?P<what>.+)"
+    r"(?:(?:add|include|(?:throw|put|mix|blend|bring)(?: me)? in)(?: in)? (?P<what>.+)"
+    r"|(?:give (?:it|this|that|me|us)|(?:it |this |that |the picture )?(?:needs|could use|wants))"
+    r" (?P<some>(?:some|a (?:bit|little|touch) of|(?:a (?:bit|little) |much )?more) .+)"
+    r"|put (?P<over>.+) (?:on|over|onto) (?:it|that|this|top|the picture))"
 )
 
 
@@ -91,9 +100,16 @@ def said_beside(prompt: str) -> Degree | None:
     if len(text) > LONGEST:
         return None
     if found := _ADDED.fullmatch(text):
-        return Degree(Change(1 / _LESS[""], adds=True), found["what"])
+        return Degree(Change(1 / _LESS[""], adds=True), found["what"] or found["some"] or found["over"])
     found = _BESIDE.fullmatch(text)
     return Degree(Change(adds=True), (found["after"] or found["before"]).strip()) if found else None
+
+
+def pieces_of(prompt: str) -> list[str]:
+    """The pieces of a prompt that may each be a change of its own; none of most prompts."""
+    text = " ".join(prompt.lower().split())
+    pieces = [piece.strip(" .!") for piece in _PIECE_END.split(text)] if len(prompt) <= LONGEST else []
+    return pieces if 1 < len(pieces) <= _MOST_PIECES and all(pieces) else []
 
 
 def degree_of(prompt: str) -> Degree | None:
@@ -126,6 +142,13 @@ def _matched(said: str, size: str) -> Degree | None:
             return Degree(_change(how, size, found))
     if adjective := _COMPARED.get(text):
         return Degree(_change("up", size), adjective)
+    if thing := _CALLED_OFF.get(text):
+        return Degree(_GONE, thing)
+    for shape in _OF_PLACE:
+        if found := shape.fullmatch(text):
+            compared = found["compared"]
+            adjective = _COMPARED.get(compared, compared.removeprefix("more "))
+            return Degree(_change("up", size), adjective, is_of_place=True)
     for how, shape in _ONE_SHAPES:
         if (found := shape.fullmatch(text)) and _is_thing(found["thing"], how == "gone"):
             thing = found["thing"].replace(" the ", " ")

@@ -26,15 +26,19 @@ def more_or_less(change: Change) -> Reading:
     return Reading((), 0.0, (), False, note=NOTHING_RUNS, change=change)
 
 
-def changing(change: Change, thing: Reading, alone: Reading) -> Reading:
+def changing(change: Change, thing: Reading, alone: Reading, is_of_place: bool = False) -> Reading:
     """`alone`, where none of the edits runs that `thing` names; as it is where that names no single one, and,
-    of what is to be gone, none."""
+    of what is to be gone, none. `is_of_place`: it is of those in the place of `alone` only."""
     names = _single(thing)
     if change.takes_away:
         names = tuple(part.name for part in thing.parts) if thing.confidence >= _SURE else ()
         heard = {part.name for part in alone.parts}  # "no colour" is black and white, "rain off" still rain
         ends = not alone.note and heard <= {*names} - {_NEVER_GONE}
         return replace(alone, change=replace(change, of=names)) if names and ends else alone
+    if is_of_place:
+        if len(regions := {part.region for part in alone.parts}) != 1:
+            return alone
+        change = replace(change, place=regions.pop())
     if change.times > 1 or change.plus > 0:
         names = _single(alone) + names
         if names and not (alone.parts or alone.note):  # the thing is known, more of it was not taught

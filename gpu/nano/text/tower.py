@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from gpu.errors import ModelError
 from gpu.nano.edits import Region
-from gpu.nano.text.degrees import Degree, degree_of, said_beside
+from gpu.nano.text.degrees import Degree, degree_of, pieces_of, said_beside
 from gpu.nano.text.features import MAX_CHARS, Words, split, word_rows
 from gpu.nano.text.headings import beside_colour, headed
 from gpu.nano.text.joining import joined, with_left_out
@@ -69,6 +69,13 @@ class TextTower:
         if spelled := read_spelled(prompt):
             return spelled
         reading = self._read_alone(prompt)
+        changes = [self._changing(piece, self._read_alone(piece)) for piece in pieces_of(prompt)]
+        if changes and all(one.change for one in changes):  # "less rain and more fog"
+            return replace(reading, then=tuple(changes))
+        return self._changing(prompt, reading)
+
+    def _changing(self, prompt: str, reading: Reading) -> Reading:
+        """`reading`, with what the words do to what is in force."""
         more = said_beside(prompt)
         if degree := degree_of(more.thing if more else prompt):  # "also a bit darker", "add more rain"
             return self._of_what_runs(degree, reading)
@@ -80,7 +87,7 @@ class TextTower:
             is_source = alone.understood and not alone.parts  # "roll it back"; but never "not enough"
             return alone if is_source and degree.change.times <= 1 else more_or_less(degree.change)
         thing = self._read_words(degree.thing, None)
-        return changing(degree.change, thing, alone)
+        return changing(degree.change, thing, alone, degree.is_of_place)
 
     def _read_alone(self, prompt: str) -> Reading:
         """As if nothing were in force. What is beyond nano is refused in words, or named as left out; but the
