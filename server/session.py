@@ -14,11 +14,11 @@ from dataclasses import replace
 
 from gpu.codec.base import ENCODES
 from gpu.editor import EditRefused
-from gpu.errors import DeviceError, FrameError, RelensError
-from gpu.film.play import FilmPlayer, Position
+from gpu.errors import FrameError, RelensError
+from gpu.film.play import FilmPlayer
 from gpu.models.base import EditModel
 from gpu.pipeline import Pipeline
-from gpu.types import Codec, Edit, EncodedFrame, Reading
+from gpu.types import Codec, Edit, EncodedFrame
 from gpu.worker import Worker
 from server import protocol
 from server.bridge import LoopBridge
@@ -29,9 +29,10 @@ from server.hold_back import HoldBack
 from server.kept.session_log import SessionLog
 from server.metrics import Metrics
 from server.peer import EncodedAudio, Peer, PeerState
-from server.preview_sound import PreviewSound
 from server.rate import TokenBucket
 from server.recording import Recording
+from server.session_control import SessionControl
+from server.session_film import SessionFilm
 from server.session_limits import OTHERS_WAIT, PAUSED, SessionTimes, due
 from server.session_parts import (
     SessionState,
@@ -39,7 +40,6 @@ from server.session_parts import (
     open_pipeline,
     peer_config,
     pipeline_config,
-    put_edit,
 )
 from server.session_stats import SessionFacts, SessionMeter
 
@@ -81,14 +81,13 @@ class Session:
         self._peer = Peer(peer_config(config, encodes=encodes), self)
         self._pipeline: Pipeline | None = None
         self._audio = HoldBack(self._peer.send_audio, waits=film is not None)
+        self._film = SessionFilm(film, self._audio, self._on_silent) if film is not None else None
+        self._recording = Recording(log_to, session_id)
+        self._control = SessionControl(self._audio, self._film, self._recording)
         bucket = TokenBucket(config.messages_per_s, config.message_burst, self.started_s)
-        self._channel = EditChannel(self, self._peer.send_message, bucket, metrics.message_rejected)
+        self._channel = EditChannel(self._control, self._peer.send_message, bucket, metrics.message_rejected)
         self._meter = SessionMeter()
         self._model: EditModel | None = None
-        self._film = film
-        self._film_sound: PreviewSound | None = None
-        self._recording = Recording(log_to, session_id)
-        self._paused = False
         self._media_s = self._moved_s = self.started_s
         self._ticker: asyncio.Task[None] | None = None
         self._closer: asyncio.Task[None] | None = None
@@ -115,6 +114,7 @@ class Session:
             await asyncio.get_running_loop().run_in_executor(self._executor, pipeline.close)
             raise PeerLost("the peer left while the session was opened: offer again")
         self._pipeline, self._model = pipeline, worker.model
+        self._control.begin(pipeline, worker.model)
         self._recording.begin(worker.model.spec.name)
         name = worker.model.spec.name
         way = pipeline.path.words
@@ -124,9 +124,7 @@ class Session:
         if first is not None:
             self._channel.begin(replace(first, revision=0))
         if self._film is not None:
-            if self._peer.hears:
-                self._film_sound = PreviewSound(self._audio.push, self._on_silent)
-            self._film.start(pipeline.show, self._follow, self._bridge.on_error, self._film_sound)
+            self._film.start(pipeline, self._peer.hears, self._bridge.on_error)
         self._ticker = asyncio.get_running_loop().create_task(self._tick(), name=f"session-{self.id[:6]}")
         self._ticker.add_done_callback(self._tick_ended)
         return answer
@@ -180,9 +178,8 @@ class Session:
         self._bridge.close()
         self._audio.clear()
         unheard = self._audio.dropped
-        if self._film_sound is not None:
-            self._film_sound.close()
-            unheard += self._film_sound.dropped
+        if self._film is not None:
+            unheard += self._film.fall_silent()
         if unheard:
             self._metrics.dropped("audio", unheard)
         await close_bounded(self._peer.close(), f"session {self.id[:6]}: its peer")
@@ -204,7 +201,7 @@ class Session:
             self._pipeline.push(frame)
 
     def on_audio(self, packet: EncodedAudio) -> None:
-        if not self._paused and self._closer is None and self._film is None:
+        if not self._control.paused and self._closer is None and self._film is None:
             self._audio.push(packet)
 
     def on_message(self, data: str | bytes) -> None:
@@ -236,61 +233,11 @@ class Session:
             case PeerState.CLOSED:
                 self.end("peer-closed", "the peer closed the connection")
 
-    # -- EditControl
-
-    def read(self, prompt: str) -> Reading:
-        if self._model is None:
-            raise DeviceError("the session is not open yet: send the edit again")
-        return self._model.read(prompt)
-
-    def runs(self) -> Edit | None:
-        return self._film.followed() if self._film is not None else None
-
-    def set_edit(self, edit: Edit) -> Reading:
-        if self._pipeline is None or self._model is None:
-            raise DeviceError("the session is not open yet: send the edit again")
-        if self._film is not None and edit.revision > 0:
-            self._film.edited()
-        return put_edit(edit, self._model, self._pipeline, self._recording)
-
-    def seek(self, at_s: float) -> None:
-        if self._film is None:
-            raise ProtocolError("this session edits what you send: only a film's preview can be sought in")
-        self._film.seek(at_s)
-        self._hush()
-
-    def _hush(self) -> None:
-        """Nothing is heard of the place that was left."""
-        if self._film_sound is not None:
-            self._film_sound.hush()
-            self._audio.skip()
+    # -- its film
 
     def _on_silent(self, why: str) -> None:
         log.info("session %s: its film plays on without sound: %s", self.id[:6], why)
         self._channel.say(protocol.Error(code="no-sound", message=f"{why}: the preview goes on without it"))
-
-    def _follow(self, edit: Edit) -> None:
-        """The film's thread: an edit of its timeline takes force."""
-        if self._pipeline is not None:
-            self._pipeline.set_edit(replace(edit, revision=-1))
-
-    def pause(self) -> None:
-        if self._film is not None:
-            self._film.pause()
-            self._hush()
-            return
-        if self._pipeline is not None and not self._paused:
-            self._paused = True
-            self._audio.clear()
-            self._pipeline.pause()
-
-    def resume(self) -> None:
-        if self._film is not None:
-            self._film.resume()
-            return
-        if self._pipeline is not None and self._paused:
-            self._paused = False
-            self._pipeline.resume()
 
     # -- BridgeListener
 
@@ -336,13 +283,9 @@ class Session:
     def age_s(self) -> float:
         return time.monotonic() - self.started_s
 
-    @property
-    def _moves(self) -> bool:
-        return self._film.position().playing if self._film is not None else not self._paused
-
     def stood_s(self) -> float:
         """For how long it has been paused, or its film has stood, with nothing asked for; 0: it moves."""
-        if self.state is not SessionState.OPEN or self._moves:
+        if self.state is not SessionState.OPEN or self._control.moves:
             return 0.0
         return time.monotonic() - max(self._moved_s, self._channel.asked_s)
 
@@ -352,9 +295,9 @@ class Session:
             await asyncio.sleep(UNSENT_TICK_S if self._channel.has_unsent else TICK_S)
             now_s = time.monotonic()
             if self._film is not None:
-                self._say_position(self._film.position())
+                self._channel.say_now(self._film.message())
                 self._media_s = now_s
-            if self._moves:
+            if self._control.moves:
                 self._moved_s = now_s
             times = SessionTimes(self.age_s, now_s - self._media_s, self.stood_s())
             if (end := due(self.state, times, self._config)) is not None:
@@ -364,10 +307,6 @@ class Session:
                 stats_at_s = max(stats_at_s + STATS_EVERY_S, now_s + STATS_EVERY_S / 2)
                 if self.state is SessionState.OPEN:
                     self._channel.say_now(self.measure())
-
-    def _say_position(self, at: Position) -> None:
-        said = protocol.Position(at=round(at.at, 3), duration=round(at.duration, 3), playing=at.playing)
-        self._channel.say_now(said)
 
     def _tick_ended(self, ticker: asyncio.Task[None]) -> None:
         """Only cancelled at the end; a session that nobody watches any more must not live on."""
@@ -399,5 +338,5 @@ class Session:
             bitrate_in_bps=peer.bitrate_in_bps,
             bitrate_out_bps=peer.bitrate_out_bps,
             revision=max(self._channel.applied, 0),
-            paused=self._paused,
+            paused=self._control.paused,
         )
