@@ -66,7 +66,8 @@ def _read(model: EditModel, prompt: str, running: Edit) -> Reading:
     history.add(running)
     asked = Edit(prompt=prompt)
     settled = history.settle(asked, model.read)
-    return settled.asked if settled.asked.steps_back else settled.reading
+    of_others = settled.asked.steps_back or settled.asked.redoes  # which are not told here
+    return settled.asked if of_others else settled.reading
 
 
 def _share(text: str) -> float | None:
