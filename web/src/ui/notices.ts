@@ -24,11 +24,12 @@ export interface NoticeActions {
 
 const words = lateStrings.notices;
 
-export function sourceNotice(error: unknown, actions: NoticeActions): Notice {
+/** `sampleRuns`: it goes on by itself, so that the button is for another try. */
+export function sourceNotice(error: unknown, actions: NoticeActions, sampleRuns = false): Notice {
   const { kind, trouble, message } =
     error instanceof SourceError ? error : new SourceError("camera", "failed", String(error));
-  const sample = { label: words.useSample, run: () => actions.useSample() };
   const again = { label: words.tryAgain, run: () => actions.retrySource(kind) };
+  const sample = sampleRuns ? again : { label: words.useSample, run: () => actions.useSample() };
   const notice = (text: string, action = sample): Notice => ({
     about: "source",
     text,

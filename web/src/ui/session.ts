@@ -175,7 +175,8 @@ export async function useSource(kind: OwnKind): Promise<void> {
     store.resting.value = mine === opening && source === null && isOwn(store.source.value);
     if (error instanceof PartMissing) return;
     const words = await loadLate().catch(() => null);
-    if (words && mine === opening) store.notice.value = words.sourceNotice(error, actions);
+    if (words && mine === opening)
+      store.notice.value = words.sourceNotice(error, actions, source?.kind === "sample");
     return;
   }
   if (mine !== opening) {
