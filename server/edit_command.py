@@ -12,13 +12,11 @@ import hashlib
 import os
 import shutil
 import sys
-import threading
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from gpu.checkpoints.progress import duration
 from gpu.errors import FrameError
@@ -26,19 +24,17 @@ from gpu.film.timeline import EditAt, Timeline, check_timeline, read_timeline, s
 from gpu.film.types import FilmError, Span
 from gpu.history import settled_in_order
 from gpu.types import CLOCK_HZ
+from server.edit_bar import EditBar
 from server.reading import why_not
 
 GOOD, FAULT, INTERRUPTED = 0, 1, 130
 _READ_BYTES = 1 << 20
-_SHOW_S = 0.5
 PRESETS = ("ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow")
 WORST_CRF = 51  # of x264
 # Nobody watches meanwhile: fewer seams than a server's job has, and little is lost where it is stopped. Short
 # ones at the ends: all cores have work soon, and no span is left to one of them at last.
 LONGEST_SPAN_S, END_SPAN_S = 60.0, 10.0
 SUFFIXES = (".mp4", ".m4v", ".mov")  # what players take an MP4 for an MP4 by
-_LINE_S = 5.0  # between lines where there is no terminal
-_RATE_S = 0.5  # from the first frame on: before that a rate is chance
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -73,7 +69,7 @@ def run(arguments: dict[str, Any]) -> int:
 
     Raises ModelError, DeviceError for a model that cannot be loaded."""
     try:
-        with _Bar(sys.stderr) as bar:
+        with EditBar(sys.stderr) as bar:
             return _edit(arguments, bar)
     except (FilmError, FrameError) as error:
         print(f"relens edit: {error}", file=sys.stderr)
@@ -90,7 +86,7 @@ def run(arguments: dict[str, Any]) -> int:
         return FAULT
 
 
-def _edit(arguments: dict[str, Any], bar: _Bar) -> int:
+def _edit(arguments: dict[str, Any], bar: EditBar) -> int:
     from gpu.film.assemble import assemble
     from gpu.film.cut import even_spans
     from gpu.film.produce import produce
@@ -240,69 +236,3 @@ def _write(path: Path, data: bytes) -> None:
         file.flush()
         os.fsync(file.fileno())
     aside.replace(path)
-
-
-class _Bar:
-    """Frames done of all, how fast, and how long it will take; lines now and then without a terminal."""
-
-    def __init__(self, stream: TextIO) -> None:
-        self._stream, self._tty = stream, stream.isatty()
-        self._total = self._done = self._worked = 0
-        self._first_s = self._shown_s = time.monotonic()
-        self._open = False
-        self._lock = threading.Lock()  # spans are rendered side by side
-
-    def begin(self, total: int) -> None:
-        self._total, self._open = total, True
-        self._show()
-
-    def had(self, frames: int) -> None:
-        """Of an earlier run."""
-        with self._lock:
-            self._done += frames
-            if self._tty:
-                self._show()
-
-    def made(self) -> None:
-        with self._lock:
-            if not self._worked:  # what comes before it, the model's load, says nothing of the frames to come
-                self._first_s = time.monotonic()
-            self._done += 1
-            self._worked += 1
-            if time.monotonic() - self._shown_s > (_SHOW_S if self._tty else _LINE_S):
-                self._show()
-
-    def say(self, what: str) -> None:
-        self._show()
-        print(f"\n{what}" if self._tty else what, file=self._stream, flush=True)
-        self._open = False
-
-    def end(self) -> None:
-        self._close()
-
-    def __enter__(self) -> _Bar:
-        return self
-
-    def __exit__(self, *why: object) -> None:
-        self._close()
-
-    def _close(self) -> None:
-        if self._open and self._tty:
-            print(file=self._stream, flush=True)
-        self._open = False
-
-    def _show(self) -> None:
-        now_s = self._shown_s = time.monotonic()
-        lasted_s = now_s - self._first_s
-        fps = (self._worked - 1) / lasted_s if self._worked > 1 and lasted_s > _RATE_S else 0.0
-        left = (
-            f", {duration((self._total - self._done) / fps)} left" if fps and self._done < self._total else ""
-        )
-        share = self._done / max(1, self._total)
-        text = f"{share:4.0%} {self._done} of {self._total} frames"
-        text += f", {fps:.1f} fps{left}" if fps else ""
-        if self._tty:
-            bar = "#" * round(share * 24)
-            print(f"\r[{bar:<24}] {text}\033[K", end="", file=self._stream, flush=True)
-        else:
-            print(text, file=self._stream, flush=True)

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
-import io
 import os
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
 from gpu.film.reader import open_film
 from gpu.film.timeline import EditAt, write_timeline
-from server import edit_command
 from tests.gpu.film.small_film import make_film
 
 ENOUGH_S = 100.0
@@ -166,18 +163,3 @@ def test_two_at_once_do_not_take_each_others_segments(film: Path, tmp_path: Path
     assert "another relens edit" in done.stderr
     assert (folder / "kept.m4s").is_file()
     assert not out.exists()
-
-
-def test_the_time_left_is_counted_from_the_first_frame_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    now_s = 0.0
-    monkeypatch.setattr(edit_command, "time", SimpleNamespace(monotonic=lambda: now_s))
-    said = io.StringIO()
-    bar = edit_command._Bar(said)
-    bar.begin(100)
-    now_s = 6.0  # a model's load later
-    bar.made()
-    assert said.getvalue().splitlines()[-1].endswith("1 of 100 frames")
-    for _ in range(11):
-        now_s += 0.5
-        bar.made()
-    assert said.getvalue().splitlines()[-1].endswith("12 of 100 frames, 2.0 fps, 44 s left")
