@@ -74,7 +74,8 @@ class HoldBack:
             self._lags.popleft()
         ahead = median(lag for _, lag in self._lags) - offset
         kept = 1 - (RISE if ahead > 0 else FALL)
-        return offset + ahead * (1 - kept ** max(1.0, apart_s / PICTURE_S))
+        still: float = kept ** max(1.0, apart_s / PICTURE_S)
+        return offset + ahead * (1 - still)
 
     def push(self, packet: EncodedAudio) -> None:
         """Take a packet; it is sent when the picture of its time leaves. Over the bound the oldest is
