@@ -48,7 +48,8 @@ _OF_PLACE = [re.compile(shape.format(**_PARTS)) for shape in _SAID["of place"]]
 _ALL_SHAPES, _ONE_SHAPES = _compiled(_SAID["all"]), _compiled(_SAID["one"])
 _COURTESY = re.compile(
     r"(?:(?:please|pls|plz|ok(?:ay)?|now|hm+|yes|yeah|hey|and|but|maybe|just|then|let'?s"
-    r"|(?:can|could|would) (?:you|we|it be)|i(?: want| would like|'d like)(?: you to| it| to have)?"
+    r"|(?:(?:it|this|that) )?(?:can|could|would) (?:you|we|it be|it|be)"
+    r"|i(?: want| would like|'d like|'d rather| would rather)(?: have)?(?: you to| it| to have)?"
     r"|make (?:it|that)|let it|do it|give (?:me|it)|make|it (?:should|could|can|must)(?: be)?"
     r"|(?:it|that|there) is)[, ]+)+"
 )
@@ -66,6 +67,7 @@ _EVEN = re.compile(r"^(?:even|still|some|quite a bit|any) ")
 
 _IS = re.compile(r"\b(it|that|this|there)'?s\b(?= )")
 _IT = re.compile(_PARTS["it"])
+_OF_PICTURE = re.compile(rf"^{_PARTS['picture']} (?:even |still )?(?={'|'.join(_COMPARED)})")
 _MOST_WORDS = 4  # of a thing
 _NO_THING = frozenset({
     "not", "no", "so", "too", "much", "as", "than", "and", "but", "with", "or", "a", "an", "bit", "little",
@@ -76,7 +78,11 @@ _JOINTS = ("and", "or", "nor")
 
 _BESIDE = re.compile(
     r"(?:(?:please|ok(?:ay)?|now|hey|(?:can|could|would) you)[, ]+)*"
-    r"(?:(?:and )?also|plus|and(?! (?:now|then)\b)|on top(?: of (?:that|this|it))?"
+    r"(?:(?:the )?same(?: again| thing| one| picture| look)?,? (?:but|with|and)"
+    r"(?: (?:with|add|also|make it))?"
+    r"|keep (?:it|that|this|everything|the (?:painting|drawing|picture|look|style|effect|rest))(?: as it is)?"
+    r"(?:,|,? (?:and|but))(?: also)?(?: add)?"
+    r"|(?:and )?also|plus|and(?! (?:now|then)\b)|on top(?: of (?:that|this|it))?"
     r"|in addition(?: to (?:that|this))?|besides(?: that)?)[, ]+(?P<after>.+)"
     r"|(?P<before>.+)[, ](?:too|as well|on top(?: of (?:that|this|it))?|in addition)"
     r"(?:[, ]+(?:please|pls|plz|thanks))?[ .!]*"
@@ -86,7 +92,7 @@ _MOST_PIECES = 4
 _ADDED = re.compile(
     r"(?:(?:please|ok(?:ay)?|now|hey|and|also|then|(?:can|could|would) (?:you|we)"
     r"|i(?: want| would like|'d like)(?: you)? to|let'?s)[, ]+)*"
-    r"(?:(?:add|include|(?:throw|put|mix|blend|bring)(?: me)? in)(?: in)? (?P<what>.+)"
+    r"(?:(?:add|include|(?:throw|put|mix|blend|bring) in)(?: in)? (?P<what>.+)"
     r"|(?:give (?:it|this|that|me|us)|(?:it |this |that |the picture )?(?:needs|could use|wants))"
     r" (?P<some>(?:some|a (?:bit|little|touch) of|(?:a (?:bit|little) |much )?more) .+)"
     r"|put (?P<over>.+) (?:on|over|onto) (?:it|that|this|top|the picture))"
@@ -136,7 +142,7 @@ def _without(pattern: re.Pattern[str], text: str) -> str:
 
 def _matched(said: str, size: str) -> Degree | None:
     """By the first shape that fits."""
-    text = _EVEN.sub("", said)
+    text = _OF_PICTURE.sub("", _EVEN.sub("", said))
     for how, shape in _ALL_SHAPES:
         if found := shape.fullmatch(text):
             return Degree(_change(how, size, found))

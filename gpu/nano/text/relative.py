@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from gpu.types import Change, Reading
+from gpu.nano.text.labels import label_of
+from gpu.types import Change, Part, Reading
 
 NOTHING_RUNS = 'nothing is in force that could be more or less: ask for an edit first, such as "make it rain"'
 _SURE = 0.6  # of which edit a thing is
@@ -18,6 +19,7 @@ _AKIN = {
 }
 # Of which the one undoes the other.
 OPPOSITE = {"darken": "brighten", "brighten": "darken", "warm": "cool", "cool": "warm"}
+_SOFTENED = 0.4  # of the opposite, as of "slightly darker"
 _NEVER_GONE = "backdrop"  # "remove the background" asks for one
 
 
@@ -43,6 +45,11 @@ def changing(change: Change, thing: Reading, alone: Reading, is_of_place: bool =
         names = _single(alone) + names
         if names and not (alone.parts or alone.note):  # the thing is known, more of it was not taught
             alone = thing
+    elif set(names) >= {part.name for part in alone.parts} and (against := OPPOSITE.get("".join(names))):
+        part = Part(against, _SOFTENED)  # "too bright" is darker
+        alone = replace(
+            alone, parts=(part,), confidence=thing.confidence, understood=True, label=label_of(part)
+        )
     if not names:
         return alone
     of = dict.fromkeys([*names, *(akin for name in names for akin in _AKIN.get(name, ()))])

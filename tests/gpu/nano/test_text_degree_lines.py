@@ -10,7 +10,7 @@ from gpu.history import Settled, settled_in_order
 from gpu.nano.text import TextTower
 from gpu.types import Edit
 
-FILE = Path(__file__).parent / "degrees.txt"
+FILE, BESIDE = (Path(__file__).parent / name for name in ("degrees.txt", "degrees_beside.txt"))
 LEAST, LEAST_UNSEEN = 0.92, 0.85
 
 
@@ -48,11 +48,22 @@ def is_read(tower: TextTower, line: str) -> bool:
     return any(comes_to(before, after, understood, way) for way in wanted.split("|"))
 
 
+def lines_of(file: Path) -> list[str]:
+    return [line for line in file.read_text("utf-8").splitlines() if not line.startswith("#")]
+
+
 @pytest.mark.parametrize(("part", "least"), [("looked at", LEAST), ("never looked at", LEAST_UNSEEN)])
 def test_what_is_said_of_the_edit_in_force_is_done_to_it(tower: TextTower, part: str, least: float) -> None:
-    lines = [line for line in FILE.read_text("utf-8").splitlines() if not line.startswith("#")]
-    told = lines[part != "looked at" :: 2]
+    told = lines_of(FILE)[part != "looked at" :: 2]
     wrong = [line for line in told if not is_read(tower, line)]
     print(f"{FILE.name}, {part}: {1 - len(wrong) / len(told):.1%} of {len(told)} as meant")
     assert len(told) >= 40
     assert 1 - len(wrong) / len(told) >= least, "\n".join(wrong) if part == "looked at" else "(not shown)"
+
+
+def test_what_is_switched_off_or_added_leaves_the_rest(tower: TextTower) -> None:
+    told = lines_of(BESIDE)
+    wrong = [line for line in told if not is_read(tower, line)]
+    print(f"{BESIDE.name}: {1 - len(wrong) / len(told):.1%} of {len(told)} as meant")
+    assert len(told) >= 70
+    assert 1 - len(wrong) / len(told) >= LEAST, "\n".join(wrong)
