@@ -51,7 +51,8 @@ def test_what_does_not_run_cannot_be_stopped(running: str, what: str, said: str)
     ("a bit darker", "starry night 100% + darker 40%"),
     ("make it brighter", "starry night 100% + brighter 85%"),
     ("make the picture a bit warmer", "starry night 100% + warmer 40%"),
-    ("same but darker", "starry night 100% + darker 85%"), ("keep it and add fog", "starry night 100% + fog 85%"),
+    ("same but darker", "starry night 100% + darker 85%"),
+    ("keep it and add fog", "starry night 100% + fog 85%"),
     ("too bright", "starry night 100% + darker 85%"), ("too warm", "starry night 100% + cooler 40%"),
     ("more colour", "starry night 100% + vivid 85%"), ("not so dark", "starry night 100% + brighter 40%"),
 ])  # fmt: skip

@@ -26,6 +26,7 @@ class Degree:
     change: Change
     thing: str = ""
     is_of_place: bool = False  # "make the background darker"
+    keeps: bool = False  # says that what runs is to stay: by its thing alone it is read better
 
 
 _SAID = json.loads((Path(__file__).parent / "phrases" / "degrees.json").read_text("utf-8"))
@@ -78,10 +79,10 @@ _JOINTS = ("and", "or", "nor")
 
 _BESIDE = re.compile(
     r"(?:(?:please|ok(?:ay)?|now|hey|(?:can|could|would) you)[, ]+)*"
-    r"(?:(?:the )?same(?: again| thing| one| picture| look)?,? (?:but|with|and)"
+    r"(?:(?P<keeps>(?:the )?same(?: again| thing| one| picture| look)?,? (?:but|with|and)"
     r"(?: (?:with|add|also|make it))?"
     r"|keep (?:it|that|this|everything|the (?:painting|drawing|picture|look|style|effect|rest))(?: as it is)?"
-    r"(?:,|,? (?:and|but))(?: also)?(?: add)?"
+    r"(?:,|,? (?:and|but))(?: also)?(?: add)?)"
     r"|(?:and )?also|plus|and(?! (?:now|then)\b)|on top(?: of (?:that|this|it))?"
     r"|in addition(?: to (?:that|this))?|besides(?: that)?)[, ]+(?P<after>.+)"
     r"|(?P<before>.+)[, ](?:too|as well|on top(?: of (?:that|this|it))?|in addition)"
@@ -108,7 +109,10 @@ def said_beside(prompt: str) -> Degree | None:
     if found := _ADDED.fullmatch(text):
         return Degree(Change(1 / _LESS[""], adds=True), found["what"] or found["some"] or found["over"])
     found = _BESIDE.fullmatch(text)
-    return Degree(Change(adds=True), (found["after"] or found["before"]).strip()) if found else None
+    if found is None:
+        return None
+    thing = (found["after"] or found["before"]).strip()
+    return Degree(Change(adds=True), thing, keeps=bool(found["keeps"]))
 
 
 def pieces_of(prompt: str) -> list[str]:

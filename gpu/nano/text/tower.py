@@ -77,6 +77,8 @@ class TextTower:
     def _changing(self, prompt: str, reading: Reading) -> Reading:
         """`reading`, with what the words do to what is in force."""
         more = said_beside(prompt)
+        if more and more.keeps:  # "the same but darker": the network has never heard of the same
+            reading = self._read_alone(more.thing)
         if degree := degree_of(more.thing if more else prompt):  # "also a bit darker", "add more rain"
             return self._of_what_runs(degree, reading)
         return beside(reading, more.change) if more else reading
