@@ -26,7 +26,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 def let_go(page: LivePage) -> None:
     expect(page.it("message")).to_contain_text("paused for long", timeout=DEADLINE_MS)
-    page.page.wait_for_timeout(1500)  # in which it would have come back by itself
+    page.page.wait_for_timeout(700)  # in which it would have come back by itself
     assert page.page.evaluate(STATE) == "waiting"
     assert page.page.evaluate("async () => (await (await fetch('/sessions')).json()).sessions") == []
 
