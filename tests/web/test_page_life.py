@@ -9,7 +9,7 @@ import pytest
 from chromium_start import CHROMIUM, FLAGS, Opener
 from live_page import DEADLINE_MS, LivePage
 from live_server import Served
-from playwright.sync_api import Playwright, expect
+from playwright.sync_api import Playwright, Route, expect
 
 BLACK_AND_WHITE = "make it black and white"
 
@@ -38,6 +38,33 @@ def test_two_tabs_at_once(server: Served, open_page: Opener) -> None:
     brown = right.shot()
     assert grey.colour < 8 < 12 < brown.colour
     assert brown.rgb[..., 0].mean() > brown.rgb[..., 2].mean()  # red over blue
+
+
+@pytest.mark.parametrize(("width", "height", "hand_held"), [(1280, 800, False), (390, 844, True)])
+def test_nothing_moves_when_the_rest_of_the_page_comes(
+    server: Served, open_page: Opener, width: int, height: int, hand_held: bool
+) -> None:
+    page = open_page(
+        server.base,
+        viewport={"width": width, "height": height},
+        is_mobile=hand_held,
+        has_touch=hand_held,
+    )
+    held: list[Route] = []
+    page.page.route("**/assets/late.*.js", lambda route: held.append(route))
+    page.page.goto(f"{server.base}/?prompt=&autostart=0", wait_until="commit", timeout=DEADLINE_MS)
+    places = [page.it("stage"), page.it("instruction"), page.it("strength"), page.it("pause")]
+    for place in places:
+        expect(place).to_be_visible(timeout=DEADLINE_MS)
+    while not held:
+        page.page.wait_for_timeout(50)
+    expect(page.it("preset-original")).to_have_count(0)
+    before = [place.bounding_box() for place in places]
+    for route in held:
+        route.continue_()
+    expect(page.it("preset-original")).to_be_visible(timeout=DEADLINE_MS)
+    expect(page.it("fps")).to_be_visible()
+    assert [place.bounding_box() for place in places] == before
 
 
 def test_reload(server: Served, open_page: Opener) -> None:
