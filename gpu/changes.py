@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from typing import Literal
 
 from gpu.amounts import Mix, all_moved, has_room, is_there, laid_over, one_moved
 from gpu.nano.edits import EDIT_BY_NAME
@@ -17,6 +18,7 @@ _A_BIT = 1.3  # times: less is a bit
 _STRONGEST, _WEAKEST = "already at its strongest", 'already at its weakest: say "undo" to have it gone'
 _AT_NOTHING = 'say "more" or "50%" to have it back'
 _ARTS = ("paint", "draw")  # one in each place
+_ELSEWHERE: dict[str, Literal["background", "person"]] = {"background": "person", "person": "background"}
 
 Read = Callable[[str], Reading]
 
@@ -116,6 +118,7 @@ def _beside(edit: Edit, runs: Reading, reading: Reading, read: Read) -> tuple[Ed
     change = reading.change or Change()
     asked = [_a_little(part) for part in reading.parts] if 1 < change.times < _A_BIT else reading.parts
     kept, new = _weighed(runs.parts, asked)
+    kept = [_given_way(part, new) for part in kept]
     replaced = [part for part in kept if any(_is_in_the_way(part, one) for one in new)]
     mix = Mix(tuple(laid_over([part for part in kept if part not in replaced], new, change)), edit.strength)
     edit = replace(edit, prompt=spelled(mix.parts))
@@ -143,6 +146,14 @@ def _weighed(kept: Iterable[Part], new: Iterable[Part]) -> tuple[list[Part], lis
             left = [one for one in left if one is not against]
             added.append(replace(part, amount=rest))
     return left, added
+
+
+def _given_way(old: Part, new: Iterable[Part]) -> Part:
+    """An art of everything goes on where a new one is not that is of one place."""
+    for one in new:
+        if old.region == "everywhere" and one.region in _ELSEWHERE and _is_in_the_way(old, one):
+            return replace(old, region=_ELSEWHERE[one.region])
+    return old
 
 
 def _is_in_the_way(old: Part, new: Part) -> bool:

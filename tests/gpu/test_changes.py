@@ -90,8 +90,14 @@ def test_of_two_arts_the_newer_takes_the_place() -> None:
     prompt, _, reading = after("starry night 100% + rain 40%", "also as a cartoon")
     assert prompt == "cartoon 100% + rain 40%"
     assert reading.note == "cartoon at 100%, in the place of starry night"
-    both = "starry night 100% (background)"
-    assert after(both, "also make me a cartoon, but not the background")[0].startswith("starry night 100%")
+
+
+def test_an_art_goes_on_where_the_new_one_is_not() -> None:
+    prompt, _, reading = after("starry night 100% + rain 40%", "add pixel art to the background")
+    assert prompt == "starry night 100% (person) + pixel art 100% (background) + rain 40%"
+    assert "in the place of" not in reading.note
+    behind = "starry night 100% (background)"
+    assert after(behind, "also make me a cartoon, but not the background")[0].startswith(behind)
 
 
 @pytest.mark.parametrize(("running", "said", "prompt"), [
