@@ -62,10 +62,12 @@ class OwnModel:
             finally:
                 self._used_s = time.monotonic()
 
-    def rest(self) -> None:
-        """There is no work: what was not used for a while is let go."""
-        if self._made is not None and time.monotonic() - self._used_s > KEPT_S:
-            self.close()
+    def rest(self) -> bool:
+        """There is no work. Whether that lasts for a while: then what is held is let go."""
+        if time.monotonic() - self._used_s <= KEPT_S:
+            return False
+        self.close()
+        return True
 
     def close(self) -> None:
         """Idempotent."""

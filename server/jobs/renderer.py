@@ -65,7 +65,9 @@ class Renderer:
 
     def _turn(self) -> None:
         if not self._first and self._tools.streams.serving(LIVE_S):
-            self._idle()
+            if self._model.rest():
+                self._close_reader()
+            self._tools.wait(LIVE_S)
             return
         try:
             segment = self._tools.kept.segments.claim(self._name, LEASE_S)
@@ -78,14 +80,11 @@ class Renderer:
             self._tools.stop.wait(AWAY_S)
             return
         if segment is None:
-            self._idle()
+            self._close_reader()
+            self._model.rest()
+            self._tools.wait(IDLE_S)
             return
         self._take(segment)
-
-    def _idle(self) -> None:
-        self._close_reader()
-        self._model.rest()
-        self._tools.wait(IDLE_S)
 
     def _take(self, segment: Segment) -> None:
         """Render a claimed segment, fail its job, or give it back. Raises nothing."""

@@ -36,6 +36,9 @@ class Process:
             assert time.monotonic() < deadline_s
             time.sleep(0.02)
         self.base = found[1].decode()
+        while self.ask("/readyz").get("waitsFor"):  # on a busy machine it serves before films are there
+            assert time.monotonic() < deadline_s, log.read_bytes()[begin:].decode()
+            time.sleep(0.02)
 
     def ask(self, path: str, body: dict[str, Any] | None = None) -> Any:
         data = msgspec.json.encode(body) if body is not None else None

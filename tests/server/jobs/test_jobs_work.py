@@ -113,8 +113,11 @@ async def test_a_film_whose_bytes_are_gone_fails_its_job(tmp_path: Path, silent:
         assert "upload it again" in failed["reason"]
 
 
-async def test_rendering_rests_while_a_stream_is_served(tmp_path: Path, film: Path, brake: Brake) -> None:
-    async with working(tmp_path / "kept") as jobs:
+@pytest.mark.parametrize("workers", [1, 3])
+async def test_rendering_rests_while_a_stream_is_served(
+    tmp_path: Path, film: Path, brake: Brake, workers: int
+) -> None:
+    async with working(tmp_path / "kept", render_workers=workers, threads=2) as jobs:
         video = await jobs.add(film)
         visitor = await Visitor(jobs.base, jobs.http).connect()
         try:
