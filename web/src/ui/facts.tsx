@@ -51,8 +51,9 @@ function ModelFact() {
   );
 }
 
-export function Facts() {
-  const stats = store.stats.value;
+/** `unmeasured`: what is on the stage is nothing that is measured. */
+export function Facts({ unmeasured = false }: { unmeasured?: boolean }) {
+  const stats = unmeasured ? null : store.stats.value;
   const server = stats?.server;
   const glass = stats?.glass;
   const transport = stats?.transport;

@@ -22,7 +22,7 @@ export const filmStrings = {
   drop: "Drop a video here",
   bring: "Bring a video",
   dropTitle: "A video of your own, edited from its first frame to its last",
-  dropOr: "or take one from the list below",
+  dropOr: (count: number) => (count === 1 ? "or take the one below" : `or take one of the ${count} below`),
   dropHere: "Let go to upload it",
   films: "Videos",
   filmsOn: "Videos on this server",

@@ -1,7 +1,7 @@
 /** Video mode: a film of one's own on the stage, its scrubber, the films on the server, and their renders. */
 import { useEffect, useState } from "preact/hooks";
 import { togglePause } from "../edits";
-import { VerdictPill } from "../facts";
+import { Facts as Measured, VerdictPill } from "../facts";
 import { Icon } from "../icons";
 import { client } from "../live";
 import { useFilm } from "../session";
@@ -204,6 +204,7 @@ export function Deck() {
 
 /** A render that is watched is a file: nothing of it is measured. */
 export const Pill = () => (shown.watched.value ? null : <VerdictPill />);
+export const Facts = () => <Measured unmeasured={shown.watched.value !== null} />;
 
 /** Files are dropped anywhere on the page. */
 function useDrop(): void {
@@ -253,11 +254,12 @@ export function StageCover() {
     );
   }
   if (!store.film.value) {
+    const ready = onShelf().filter(({ state }) => state === "ready").length;
     return (
       <div class="drop" data-testid="drop">
         <p class="drop-title">{HAND_HELD ? words.bring : words.drop}</p>
         <ChooseButton id="choose" />
-        <p class="soft">{onShelf().length > 0 ? words.dropOr : words.dropTitle}</p>
+        <p class="soft">{ready > 0 ? words.dropOr(ready) : words.dropTitle}</p>
       </div>
     );
   }
