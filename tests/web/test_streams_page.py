@@ -19,6 +19,7 @@ from rtmp_source import publishing
 
 BLACK_AND_WHITE = "make it black and white"
 KEY = "operator-of-the-test"
+FAR_KEY = "schlüssel-für-Ёжик-🎬"  # beyond ASCII
 # A video with this selector shows moving pictures: its clock goes on, whatever it showed before.
 PLAYS = """
 ([selector, seconds]) => {
@@ -66,7 +67,8 @@ class Streaming:
         self.served.start()
 
     def ask(self, path: str, method: str = "GET", body: object = None, key: str = "") -> Any:
-        headers = {"Content-Type": "application/json", **({"Authorization": f"Bearer {key}"} if key else {})}
+        shown = f"Bearer {key}".encode().decode("latin-1")  # as bytes of UTF-8
+        headers = {"Content-Type": "application/json", **({"Authorization": shown} if key else {})}
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(self.base + path, data, headers, method=method)
         with urllib.request.urlopen(request, timeout=20) as reply:
@@ -387,7 +389,7 @@ def test_a_stream_is_pushed_on_and_how_that_goes_is_said(server: Streaming, open
 
 
 def test_who_is_not_the_operator_sees_and_is_told(open_page: Opener, tmp_path: Path) -> None:
-    server = Streaming(tmp_path, "--operator-key", KEY, model="passthrough")
+    server = Streaming(tmp_path, "--operator-key", FAR_KEY, model="passthrough")
     try:
         page = open_page(server.base)
         open_stream(page, "live")
@@ -403,21 +405,21 @@ def test_who_is_not_the_operator_sees_and_is_told(open_page: Opener, tmp_path: P
         page.it("operator-key").fill("not-this-one")
         page.it("operator-use").click()
         expect(page.it("operator-note")).to_contain_text("not the server's", timeout=DEADLINE_MS)
-        page.it("operator-key").fill(KEY)
+        page.it("operator-key").fill(FAR_KEY)
         page.it("operator-use").click()
         expect(page.it("row-whip-token")).to_be_visible(timeout=DEADLINE_MS)
         # Kept in this tab over a reload, and nowhere else.
         page.page.reload(timeout=DEADLINE_MS)
         page.it("tab-connect").click()
         expect(page.it("row-whip-token")).to_be_visible(timeout=DEADLINE_MS)
-        assert page.page.evaluate("() => JSON.stringify(localStorage)").count(KEY) == 0
+        assert page.page.evaluate("() => JSON.stringify(localStorage)").count(FAR_KEY) == 0
 
         # A dock without the stream's key asks for it, once it is needed.
         page.page.goto(f"{server.base}/dock/live", timeout=DEADLINE_MS)
         page.it("dock-instruction").fill("sepia tones")
         page.it("dock-instruction").press("Enter")
         expect(page.it("dock-key")).to_be_visible(timeout=DEADLINE_MS)
-        page.it("dock-key").locator("input").fill(server.ask("/streams/live/settings", key=KEY)["key"])
+        page.it("dock-key").locator("input").fill(server.ask("/streams/live/settings", key=FAR_KEY)["key"])
         page.it("dock-key").locator("button").click()
         expect(page.it("dock-instruction")).to_have_value("sepia tones")  # to be sent with it
         page.page.reload(timeout=DEADLINE_MS)

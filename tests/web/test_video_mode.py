@@ -124,7 +124,7 @@ def test_from_upload_to_download(server: Served, open_page: Opener, film: Path, 
     expect(job).to_be_visible(timeout=DEADLINE_MS)
     page.it("job-watch").click(timeout=RENDER_MS)  # there as soon as something is rendered
     expect(page.it("rendered-range").first).to_be_attached()
-    expect(page.it("fps")).to_have_text("–")  # a file is played, nothing is measured
+    expect(page.it("fps")).to_have_text("\u2013")  # a file is played, nothing is measured
     page.wait(
         """() => {
           const video = document.querySelector('[data-testid="rendered-video"]');
