@@ -85,7 +85,7 @@ class Config:
     most_video_bytes: int = _key(20 << 30, "The largest film that is taken.", 1, 1 << 50)
     render_workers: int = _key(
         5,
-        "Spans of films rendered at once, at most: one for each core and one more, with some 100 MB each "
+        "Spans of films rendered at once, at most: one for each core and one more, with 100 to 200 MB each "
         "while there is work. 1: with the streams' model; 0: this server takes jobs, and others render them.",
         0,
         16,

@@ -34,19 +34,20 @@ def side_by_side(most: int, threads: int) -> tuple[int, int]:
 
 
 class OwnModel:
-    """One renderer's, on its thread. Holds one model at most."""
+    """One renderer's, on its thread. Holds one model at most, and of that the graphs of one size of film."""
 
     def __init__(self, threads: int, large: threading.Lock) -> None:
         """`threads`: of a model of its own; 0: it never has one. `large`: held by who edits with a large
         model that is not its own: of all renderers, one."""
         self._threads, self._large = threads, large
         self._made: EditModel | None = None
+        self._size = (0, 0)
         self._used_s = 0.0
 
     @contextmanager
-    def instead_of(self, model: EditModel, aborted: Signal) -> Iterator[EditModel]:
-        """What does the same as `model`, loaded where it is not yet. Raises Abandoned, ModelError,
-        DeviceError."""
+    def instead_of(self, model: EditModel, size: tuple[int, int], aborted: Signal) -> Iterator[EditModel]:
+        """What does the same as `model`, for films of that size, loaded where it is not yet. Raises
+        Abandoned, ModelError, DeviceError."""
         if not self._threads:
             yield model
         elif model.spec.name in LARGE_NAMES:
@@ -58,7 +59,7 @@ class OwnModel:
                 self._large.release()
         else:
             try:
-                yield self._get(model)
+                yield self._get(model, size)
             finally:
                 self._used_s = time.monotonic()
 
@@ -75,10 +76,10 @@ class OwnModel:
         if made is not None:
             made.close()
 
-    def _get(self, model: EditModel) -> EditModel:
-        if self._made is None or self._made.spec.name != model.spec.name:
+    def _get(self, model: EditModel, size: tuple[int, int]) -> EditModel:
+        if self._made is None or (self._made.spec.name, self._size) != (model.spec.name, size):
             self.close()
-            self._made = load_model(model.spec.name, self._threads)
+            self._made, self._size = load_model(model.spec.name, self._threads), size
         if self._made.spec.identity != model.spec.identity:
             self.close()
             raise ModelError(f"the weights of {model.spec.name} changed under the server: start it again")

@@ -143,8 +143,9 @@ class Renderer:
         for tries_left in reversed(range(TRIES)):
             try:
                 film = persist(lambda: self._film(plan), aborted, partial(board.waits, plan.job_id))
+                size = film.info.video.width, film.info.video.height
                 with (
-                    self._model.instead_of(plan.model, aborted) as model,
+                    self._model.instead_of(plan.model, size, aborted) as model,
                     self._tools.gated(film, aborted, alone=True) as gated,
                 ):
                     return produce(

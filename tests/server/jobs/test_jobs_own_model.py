@@ -17,6 +17,7 @@ from tests.server.jobs.job_film import Brake, working
 from tests.server.visitor import until
 
 WANTED = Signal(threading.Event())
+SIZE = (640, 480)
 
 
 @pytest.mark.parametrize(
@@ -29,21 +30,23 @@ def test_as_many_as_are_allowed_and_fit(most: int, threads: int, workers: int, e
 
 def test_a_small_model_is_loaded_once_and_let_go_when_it_rests(monkeypatch: pytest.MonkeyPatch) -> None:
     streams, own = PassthroughModel(), OwnModel(1, threading.Lock())
-    with own.instead_of(streams, WANTED) as first:
+    with own.instead_of(streams, SIZE, WANTED) as first:
         assert first is not streams
     assert not own.rest()
-    with own.instead_of(streams, WANTED) as second:
+    with own.instead_of(streams, SIZE, WANTED) as second:
         assert second is first
+    with own.instead_of(streams, (320, 240), WANTED) as of_another_size:
+        assert of_another_size is not first
     monkeypatch.setattr(own_model, "KEPT_S", 0.0)
     assert own.rest()
-    with own.instead_of(streams, WANTED) as third:
-        assert third is not first
+    with own.instead_of(streams, (320, 240), WANTED) as third:
+        assert third is not of_another_size
     own.close()
 
 
 def test_where_one_renders_it_has_the_streams_model() -> None:
     streams = PassthroughModel()
-    with OwnModel(0, threading.Lock()).instead_of(streams, WANTED) as model:
+    with OwnModel(0, threading.Lock()).instead_of(streams, SIZE, WANTED) as model:
         assert model is streams
 
 
@@ -58,19 +61,19 @@ class Named(PassthroughModel):
 def test_of_a_large_model_there_is_one_and_one_renderer_has_it() -> None:
     streams, alone, given_up = Named("liveedit-1.3b"), threading.Lock(), threading.Event()
     first, second = OwnModel(1, alone), OwnModel(1, alone)
-    with first.instead_of(streams, WANTED) as model:
+    with first.instead_of(streams, SIZE, WANTED) as model:
         assert model is streams
         given_up.set()
-        with pytest.raises(Abandoned), second.instead_of(streams, Signal(given_up)):
+        with pytest.raises(Abandoned), second.instead_of(streams, SIZE, Signal(given_up)):
             pass
-    with second.instead_of(streams, WANTED) as model:
+    with second.instead_of(streams, SIZE, WANTED) as model:
         assert model is streams
 
 
 def test_weights_that_changed_are_not_taken_for_the_servers() -> None:
     with (
         pytest.raises(ModelError, match="start it again"),
-        OwnModel(1, threading.Lock()).instead_of(Named("passthrough", "of before"), WANTED),
+        OwnModel(1, threading.Lock()).instead_of(Named("passthrough", "of before"), SIZE, WANTED),
     ):
         pass
 
