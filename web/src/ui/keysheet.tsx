@@ -24,7 +24,7 @@ export function KeySheet() {
       <h2 id="keys-title">{words.title}</h2>
       <dl>
         {words.rows.map(([key, what]) => (
-          <div key={key}>
+          <div key={what}>
             <dt>
               <kbd>{key}</kbd>
             </dt>

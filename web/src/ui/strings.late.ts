@@ -178,6 +178,7 @@ export const lateStrings = {
       ["S (hold)", "see the source; ` while typing"],
       ["← →", "move the divider, when it is focused"],
       ["← → Home End", "through a video, when its line is focused; with Shift in big steps"],
+      ["← → Home End", "through the edits so far, once one is focused"],
       ["← ↑ → ↓", "from preset to preset, once one is focused"],
       ["↑ ↓", "presets that fit, while typing; recent instructions, from an empty line"],
       ["Space", "pause and go on"],
