@@ -90,20 +90,23 @@ def _edit(arguments: dict[str, Any], bar: EditBar) -> int:
     from gpu.film.assemble import assemble
     from gpu.film.cut import even_spans
     from gpu.film.produce import produce
+    from gpu.film.reader import LIMITS, held, open_file
     from gpu.film.render import PREROLL_S, resolved
     from gpu.film.segment import OutputSettings, init_segment
     from gpu.film.work import work_key
     from server.edit_crew import Crew, Tools
 
-    if not 0 <= arguments["crf"] <= WORST_CRF:
-        raise FilmError(f"--crf {arguments['crf']} is none that x264 has: give 0 (best) to {WORST_CRF}")
-    source, out = arguments["source"], arguments["out"]
+    _check_numbers(arguments)
+    source, out = arguments["source"], _followed(arguments["out"])
     _check_out(source, out, arguments["force"])
     timeline = _timeline(arguments)
     name = arguments["model"] or timeline.model or "nano"
     preset = arguments["preset"]
     settings = OutputSettings(crf=arguments["crf"], preset=preset or "superfast", cavlc=not preset)
     with contextlib.ExitStack() as open_now:
+        fd = open_file(source, LIMITS)
+        open_now.callback(os.close, fd)
+        source = held(fd, source)  # another film may be put in its place meanwhile
         crew = open_now.enter_context(Crew(source, name, arguments["threads"]))
         model, film = crew.first.model, crew.first.reader
         info = film.info
@@ -132,11 +135,12 @@ def _edit(arguments: dict[str, Any], bar: EditBar) -> int:
                 crew.put(partial(render, span, path))
             files.append(path)
         crew.end()
+        _check_out(source, out, arguments["force"])  # it may have come meanwhile
         bar.say("putting the film together")
         notes = assemble(init_segment(info, settings), files, source, spans, out)
     shutil.rmtree(work.folder, ignore_errors=True)
     bar.end()
-    for note in notes:
+    for note in (*notes, *crew.damage()):
         print(note, file=sys.stderr)
     count, lasts = info.video.frames, duration(info.video.duration / CLOCK_HZ)
     print(f"{out}: {count} frame{'s' if count != 1 else ''}, {lasts}", file=sys.stderr)
@@ -174,13 +178,30 @@ def _alone(folder: Path, out: Path) -> Iterator[None]:
         os.close(held)
 
 
+def _check_numbers(arguments: dict[str, Any]) -> None:
+    if not 0 <= arguments["crf"] <= WORST_CRF:
+        raise FilmError(f"--crf {arguments['crf']} is none that x264 has: give 0 (best) to {WORST_CRF}")
+    if arguments["threads"] < 0:
+        raise FilmError(
+            f"--threads {arguments['threads']}: give 1 or more, or 0 for as many as there are cores"
+        )
+    if not 0 <= arguments["strength"] <= 1:
+        raise FilmError(f"--strength {arguments['strength']:g}: give 0 (nothing) to 1 (all of it)")
+
+
+def _followed(out: Path) -> Path:
+    """Where a link leads: its file is made anew, beside it what is done lies, and the link stays."""
+    return Path(os.path.realpath(out)) if out.is_symlink() else out
+
+
 def _check_out(source: Path, out: Path, force: bool) -> None:
     if not out.parent.is_dir():
         raise FilmError(f"there is no folder {out.parent}: make it, or write elsewhere")
     if out.suffix.lower() not in SUFFIXES:
         raise FilmError(f"{out} would hold an MP4: name it {out.with_suffix('.mp4').name}")
-    if out.is_dir():
-        raise FilmError(f"{out} is a folder: give the name of a file")
+    if out.exists() and not out.is_file():
+        what = "a folder" if out.is_dir() else "no file"
+        raise FilmError(f"{out} is {what}: give the name of a file")
     if out.exists() and source.exists() and out.samefile(source):
         raise FilmError(f"{out} is the film itself: write to another file")
     if out.exists() and not force:
@@ -231,8 +252,13 @@ def _digest(path: Path) -> str:
 def _write(path: Path, data: bytes) -> None:
     """Whole or not at all: a segment that is there is one that is done."""
     aside = path.with_suffix(".part")
-    with aside.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    aside.replace(path)
+    try:
+        with aside.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        aside.replace(path)
+    except OSError:  # a full disk: a part helps nobody, and takes room
+        with contextlib.suppress(OSError):
+            aside.unlink()
+        raise

@@ -62,6 +62,7 @@ class Crew:
         self._open = contextlib.ExitStack()
         self._lock = threading.Lock()
         self._waiting: set[Future[None]] = set()
+        self._readers: list[FilmReader] = []
         self.first = self._tools()
         self._free.put(self.first)
         for _ in range(self._workers - 1):
@@ -84,6 +85,18 @@ class Crew:
         """Waits for all of it. Raises what any of it raised."""
         while self._waiting:
             self._collect()
+
+    def damage(self) -> tuple[str, ...]:
+        """What of the film did not come out as it was filmed, in words; once the work is done."""
+        with self._lock:
+            found = [reader.stats for reader in self._readers]
+        lost, mended = sum(each.repeated for each in found), sum(each.damaged for each in found)
+        said = []
+        if mended:
+            said.append(f"about {mended} frames were repaired")
+        if lost:
+            said.append(f"about {lost} could not be decoded and show the one before")
+        return (f"The film is damaged: {', '.join(said)}.",) if said else ()
 
     def __enter__(self) -> Crew:
         return self
@@ -118,4 +131,5 @@ class Crew:
             made.callback(model.close)
             with self._lock:
                 self._open.push(made.pop_all())
+                self._readers.append(reader)
         return Tools(model, reader)

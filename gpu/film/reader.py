@@ -250,10 +250,17 @@ def open_file(path: Path, limits: FilmLimits) -> int:
     return fd
 
 
+def held(fd: int, path: Path) -> Path:
+    """A path to the file that is open, while it is, whatever becomes of its name; where the system has none,
+    the name it had."""
+    own = Path(f"/proc/self/fd/{fd}")
+    return own if own.exists() else path
+
+
 def open_again(fd: int, path: Path, limits: FilmLimits) -> int:
     """The file that is open, read from a place of its own: descriptors that are copies share theirs. Raises
-    FilmError where `path` is another file by now."""
-    again = open_file(path, limits)
+    FilmError where `path` is another file by now, and the system knows the one that is open by no other."""
+    again = open_file(held(fd, path), limits)
     if not os.path.sameopenfile(fd, again):
         os.close(again)
         raise FilmError("the film was replaced by another while it was opened: open it again")

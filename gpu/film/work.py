@@ -11,10 +11,10 @@ from typing import Any
 
 import msgspec
 
-from gpu.film.render import PREROLL_S, steps_within
+from gpu.film.render import PREROLL_S, begins, steps_within
 from gpu.film.timeline import Step
 from gpu.film.types import Span
-from gpu.types import CLOCK_HZ, ModelSpec
+from gpu.types import ModelSpec
 
 VERSION = 1  # of rendering itself: goes up when the same request would give other bytes
 _UNKNOWN = secrets.token_hex(8)  # a model whose weights are not known shares nothing beyond this process
@@ -30,9 +30,9 @@ def work_key(
 ) -> str:
     """A name (hex) for a rendered span, the same wherever film, span, what is seen of the edits, model and
     output settings (a dataclass or plain value) are the same."""
-    start = span.start if span.scene else max(0, span.start - round(preroll_s * CLOCK_HZ))
+    start = begins(span, preroll_s)
     seen = [
-        (max(step.at, start), step.edit.prompt, step.edit.strength, step.edit.transition_ms, step.edit.seed)
+        (step.at, step.edit.prompt, step.edit.strength, step.edit.transition_ms, step.edit.seed)
         for step in steps_within(steps, start, span.end)
     ]
     plain: Any = asdict(settings) if is_dataclass(settings) and not isinstance(settings, type) else settings

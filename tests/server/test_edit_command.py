@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -21,7 +22,7 @@ ENOUGH_S = 100.0
 
 
 def command(*words: str | Path) -> list[str]:
-    return [sys.executable, "-m", "server", "edit", *map(str, words), "--threads", "1"]
+    return [sys.executable, "-m", "server", "edit", "--threads", "1", *map(str, words)]
 
 
 def run(*words: str | Path) -> subprocess.CompletedProcess[str]:
@@ -93,6 +94,41 @@ def test_stopped_and_killed_it_goes_on_and_gives_the_same_bytes(long_film: Path,
     assert broken.read_bytes() == whole.read_bytes()
 
 
+def test_the_film_it_was_begun_with_is_made_and_what_came_meanwhile_is_kept(
+    film: Path, tmp_path: Path
+) -> None:
+    other = make_film(tmp_path / "other.mp4", 120)
+    source, out, whole = (tmp_path / name for name in ("film.mp4", "out.mp4", "whole.mp4"))
+    shutil.copyfile(film, source)
+    assert run(source, whole, "--prompt", "sepia").returncode == 0
+    child = subprocess.Popen(command(source, out, "--prompt", "sepia"), stderr=subprocess.PIPE, text=True)
+    deadline_s = time.monotonic() + ENOUGH_S
+    while not list(tmp_path.glob(".out*")) and time.monotonic() < deadline_s:
+        time.sleep(0.01)
+    other.replace(source)
+    out.write_text("precious")
+    _, said = child.communicate(timeout=ENOUGH_S)
+    assert child.returncode == 1
+    assert "out.mp4 exists: add --force" in said
+    assert out.read_text() == "precious"
+    shutil.copyfile(film, source)
+    (tmp_path / "link.mp4").symlink_to(out)
+    assert run(source, tmp_path / "link.mp4", "--prompt", "sepia", "--force").returncode == 0
+    assert (tmp_path / "link.mp4").is_symlink()
+    assert out.read_bytes() == whole.read_bytes()
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_of_a_damaged_film_it_says_so(film: Path, tmp_path: Path) -> None:
+    data = bytearray(film.read_bytes())
+    middle = data.index(b"mdat") + (len(data) - data.index(b"mdat")) // 2
+    data[middle : middle + 3000] = b"\x55" * 3000
+    (tmp_path / "film.mp4").write_bytes(data)
+    done = run(tmp_path / "film.mp4", tmp_path / "out.mp4", "--prompt", "sepia")
+    assert done.returncode == 0, done.stderr
+    assert "The film is damaged: about " in done.stderr
+
+
 def test_a_timeline_changes_the_edit_on_its_frame(film: Path, tmp_path: Path) -> None:
     edits = [EditAt(at=0.0, prompt=""), EditAt(at=3.0, prompt="black and white, 100%", transition_ms=0)]
     timeline, out = tmp_path / "session.json", tmp_path / "out.mp4"
@@ -121,7 +157,9 @@ def test_a_timeline_changes_the_edit_on_its_frame(film: Path, tmp_path: Path) ->
         (["IN", "out.avi", "--prompt", "night"], "would hold an MP4: name it out.mp4"),
         (["IN", "IN", "--prompt", "night", "--force"], "is the film itself"),
         (["missing.mp4", "OUT", "--prompt", "night"], "cannot be opened"),
-        (["IN", "OUT", "--prompt", "night", "--strength", "2"], "strength is 2"),
+        (["IN", "OUT", "--prompt", "night", "--strength", "2"], "--strength 2: give 0"),
+        (["IN", "OUT", "--prompt", "night", "--threads", "-1"], "--threads -1: give 1 or more"),
+        (["IN", "/dev/null", "--prompt", "night"], "would hold an MP4"),
         (["missing.mp4", "OUT", "--prompt", "night", "--crf", "99"], "edit: --crf 99 is none that x264 has"),
         (["IN", "OUT", "--prompt", "night", "--crf", "-1"], "(best) to 51\n"),
     ],
@@ -141,8 +179,7 @@ def test_what_it_refuses_it_explains_and_leaves_nothing(
 def test_spans_side_by_side_give_the_same_bytes(long_film: Path, tmp_path: Path) -> None:
     one, two = tmp_path / "one.mp4", tmp_path / "two.mp4"
     for out, threads in ((one, "1"), (two, "2")):
-        words = [*command(long_film, out, "--prompt", "sepia")[:-1], threads]
-        done = subprocess.run(words, capture_output=True, text=True, timeout=ENOUGH_S, check=False)
+        done = run(long_film, out, "--prompt", "sepia", "--threads", threads)
         assert done.returncode == 0, done.stderr
     assert one.read_bytes() == two.read_bytes()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ import psutil
 import pytest
 
 from gpu.errors import ModelError
+from gpu.film.reader import LIMITS, held, open_file
 from gpu.film.types import FilmError
 from gpu.models.base import EditState
 from gpu.models.passthrough import PassthroughModel
@@ -86,6 +88,29 @@ def test_work_runs_side_by_side_with_tools_of_its_own(film: Path) -> None:
         for each in seen:  # a decoder's threads would only cost for each other
             assert len(list(each.reader.frames())) == each.reader.info.video.frames
             assert psutil.Process(each.reader.pid).num_threads() == 1
+
+
+def test_all_read_the_film_that_was_opened(film: Path, tmp_path: Path) -> None:
+    source = tmp_path / "film.mp4"
+    source.write_bytes(film.read_bytes())
+    both = threading.Barrier(2, timeout=30)
+    seen: list[int] = []
+
+    def work(tools: Tools) -> None:
+        both.wait()
+        seen.append(tools.reader.info.video.frames)
+
+    fd = open_file(source, LIMITS)
+    try:
+        with Crew(held(fd, source), "passthrough", 2) as crew:
+            make_film(tmp_path / "other.mp4", 5).replace(source)
+            crew.put(work)
+            crew.put(work)
+            crew.end()
+            assert crew.damage() == ()
+    finally:
+        os.close(fd)
+    assert seen == [10, 10]
 
 
 def test_a_fault_ends_what_runs_beside_it(film: Path) -> None:

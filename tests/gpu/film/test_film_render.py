@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from streams import TintModel, TintState
 
-from gpu.film.render import in_force, render_span, resolved, steps_within
+from gpu.film.render import MOST_UNDER_WAY, in_force, render_span, resolved, steps_within
 from gpu.film.timeline import Step
 from gpu.film.types import FilmError, Span
 from gpu.film.work import work_key
@@ -26,6 +26,7 @@ class Film:
 
     def __init__(self, count: int) -> None:
         self.count = count
+        self.ticks = np.arange(count, dtype=np.int64) * TICKS
         self.asked: list[tuple[int, int | None]] = []
 
     def frames(self, start: int = 0, end: int | None = None) -> Iterator[Frame]:
@@ -136,6 +137,40 @@ def test_a_seam_is_not_seen(prompt: str) -> None:
     assert cv2.PSNR(whole.y, parted.y) > 45
 
 
+FADES = {
+    "one": (Step(0, Edit(1, "sepia")), Step(20 * TICKS, Edit(2, "make it night", transition_ms=3000))),
+    "from the source": (Step(20 * TICKS + 1, Edit(1, "make it night", transition_ms=3000)),),
+    "one in another": (
+        Step(0, Edit(1, "sepia")),
+        Step(20 * TICKS, Edit(2, "make it night", transition_ms=4000)),
+        Step(40 * TICKS, Edit(3, "starry night", transition_ms=4000)),
+    ),
+    "over": (Step(0, Edit(1, "sepia")), Step(20 * TICKS, Edit(2, "make it night", transition_ms=600))),
+}
+
+
+@pytest.mark.parametrize("fade", FADES)
+@pytest.mark.parametrize("scene", [False, True])
+def test_a_transition_goes_on_over_a_seam(fade: str, scene: bool) -> None:
+    from gpu.models.nano import NanoModel
+
+    ground = np.random.default_rng(3).integers(60, 200, (12, 16), np.uint8).repeat(8, 0).repeat(8, 1)
+
+    class Still(Film):
+        def frames(self, start: int = 0, end: int | None = None) -> Iterator[Frame]:
+            for frame in super().frames(start, end):
+                yield replace(frame, y=ground, u=ground[::2, ::2].copy(), v=ground[1::2, ::2].copy())
+
+    model = NanoModel.load(threads=1)
+    steps = resolved(model, FADES[fade])
+    whole = list(render_span(model, Still(90), span(0, 90, scene=True), steps))
+    parted = list(render_span(model, Still(90), span(60, 30, scene), steps))
+    model.close()
+    for one, other in zip(whole[60:], parted, strict=True):
+        assert one.pts == other.pts
+        assert abs(float(one.y.mean()) - float(other.y.mean())) < 0.5
+
+
 class Reader(PassthroughModel):
     def read(self, prompt: str) -> Reading:
         return Reading((), 1.0, (), prompt != "nonsense", prompt, steps_back=prompt == "undo that")
@@ -192,6 +227,31 @@ def test_work_is_the_same_only_where_all_that_decides_it_is() -> None:
 
 
 def test_steps_within_begin_with_the_edit_in_force() -> None:
-    steps = (Step(10, Edit(1, "a", transition_ms=400)), Step(20, Edit(2, "b")), Step(30, Edit(3, "c")))
+    steps = (Step(10, Edit(1, "a", transition_ms=0)), Step(20, Edit(2, "b")), Step(30, Edit(3, "c")))
     assert steps_within(steps, 15, 30) == (Step(15, Edit(1, "a", transition_ms=0)), steps[1])
     assert steps_within((), 15, 30) == (Step(15, Edit(transition_ms=0)),)
+
+
+def test_steps_within_begin_with_what_a_transition_comes_from() -> None:
+    steps = (
+        Step(9, Edit(1, "a", transition_ms=1)),
+        Step(2 * 90, Edit(2, "b", transition_ms=4)),
+        Step(900, Edit(3, "c")),
+    )
+    settled = Step(2 * 90, Edit(1, "a", transition_ms=0))
+    assert steps_within(steps, 6 * 90 - 1, 900) == (settled, steps[1])
+    overlapping = (replace(steps[0], edit=Edit(1, "a", transition_ms=2)), *steps[1:])
+    assert steps_within(overlapping, 6 * 90 - 1, 900) == (Step(9, Edit(transition_ms=0)), *overlapping[:2])
+    assert steps_within(steps, 6 * 90, 900) == (Step(6 * 90, Edit(2, "b", transition_ms=0)),)
+    many = tuple(Step(1 + n, Edit(n, str(n), transition_ms=60_000)) for n in range(100))
+    assert len(steps_within(many, 100, 900)) == 1 + MOST_UNDER_WAY
+
+
+def test_the_work_of_a_seam_in_a_transition_is_named_by_what_it_comes_from() -> None:
+    spec = replace(PassthroughModel().spec, identity="a")
+    night = Step(39 * TICKS, Edit(2, "night", transition_ms=1000))
+    keys = {
+        work_key("film", span(40, 10, scene=True), (Step(0, Edit(1, first)), night), spec, {})
+        for first in ("red", "blue")
+    }
+    assert len(keys) == 2
