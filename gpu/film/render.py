@@ -94,9 +94,9 @@ def render_span(
     """The span's frames edited, in order, same size and pts; `steps` as `resolved` gives them.
 
     The edit in force where the pre-roll begins is there at once, but a transition under way goes on from
-    where it is. Frames are edited in the model's chunks counted from the first one read, the last chunk filled
-    up. Raises FilmError when the film gives other frames than the span says, FrameError and ModelError as the
-    model does."""
+    where it is. Frames are edited in the model's chunks counted from the first one read, the last chunk
+    filled up. Raises FilmError when the film gives other frames than the span says, FrameError and ModelError
+    as the model does."""
     start = begins(span, preroll_s)
     editor = Editor(model, briefly=True)
     seen = steps_within(steps, start, span.end)
