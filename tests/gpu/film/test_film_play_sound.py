@@ -16,7 +16,7 @@ import psutil
 import pytest
 
 from gpu.errors import RelensError
-from gpu.film import play
+from gpu.film import play, reader
 from gpu.film.pcm_wire import RATE_HZ, SAMPLES
 from gpu.film.play import FilmPlayer
 from gpu.film.reader import FilmReader, open_again
@@ -87,9 +87,9 @@ def playing(
     try:
         yield player, stage
     finally:
-        reader = player._sound._reader if player._sound is not None else None
+        heard = player._sound._reader if player._sound is not None else None
         player.close()
-    assert reader is None or not psutil.pid_exists(reader.pid)
+    assert heard is None or not psutil.pid_exists(heard.pid)
     assert stage.errors == []
     assert not [each for each in threading.enumerate() if each.name.startswith("relens-film")]
 
@@ -195,13 +195,16 @@ def test_a_film_without_sound_plays_as_ever(tmp_path: Path) -> None:
     assert (stage.blocks, stage.silent) == ([], [])
 
 
+@pytest.mark.parametrize("says_so", [True, False], ids=["held", "refused"])
 def test_a_film_that_is_replaced_while_it_is_opened_is_not_heard_for_another(
-    film: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    film: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, says_so: bool
 ) -> None:
-    path, readers = Path(shutil.copy(film, tmp_path / "film.mp4")), []
+    """Where the system does not say by what name an open file can be opened again, it is refused."""
+    path, silent = Path(shutil.copy(film, tmp_path / "film.mp4")), make_flashes(tmp_path / "no.mp4", 1.0)
+    readers: list[FilmReader] = []
 
     def replaced(fd: int, path: Path, limits: FilmLimits) -> int:
-        Path(shutil.copy(film, tmp_path / "another.mp4")).replace(path)
+        silent.replace(path)
         return open_again(fd, path, limits)
 
     def made(*given: Any) -> FilmReader:
@@ -210,6 +213,13 @@ def test_a_film_that_is_replaced_while_it_is_opened_is_not_heard_for_another(
 
     monkeypatch.setattr(play, "open_again", replaced)
     monkeypatch.setattr(play, "FilmReader", made)
+    if says_so:
+        if not Path("/proc/self/fd").is_dir():
+            pytest.skip("this system does not say it")
+        with playing(path) as (_, stage):
+            stage.until(lambda: len(stage.blocks) >= 10)
+        return
+    monkeypatch.setattr(reader, "held", lambda fd, path: path)
     with pytest.raises(FilmError, match="replaced by another"):
         FilmPlayer(path)
     assert not psutil.pid_exists(readers[0].pid)
