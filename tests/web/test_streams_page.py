@@ -175,7 +175,7 @@ def test_a_published_stream_is_seen_and_edited(server: Streaming, open_page: Ope
         beyond = "give the dog a hat and remove the car"
         page.it("instruction").fill(beyond)
         page.it("instruction").press("Enter")
-        expect(page.it("message")).to_contain_text("Outside what this model can do", timeout=DEADLINE_MS)
+        expect(page.it("message")).to_contain_text("changes nothing: the picture stays as it is", timeout=DEADLINE_MS)
         expect(page.it("instruction")).to_have_value(beyond)  # to be mended
         expect(page.it("applied-edit").locator("b")).to_have_text(BLACK_AND_WHITE)
 
@@ -425,7 +425,7 @@ def test_who_is_not_the_operator_sees_and_is_told(open_page: Opener, tmp_path: P
         page.page.reload(timeout=DEADLINE_MS)
         expect(page.it("dock-instruction")).to_have_value("sepia tones")
         page.it("dock-instruction").press("Enter")
-        expect(page.it("dock-said")).to_contain_text("Outside", timeout=DEADLINE_MS)  # of this model
+        expect(page.it("dock-said")).to_contain_text("changes nothing", timeout=DEADLINE_MS)  # of this model
         expect(page.it("dock-instruction")).to_have_value("sepia tones")
         page.it("dock-instruction").fill("")
         page.page.keyboard.press("Escape")

@@ -16,8 +16,7 @@ export const words = {
   sure: (share: number) => `${Math.round(share * 100)} % sure`,
   unknown: "Outside what this model can do.",
   nearest: "Nearest:",
-  notUnderstood: (prompt: string) =>
-    `Outside what this model can do: “${prompt}”. The picture stays as it is.`,
+  notUnderstood: (prompt: string) => `“${prompt}” changes nothing: the picture stays as it is.`,
   states: { idle: "Nobody publishes", waiting: "The publisher broke off", live: "Live" },
   away: "The server does not answer: asking again.",
   looking: "Looking for the stream",

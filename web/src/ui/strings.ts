@@ -97,8 +97,7 @@ export const strings = {
       `Streams cannot be shown now (${detail}): try again, or go on with another source.`,
     sourceEnded: "The source ended: start it again, or go on with the sample clip.",
     reconnecting: "Reconnecting",
-    notUnderstood: (prompt: string) =>
-      `Outside what this model can do: “${prompt}”. The picture stays as it is.`,
+    notUnderstood: (prompt: string) => `“${prompt}” changes nothing: the picture stays as it is.`,
     said: (detail: string) => `The server says: ${detail}`,
     editRefused: (detail: string) => `The edit was refused: ${detail}`,
     noWebRtc:
