@@ -175,7 +175,9 @@ def test_a_published_stream_is_seen_and_edited(server: Streaming, open_page: Ope
         beyond = "give the dog a hat and remove the car"
         page.it("instruction").fill(beyond)
         page.it("instruction").press("Enter")
-        expect(page.it("message")).to_contain_text("changes nothing: the picture stays as it is", timeout=DEADLINE_MS)
+        expect(page.it("message")).to_contain_text(
+            "changes nothing: the picture stays as it is", timeout=DEADLINE_MS
+        )
         expect(page.it("instruction")).to_have_value(beyond)  # to be mended
         expect(page.it("applied-edit").locator("b")).to_have_text(BLACK_AND_WHITE)
 

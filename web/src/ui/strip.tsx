@@ -13,6 +13,7 @@ const words = lateStrings.timeline;
 const GROW_MS = 1_000;
 const SHOWN = 500; // older ones are in the download
 const PAGE = 0.8; // of what is in sight: how far a press on an arrow goes
+const GLIDES_MS = 800; // browsers take less
 const KEYS: Record<string, number> = { ArrowLeft: -1, ArrowRight: 1, Home: -SHOWN, End: SHOWN };
 
 /** Seconds since the first edit, on the same clock as the entries. */
@@ -103,6 +104,19 @@ interface ArrowProps {
 /** It stays where it is at the end of its way: the next press would else be on an entry. */
 function Arrow({ list, later, disabled }: ArrowProps) {
   const label = later ? words.later : words.earlier;
+  const last = useRef({ to: 0, atMs: Number.NEGATIVE_INFINITY });
+  const press = (): void => {
+    const { current } = list;
+    if (!current) return;
+    const nowMs = performance.now();
+    // A press while it glides counts from where it will be: two make two ways.
+    const from = nowMs - last.current.atMs < GLIDES_MS ? last.current.to : current.scrollLeft;
+    const step = PAGE * current.clientWidth;
+    const most = current.scrollWidth - current.clientWidth;
+    const to = Math.min(most, Math.max(0, from + (later ? step : -step)));
+    last.current = { to, atMs: nowMs };
+    current.scrollTo({ left: to, behavior: "smooth" });
+  };
   return (
     <button
       type="button"
@@ -112,10 +126,7 @@ function Arrow({ list, later, disabled }: ArrowProps) {
       aria-label={label}
       title={label}
       disabled={disabled}
-      onClick={() => {
-        const step = PAGE * (list.current?.clientWidth ?? 0);
-        list.current?.scrollBy({ left: later ? step : -step, behavior: "smooth" });
-      }}
+      onClick={press}
     >
       <Icon name={later ? "later" : "earlier"} />
     </button>
