@@ -30,6 +30,14 @@ def kernel_names(source: Path = SOURCE) -> list[str]:
     )
 
 
+def cpu_compiler() -> str:
+    """g++; a machine without it skips the test."""
+    compiler = shutil.which("g++")
+    if compiler is None:
+        pytest.skip("needs g++ to run the CUDA kernels on the CPU")
+    return compiler
+
+
 def build_kernels(dest: Path, flags: Sequence[str] = ()) -> Path:
     """Compiles the kernels with g++ into `dest` (a folder) and returns the library.
 
@@ -37,9 +45,7 @@ def build_kernels(dest: Path, flags: Sequence[str] = ()) -> Path:
     the kernel ran, 1 for an unknown name, 2 for a grid or block that the device refuses (the kernels are
     bound to 256 threads a block). A machine without g++ skips the test.
     """
-    compiler = shutil.which("g++")
-    if compiler is None:
-        pytest.skip("needs g++ to run the CUDA kernels on the CPU")
+    compiler = cpu_compiler()
     dest.mkdir(parents=True, exist_ok=True)
     branches = "".join(
         f'    if (!strcmp(name, "{name}")) return shim_launch({name}, grid, block, args), 0;\n'

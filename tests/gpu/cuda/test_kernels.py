@@ -18,7 +18,7 @@ from gpu.cuda.place import Fit, Place
 from gpu.cuda.planes import Colours, half
 from tests.gpu.cuda import on_cpu
 from tests.gpu.cuda.on_cpu import STREAM, binding, bound, device, nv12, padded
-from tests.gpu.cuda.shim import SANITIZED, build_kernels
+from tests.gpu.cuda.shim import SANITIZED, build_kernels, cpu_compiler
 
 BT601 = Colours()
 ALL_COLOURS = [Colours(bt709, full) for bt709 in (False, True) for full in (False, True)]
@@ -392,6 +392,5 @@ def test_the_binding_is_as_large_as_the_kernels_say(tmp_path: Path) -> None:
         f'#include "{shim}"\n#include "{source}/gpu/cuda/kernels.cu"\n'
         f"static_assert(sizeof(Binding) == {BINDING_BYTES} && sizeof(Place) == 12 * sizeof(int));\n"
     )
-    subprocess.run(
-        ["g++", "-std=c++17", "-fsyntax-only", "-Wno-unknown-pragmas", str(probe)], check=True, timeout=60
-    )
+    options = ("-std=c++17", "-fsyntax-only", "-Wno-unknown-pragmas")
+    subprocess.run([cpu_compiler(), *options, str(probe)], check=True, timeout=60)

@@ -120,7 +120,7 @@ def stand_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: str) -> Buil
             "killed, most likely for want of memory",
         ),
         (
-            "import os; print('noise on stdout'); os._exit(3)",
+            "import os; print('noise on stdout', flush=True); os._exit(3)",
             DeviceError,
             "with code 3 and no answer .*noise",
         ),
