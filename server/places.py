@@ -73,16 +73,14 @@ class Places:
         self.admit()
         while self.full or self._has_its_share(of):
             # Who has a share is not let in for others' standing still.
-            among = (
-                [place for place in self._taken if place.of == of] if self._has_its_share(of) else self._taken
-            )
+            own = self._has_its_share(of)
+            among = [place for place in self._taken if not own or place.of == of]
             if time.monotonic() >= deadline_s or not self._becomes_free(among):
                 raise self._refusal(of)
             await asyncio.sleep(POLL_S)
             self.admit()
-        place = Place(
-            self, of
-        )  # no await since it was seen to be free: two at once cannot share the last one
+        # No await since it was seen to be free: two at once cannot share the last one.
+        place = Place(self, of)
         self._taken.add(place)
         return place
 

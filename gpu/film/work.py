@@ -16,7 +16,7 @@ from gpu.film.timeline import Step
 from gpu.film.types import Span
 from gpu.types import ModelSpec
 
-VERSION = 1  # of rendering itself: goes up when the same request would give other bytes
+VERSION = 2  # of rendering itself: goes up when the same request would give other bytes
 _UNKNOWN = secrets.token_hex(8)  # a model whose weights are not known shares nothing beyond this process
 
 
